@@ -1,0 +1,81 @@
+"""Names, units and special ids: the one vocabulary that all parts share.
+
+A quantity has one name from the log to the endpoint. Dwell times are float32
+seconds, instants are int64 milliseconds UTC.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+PAD_ID = 0  # No click here.
+OOV_ID = 1  # A click on an item that is not in the vocabulary.
+FIRST_ITEM_ID = 2  # Items are 2, 3, ... by (count descending, raw id ascending).
+
+SESSION_ID = "session_id"
+START_MS = "start_ms"
+SESSION_LENGTH = "session_length"
+ITEMS = "items"
+DWELL_SECONDS = "dwell_seconds"
+DWELL_CENSORED = "dwell_censored"  # The paper's delta: 1 = only a lower bound.
+SESSION_END = "session_end"  # 1 on the last click of a session.
+ELAPSED_SECONDS = "elapsed_seconds"
+
+UNKNOWN_DWELL = -1.0  # Any negative or NaN dwell reads as "not known".
+
+TRAIN = "train"
+VALIDATION = "validation"
+TEST = "test"
+SPLITS = (TRAIN, VALIDATION, TEST)
+
+PAGE_LEAVE = "page_leave"  # The dwell of the last click is known (the paper).
+PAGE_LOAD = "page_load"  # The visitor is still on the page.
+MOMENTS = (PAGE_LEAVE, PAGE_LOAD)
+
+VOCABULARY_FILE = "vocabulary.txt"
+MANIFEST_FILE = "manifest.json"
+REJECTS_FILE = "rejects.jsonl"
+
+MAX_DWELL_SECONDS = 2000.0  # c1 of eq. 4: longer dwells are censored here.
+LAST_DWELL_SECONDS = 30.0  # c2 of eq. 4: the last click lasts longer than this.
+
+
+class InputError(ValueError):
+    """The request or its input is wrong; one sentence says what and where.
+
+    Command lines turn it into exit code 2.
+    """
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+    """A visitor's clicks in their order, with the censored dwell of each.
+
+    Attributes:
+        session_id: the raw id in the log.
+        start_ms: instant of the first click, milliseconds UTC.
+        items: `l` item ids (`OOV_ID` or at least `FIRST_ITEM_ID`).
+        dwell_seconds: `l` dwells tau after eq. 4; the last one is c2.
+        dwell_censored: `l` flags delta in {0, 1}; 1 where the dwell is only a
+            lower bound (at least c1, or the session's last click).
+    """
+
+    session_id: str
+    start_ms: int
+    items: Sequence[int]
+    dwell_seconds: Sequence[float]
+    dwell_censored: Sequence[int]
+
+    def __post_init__(self):
+        lengths = {
+            len(self.items),
+            len(self.dwell_seconds),
+            len(self.dwell_censored),
+        }
+        if len(lengths) > 1:
+            raise ValueError(
+                "`items`, `dwell_seconds` and `dwell_censored` must have the "
+                f"same length. Received: {self}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.items)
