@@ -45,7 +45,8 @@ def encode(sessions: Sequence[schema.Session]) -> bytes:
         schema.DWELL_CENSORED: _integers(clicks(schema.DWELL_CENSORED)),
     }
     example = tf.train.Example(features=tf.train.Features(feature=feature))
-    return example.SerializeToString()
+    # Deterministic, or the same sessions give other bytes in each process.
+    return example.SerializeToString(deterministic=True)
 
 
 def decode(serialized: tf.Tensor) -> dict[str, tf.Tensor | tf.RaggedTensor]:
@@ -58,7 +59,9 @@ def decode(serialized: tf.Tensor) -> dict[str, tf.Tensor | tf.RaggedTensor]:
     """
     columns = tf.io.parse_example(serialized, _FEATURES)
     return {
-        name: column.merge_dims(0, 1) if column.ragged_rank > 1 else column.values
+        name: column.merge_dims(0, 1)
+        if column.ragged_rank > 1
+        else column.values
         for name, column in columns.items()
     }
 

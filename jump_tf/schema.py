@@ -9,7 +9,9 @@ from collections.abc import Sequence
 
 PAD_ID = 0  # No click here.
 OOV_ID = 1  # A click on an item that is not in the vocabulary.
-FIRST_ITEM_ID = 2  # Items are 2, 3, ... by (count descending, raw id ascending).
+FIRST_ITEM_ID = (
+    2  # Items are 2, 3, ... by (count descending, raw id ascending).
+)
 
 SESSION_ID = "session_id"
 START_MS = "start_ms"

@@ -1,0 +1,103 @@
+import argparse
+import dataclasses
+
+import pytest
+
+from beam_jobs import options
+from jump_tf import schema
+
+
+def make(**changes):
+    request = {"format": "csv", "input": ("log.csv",), "output": "data"}
+    return options.PrepareOptions(**{**request, **changes})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "must"),
+    [
+        ("format", "parquet", "be one of"),
+        ("split", "spatial", "be one of"),
+        ("input", (), "name at least one file"),
+        ("input", ("a", "b", "a"), "name each file once"),
+        ("output", "", "name a folder"),
+        ("output", "/", "name a folder"),
+        ("min_item_clicks", 0, "be at least 1"),
+        ("shards_per_split", 0, "be at least 1"),
+        ("min_session_clicks", 1, "be at least 2"),
+        ("test_days", 0.0, "be positive and finite"),
+        ("max_dwell_seconds", float("nan"), "be positive and finite"),
+        ("max_dwell_seconds", float("inf"), "be positive and finite"),
+        ("last_dwell_seconds", -1.0, "be positive and finite"),
+        ("last_dwell_seconds", 2001.0, "be at most max_dwell_seconds=2000"),
+        ("max_reject_share", 1.1, "lie between 0 and 1"),
+        ("csv_delimiter", ";;", "be one character"),
+        ("csv_delimiter", '"', "be one character"),
+        ("csv_time_unit", "minutes", "be one of"),
+        ("session_gap", 1800.0, "be given with csv_visitor_column only"),
+    ],
+)
+def test_refuses(name, value, must):
+    sentence = f"^`{name}` must {must}.*Received: "
+    with pytest.raises(schema.InputError, match=sentence):
+        make(**{name: value})
+
+
+@pytest.mark.parametrize("gap", [None, 0.0, -1.0, float("inf")])
+def test_visitors_need_a_gap(gap):
+    sentence = "^`session_gap` must be positive seconds.*Received: "
+    with pytest.raises(schema.InputError, match=sentence):
+        make(csv_visitor_column="visitor", session_gap=gap)
+
+
+def test_sessions_or_visitors():
+    with pytest.raises(schema.InputError, match="not be given beside"):
+        make(csv_visitor_column="v", csv_session_column="s", session_gap=1800.0)
+
+
+def test_csv_settings_need_csv():
+    with pytest.raises(
+        schema.InputError, match="`csv_time_unit` must be given"
+    ):
+        make(format="yoochoose", csv_time_unit="s")
+
+
+def parse(*arguments):
+    parser = argparse.ArgumentParser()
+    options.add_arguments(parser)
+    return options.PrepareOptions.from_arguments(
+        parser.parse_args(["--format", "csv", "--input", *arguments])
+    )
+
+
+def test_flags_and_fields_share_defaults():
+    assert parse("log.csv", "--output", "data") == make()
+
+
+def test_every_flag_reaches_its_field():
+    changed = {
+        "overwrite": True,
+        "split": "temporal",
+        "test_days": 2.5,
+        "session_gap": 900.0,
+        "min_item_clicks": 5,
+        "min_session_clicks": 4,
+        "max_dwell_seconds": 100.0,
+        "last_dwell_seconds": 7.0,
+        "max_reject_share": 0.2,
+        "shards_per_split": 9,
+        "csv_delimiter": "\t",
+        "csv_visitor_column": "who",
+        "csv_item_column": "what",
+        "csv_time_column": "when",
+        "csv_time_unit": "iso8601",
+    }
+    flags = ["a.csv", "b.csv", "--output=data", "--overwrite"]
+    for name, value in changed.items():
+        if name != "overwrite":
+            text = "\\t" if value == "\t" else value
+            flags.append(f"--{name.replace('_', '-')}={text}")
+    parsed = parse(*flags)
+    assert parsed == make(input=("a.csv", "b.csv"), **changed)
+    untouched = {"format", "input", "output", "csv_session_column"}
+    fields = {field.name for field in dataclasses.fields(parsed)}
+    assert fields == untouched | set(changed)

@@ -1,0 +1,127 @@
+import pathlib
+
+import pytest
+from apache_beam.io import filesystem
+from apache_beam.io import localfilesystem
+
+from beam_jobs import storage
+from jump_tf import schema
+
+SCHEME = "pretend"
+
+
+class PretendStore(localfilesystem.LocalFileSystem):
+    """An object store: no folder can be renamed, none stays when empty."""
+
+    root = ""
+
+    @classmethod
+    def scheme(cls):
+        return SCHEME
+
+    def _here(self, path):
+        return path.replace(f"{SCHEME}://bucket", self.root)
+
+    def has_dirs(self):
+        return False
+
+    def _list(self, prefix):
+        for name in files(pathlib.Path(self.root)):
+            path = f"{SCHEME}://bucket/{name}"
+            if path.startswith(prefix):
+                yield filesystem.FileMetadata(path, 0)
+
+    def mkdirs(self, path):
+        pass
+
+    def exists(self, path):
+        return pathlib.Path(self._here(path)).is_file()
+
+    def create(self, path, *arguments, **settings):
+        return super().create(self._here(path), *arguments, **settings)
+
+    def open(self, path, *arguments, **settings):
+        return super().open(self._here(path), *arguments, **settings)
+
+    def delete(self, paths):
+        super().delete([self._here(path) for path in paths])
+
+    def rename(self, sources, destinations):
+        for source, destination in zip(sources, destinations, strict=True):
+            assert self.exists(source)
+            self.create(destination).close()
+            pathlib.Path(self._here(source)).replace(self._here(destination))
+
+
+@pytest.fixture(params=["local", "remote"])
+def output(request, tmp_path, monkeypatch):
+    """The name of an output folder; its files lie in `tmp_path`/data."""
+    monkeypatch.setattr(PretendStore, "root", str(tmp_path))
+    if request.param == "local":
+        return str(tmp_path / "data")
+    return f"{SCHEME}://bucket/data"
+
+
+def fill(output, content, overwrite=False):
+    with storage.staged(output, overwrite) as folder:
+        for name in (schema.MANIFEST_FILE, content):
+            storage.write(storage.join(folder, name), content.encode())
+
+
+def files(folder):
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(str(path.relative_to(folder)) for path in found)
+
+
+def test_the_folder_appears_complete(output, tmp_path):
+    with storage.staged(output, False) as folder:
+        storage.write(storage.join(folder, "one"), b"1")
+        assert not any(name.startswith("data/") for name in files(tmp_path))
+    assert files(tmp_path) == ["data/one"]
+    assert storage.read(storage.join(output, "one")) == b"1"
+
+
+def test_a_failure_leaves_nothing(output, tmp_path):
+    with pytest.raises(KeyError), storage.staged(output, False) as folder:
+        storage.write(storage.join(folder, "one"), b"1")
+        raise KeyError
+    assert files(tmp_path) == []
+
+
+def test_what_stands_there_is_kept(output, tmp_path):
+    fill(output, "old")
+    with pytest.raises(schema.InputError, match="`output` must be a new or em"):
+        fill(output, "new")
+    assert files(tmp_path) == ["data/manifest.json", "data/old"]
+
+
+def test_overwriting_replaces_all_of_it(output, tmp_path):
+    fill(output, "old")
+    fill(output, "new", overwrite=True)
+    assert files(tmp_path) == ["data/manifest.json", "data/new"]
+
+
+def test_the_old_folder_survives_a_failure(output, tmp_path):
+    fill(output, "old")
+    with pytest.raises(KeyError), storage.staged(output, True):
+        raise KeyError
+    assert files(tmp_path) == ["data/manifest.json", "data/old"]
+
+
+def test_only_data_folders_are_overwritten(output, tmp_path):
+    storage.write(storage.join(output, "thesis.tex"), b"")
+    with pytest.raises(schema.InputError, match="`output` must be a data fold"):
+        fill(output, "new", overwrite=True)
+    assert files(tmp_path) == ["data/thesis.tex"]
+
+
+def test_a_file_is_no_output(tmp_path):
+    (tmp_path / "data").write_text("")
+    with pytest.raises(schema.InputError, match="`output` must be a folder"):
+        fill(str(tmp_path / "data"), "new", overwrite=True)
+
+
+def test_an_empty_folder_is_free(tmp_path):
+    (tmp_path / "data").mkdir()
+    fill(str(tmp_path / "data"), "new")
+    assert files(tmp_path) == ["data/manifest.json", "data/new"]
