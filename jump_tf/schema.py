@@ -9,9 +9,8 @@ from collections.abc import Sequence
 
 PAD_ID = 0  # No click here.
 OOV_ID = 1  # A click on an item that is not in the vocabulary.
-FIRST_ITEM_ID = (
-    2  # Items are 2, 3, ... by (count descending, raw id ascending).
-)
+# Items are 2, 3, ... by (count descending, raw id ascending).
+FIRST_ITEM_ID = 2
 
 SESSION_ID = "session_id"
 START_MS = "start_ms"
@@ -21,6 +20,19 @@ DWELL_SECONDS = "dwell_seconds"
 DWELL_CENSORED = "dwell_censored"  # The paper's delta: 1 = only a lower bound.
 SESSION_END = "session_end"  # 1 on the last click of a session.
 ELAPSED_SECONDS = "elapsed_seconds"
+
+# The served signatures, and what goes in and out of them beside the above.
+SERVING_DEFAULT = "serving_default"
+DWELL = "dwell"
+EXAMPLES = "examples"
+CANDIDATES = "candidates"
+TIMES_SECONDS = "times_seconds"
+PROBABILITIES = "probabilities"
+SURVIVAL = "survival"
+DWELL_MEDIAN_SECONDS = "dwell_median_seconds"
+DWELL_QUANTILES_SECONDS = "dwell_quantiles_seconds"
+QUANTILE_LEVELS = "quantile_levels"
+PAGE_DWELL_MEDIAN_SECONDS = "page_dwell_median_seconds"
 
 UNKNOWN_DWELL = -1.0  # Any negative or NaN dwell reads as "not known".
 

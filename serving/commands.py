@@ -1,0 +1,131 @@
+"""The command line's `serve` and `predict`."""
+
+import argparse
+import pathlib
+import sys
+
+from jump_tf import schema
+from serving import client
+from serving import errors
+from serving import server
+
+
+def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags of `jump-tf serve`."""
+    parser.add_argument(
+        "--models",
+        required=True,
+        type=pathlib.Path,
+        help="folder that holds <name>/<version>/",
+    )
+    parser.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on; 0.0.0.0 opens it to the network, without "
+        "authentication (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--port", type=int, default=8500, help="0 picks a free one"
+    )
+
+
+def run_serve(arguments: argparse.Namespace) -> int:
+    """Serves until a signal; returns the exit code.
+
+    Raises:
+        InputError: there is nothing to serve, or nowhere.
+    """
+    server.serve(
+        arguments.models,
+        host=arguments.host,
+        port=arguments.port,
+        ready=lambda address: print(f"serving at {address}", flush=True),
+    )
+    return 0
+
+
+def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags of `jump-tf predict`."""
+    parser.add_argument("--address", required=True, help="HOST:PORT")
+    parser.add_argument(
+        "--items", default="", help="clicked items A,B,C, oldest first"
+    )
+    parser.add_argument(
+        "--dwell",
+        default="",
+        help="seconds on each item, 12,40; empty or left out where unknown",
+    )
+    parser.add_argument(
+        "--elapsed",
+        type=float,
+        default=0.0,
+        help="seconds already spent on the last item",
+    )
+    parser.add_argument("--model", default="jump", help="default: %(default)s")
+    parser.add_argument(
+        "--top", type=int, default=5, help="rows to print (default: 5)"
+    )
+    parser.add_argument(
+        "--timeout", type=float, default=10.0, help="seconds (default: 10)"
+    )
+
+
+def run_predict(arguments: argparse.Namespace) -> int:
+    """Asks a server and prints a table; returns the exit code.
+
+    Raises:
+        InputError: the request is wrong.
+    """
+    session = client.Session(
+        arguments.items.split(",") if arguments.items else [],
+        _seconds(arguments.dwell),
+        arguments.elapsed,
+    )
+    try:
+        with client.Client(
+            arguments.address, arguments.model, arguments.timeout
+        ) as asked:
+            answer = asked.answer([session])[0]
+    except errors.ServingError as error:
+        print(f"{arguments.address} did not answer: {error}", file=sys.stderr)
+        return 1
+    print(format_answer(answer, arguments.top, page=bool(session.items)))
+    return 0
+
+
+def format_answer(answer: client.Answer, top: int, page: bool) -> str:
+    """A table of the first `top` recommendations.
+
+    Args:
+        answer: of one session.
+        top: rows.
+        page: whether a line about the page on screen is added.
+    """
+    shown = answer.recommendations[:top]
+    width = max([4, *(len(found.item) for found in shown)])
+    lines = [f"{'rank':>4}  {'item':<{width}}  probability  dwell, seconds"]
+    for rank, found in enumerate(shown, 1):
+        quantiles = found.dwell_quantiles_seconds
+        lowest, highest = min(quantiles), max(quantiles)
+        lines.append(
+            f"{rank:>4}  {found.item:<{width}}  {found.probability:>11.4f}  "
+            f"{found.dwell_median_seconds:.0f} "
+            f"({lowest:.0%}-{highest:.0%}: "
+            f"{quantiles[lowest]:.0f}-{quantiles[highest]:.0f})"
+        )
+    if page:
+        seconds = answer.page_dwell_median_seconds
+        lines.append(f"The page on screen: {seconds:.0f} s in all (median).")
+    return "\n".join(lines)
+
+
+def _seconds(text: str) -> list[float]:
+    try:
+        return [
+            float(part) if part.strip() else schema.UNKNOWN_DWELL
+            for part in (text.split(",") if text else [])
+        ]
+    except ValueError as error:
+        raise schema.InputError(
+            f"`--dwell` must be numbers of seconds. Received: {text}"
+        ) from error

@@ -1,0 +1,114 @@
+"""Requests that a server runs before it takes a new version into service.
+
+The first run of a graph is a hundred times slower than the next ones; TF
+Serving and our own server replay these requests while the old version still
+answers.
+"""
+
+import itertools
+import pathlib
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2
+from tensorflow_serving.apis import prediction_log_pb2
+
+from jump_tf import schema
+from serving import tensors
+
+WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
+MAX_REQUESTS = 1000  # TF Serving refuses a version with more.
+_BATCHES: tuple[tuple[int, ...], ...] = ((0,), (1,), (1, 2, 4, 20) * 4)
+_DWELLS = (5.0, 20.0, 60.0, 250.0)
+
+
+def write_warmup_requests(folder: str | pathlib.Path) -> None:
+    """Adds warm-up requests for every signature to a version folder.
+
+    Args:
+        folder: `<name>/<anything>`, a SavedModel with its vocabulary.
+    """
+    folder = pathlib.Path(folder)
+    vocabulary = folder / "assets" / schema.VOCABULARY_FILE
+    with vocabulary.open(encoding="utf-8", newline="\n") as lines:
+        items = [line.rstrip("\n") for line in itertools.islice(lines, 20)]
+    path = folder / WARMUP_FILE
+    path.parent.mkdir(exist_ok=True)
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for lengths in _BATCHES:
+            for request in _requests(items, lengths):
+                request.model_spec.name = folder.parent.name
+                log = prediction_log_pb2.PredictionLog(
+                    predict_log=prediction_log_pb2.PredictLog(request=request)
+                )
+                writer.write(log.SerializeToString())
+
+
+def read_warmup_requests(
+    folder: str | pathlib.Path,
+) -> Iterator[predict_pb2.PredictRequest]:
+    """The warm-up requests of a version folder; none where it has no file."""
+    path = pathlib.Path(folder) / WARMUP_FILE
+    if not path.is_file():
+        return
+    records = tf.data.TFRecordDataset(str(path)).take(MAX_REQUESTS)
+    for record in records.as_numpy_iterator():
+        log = prediction_log_pb2.PredictionLog.FromString(record)
+        if log.WhichOneof("log_type") == "predict_log":
+            yield log.predict_log.request
+
+
+def _requests(
+    items: list[str], lengths: tuple[int, ...]
+) -> Iterator[predict_pb2.PredictRequest]:
+    """One batch of sessions of these lengths for each signature."""
+    sessions = [_first(items, length) for length in lengths]
+    # All but the page on screen have been left.
+    dwells = [
+        [*_first(_DWELLS, length)[:-1], schema.UNKNOWN_DWELL][:length]
+        for length in lengths
+    ]
+    clicks = {
+        schema.ITEMS: tensors.padded(sessions, "", object),
+        schema.DWELL_SECONDS: tensors.padded(dwells, 0.0, np.float32),
+    }
+    size = len(lengths)
+    elapsed = np.full(size, 5.0, np.float32)
+    yield _request(
+        schema.SERVING_DEFAULT, {**clicks, schema.ELAPSED_SECONDS: elapsed}
+    )
+    times = np.tile(np.array(_DWELLS, np.float32), (size, 1))
+    candidates = np.array([items] * size, object)
+    yield _request(
+        schema.DWELL,
+        {**clicks, schema.CANDIDATES: candidates, schema.TIMES_SECONDS: times},
+    )
+    examples = np.array(list(map(_example, sessions, dwells)), object)
+    yield _request(schema.EXAMPLES, {schema.EXAMPLES: examples})
+
+
+def _first(values, length: int) -> list:
+    return list(itertools.islice(itertools.cycle(values), length))
+
+
+def _request(signature_name: str, arrays) -> predict_pb2.PredictRequest:
+    request = predict_pb2.PredictRequest()
+    request.model_spec.signature_name = signature_name
+    for name, array in arrays.items():
+        request.inputs[name].CopyFrom(tensors.to_proto(array))
+    return request
+
+
+def _example(items: list[str], dwell_seconds: list[float]) -> bytes:
+    values = [item.encode() for item in items]
+    feature = {
+        schema.ITEMS: tf.train.Feature(
+            bytes_list=tf.train.BytesList(value=values)
+        ),
+        schema.DWELL_SECONDS: tf.train.Feature(
+            float_list=tf.train.FloatList(value=dwell_seconds)
+        ),
+    }
+    example = tf.train.Example(features=tf.train.Features(feature=feature))
+    return example.SerializeToString()

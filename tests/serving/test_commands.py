@@ -1,0 +1,58 @@
+import argparse
+
+import pytest
+
+from jump_tf import schema
+from serving import commands
+
+
+def predict(*flags):
+    parser = argparse.ArgumentParser()
+    commands.add_predict_arguments(parser)
+    return commands.run_predict(parser.parse_args(flags))
+
+
+def test_prints_a_table(address, capsys):
+    flags = ["--items", "item-1,item-2", "--dwell", "12,", "--elapsed", "5"]
+    assert predict("--address", address, *flags, "--top", "3") == 0
+    head, *rows, page = capsys.readouterr().out.splitlines()
+    assert head.split() == ["rank", "item", "probability", "dwell,", "seconds"]
+    assert [row.split()[0] for row in rows] == ["1", "2", "3"]
+    assert all("(10%-90%: " in row for row in rows)
+    assert page.startswith("The page on screen: ")
+
+
+def test_a_session_may_be_empty(address, capsys):
+    assert predict("--address", address, "--model", "shared") == 0
+    assert len(capsys.readouterr().out.splitlines()) == 5
+
+
+def test_no_server_is_exit_code_one(capsys):
+    flags = ["--items", "item-1", "--timeout", "5"]
+    assert predict("--address", "127.0.0.1:1", *flags) == 1
+    printed = capsys.readouterr()
+    assert not printed.out
+    assert "127.0.0.1:1 did not answer: UNAVAILABLE" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--items", "a", "--dwell", "x"], "`--dwell` must be numbers"),
+        (["--items", "a", "--dwell", "1,2"], "must not be longer than"),
+        (["--items", "a", "--model", "jmup"], "Servable not found"),
+    ],
+)
+def test_wrong_requests_are_input_errors(address, flags, sentence):
+    with pytest.raises(schema.InputError, match=sentence):
+        predict("--address", address, *flags)
+
+
+def test_serve_needs_models(tmp_path):
+    parser = argparse.ArgumentParser()
+    commands.add_serve_arguments(parser)
+    flags = ["--models", str(tmp_path / "none"), "--port", "0"]
+    arguments = parser.parse_args(flags)
+    assert arguments.host == "127.0.0.1"
+    with pytest.raises(schema.InputError, match="must exist"):
+        commands.run_serve(arguments)

@@ -1,0 +1,62 @@
+import shutil
+
+import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
+
+from jump_tf import schema
+from serving import warmup
+from serving.errors import ServingError
+from serving.models import ServedModel
+
+
+def records(folder):
+    path = folder / "assets.extra" / "tf_serving_warmup_requests"
+    return list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
+
+
+def test_every_signature_is_warmed_up(models_folder, vocabulary, name):
+    folder = models_folder / name / "7"
+    logs = [
+        prediction_log_pb2.PredictionLog.FromString(record)
+        for record in records(folder)
+    ]
+    requests = [log.predict_log.request for log in logs]
+    assert requests == list(warmup.read_warmup_requests(folder))
+    assert {request.model_spec.name for request in requests} == {name}
+    assert {request.model_spec.signature_name for request in requests} == {
+        schema.SERVING_DEFAULT,
+        schema.DWELL,
+        schema.EXAMPLES,
+    }
+    items = {
+        item.decode()
+        for request in requests
+        if schema.ITEMS in request.inputs
+        for item in request.inputs[schema.ITEMS].string_val
+    }
+    assert items == {"", *vocabulary}
+
+
+def test_every_request_is_answered(served, models_folder, name):
+    for request in warmup.read_warmup_requests(models_folder / name / "7"):
+        response = served[name].predict(request)
+        batch = next(iter(request.inputs.values())).tensor_shape.dim[0].size
+        for output in response.outputs.values():
+            assert output.tensor_shape.dim[0].size == batch
+
+
+def test_a_request_that_fails_fails_the_load(models_folder, tmp_path):
+    folder = tmp_path / "jump" / "8"
+    shutil.copytree(models_folder / "jump" / "7", folder)
+    log = prediction_log_pb2.PredictionLog()
+    log.predict_log.request.model_spec.signature_name = "no such signature"
+    path = folder / warmup.WARMUP_FILE
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        writer.write(log.SerializeToString())
+    with pytest.raises(ServingError, match="FAILED_PRECONDITION"):
+        ServedModel(folder)
+
+
+def test_no_file_is_no_request(tmp_path):
+    assert list(warmup.read_warmup_requests(tmp_path)) == []
