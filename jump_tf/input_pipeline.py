@@ -1,0 +1,287 @@
+"""Record files -> batches of `(inputs, targets, weights)`.
+
+A batch holds `B` sessions of up to `L` clicks, right-padded with zeros:
+
+    inputs   items [B, L-1] int32, dwell_seconds [B, L-1] float32:
+             clicks 1..L-1; the last click of a session is never an input.
+    targets  items [B, L] int32, dwell_seconds, dwell_censored and
+             session_end [B, L] float32: clicks 1..L, each to be predicted from
+             the clicks before it.
+    weights  [B, L] float32: 1 on a real click, 0 on padding. They are made
+             here and nowhere else.
+
+Sessions of similar length share a batch. Lengths are sorted in pools of tens
+of thousands of sessions, in bulk: per-session bucketing is a dozen times
+slower.
+"""
+
+import functools
+import json
+import pathlib
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from jump_tf import records
+from jump_tf import schema
+
+RECORDS_PER_POOL = 64
+Columns = dict[str, Any]
+
+
+def read_manifest(data: str | pathlib.Path) -> dict[str, Any]:
+    """The manifest of a data folder.
+
+    Raises:
+        InputError: the folder holds no manifest.
+    """
+    path = pathlib.Path(data) / schema.MANIFEST_FILE
+    if not path.is_file():
+        raise schema.InputError(
+            "The data folder must be the output of `jump-tf prepare`. "
+            f"Received: {data}, which has no {schema.MANIFEST_FILE}"
+        )
+    return json.loads(path.read_text())
+
+
+def read_vocabulary(path: str | pathlib.Path) -> list[str]:
+    """Raw item ids in the order of their ids, from `FIRST_ITEM_ID` on."""
+    # Not `splitlines`, which also cuts at characters an id may hold.
+    with pathlib.Path(path).open(encoding="utf-8", newline="\n") as lines:
+        return [line.removesuffix("\n") for line in lines]
+
+
+def shards(data: str | pathlib.Path, split: str) -> list[str]:
+    """The record files of a split, in order.
+
+    Raises:
+        InputError: there are none, or their number is not the one in their
+            names.
+    """
+    found = sorted(
+        str(path)
+        for path in pathlib.Path(data).glob(f"{split}-*{records.FILE_SUFFIX}")
+    )
+    expected = [
+        str(pathlib.Path(data) / records.shard_name(split, index, len(found)))
+        for index in range(len(found))
+    ]
+    if not found or found != expected:
+        raise schema.InputError(
+            f"Split `{split}` must be complete in the data folder. "
+            f"Received: {data} with {[pathlib.Path(f).name for f in found]}"
+        )
+    return found
+
+
+def item_counts(data: str | pathlib.Path, num_items: int) -> np.ndarray:
+    """Clicks of each id in training, `[FIRST_ITEM_ID + num_items]`."""
+    counts = np.zeros(schema.FIRST_ITEM_ID + num_items, np.int64)
+    for _, columns in _pools(shards(data, schema.TRAIN)):
+        ids = columns[schema.ITEMS].values.numpy()
+        counts += np.bincount(ids, minlength=len(counts))
+    return counts
+
+
+def mean_log_dwell(data: str | pathlib.Path) -> float:
+    """Mean log of the training split's uncensored dwells, in log seconds."""
+    total, number = 0.0, 0
+    for _, columns in _pools(shards(data, schema.TRAIN)):
+        seen = columns[schema.DWELL_CENSORED].values == 0
+        seconds = columns[schema.DWELL_SECONDS].values[seen]
+        total += float(tf.reduce_sum(tf.math.log(tf.maximum(seconds, 1.0))))
+        number += len(seconds)
+    return total / max(number, 1)
+
+
+def training_batches(
+    data: str | pathlib.Path,
+    *,
+    batch_sessions: int,
+    batch_clicks: int,
+    seed: int,
+    epoch: tf.Variable,
+) -> tf.data.Dataset:
+    """Shuffled batches of the training split; a new order for each epoch.
+
+    Args:
+        data: the data folder.
+        batch_sessions: at most so many sessions a batch.
+        batch_clicks: at most so many input steps a batch, padding included,
+            unless one session alone is longer.
+        seed: of the order.
+        epoch: int64 variable, read when an epoch begins: the same seed and
+            epoch give the same batches in the same order, so that a resumed
+            run sees what an uninterrupted one would have seen.
+    """
+    files = shards(data, schema.TRAIN)
+
+    def one_epoch(_):
+        order = tf.stack([tf.constant(seed, tf.int64), epoch.read_value()])
+        shuffled = tf.random.experimental.stateless_shuffle(
+            tf.constant(files), seed=order
+        )
+        return _pools(tf.data.Dataset.from_tensor_slices(shuffled)).flat_map(
+            functools.partial(
+                _cut_pool, batch_sessions, batch_clicks, False, order
+            )
+        )
+
+    once = tf.data.Dataset.from_tensors(0)
+    dataset = once.flat_map(one_epoch)
+    # Every epoch cuts the same pools; Keras wants to know into how many.
+    number = dataset.reduce(np.int64(0), lambda count, _: count + 1)
+    return dataset.apply(
+        tf.data.experimental.assert_cardinality(number)
+    ).prefetch(8)
+
+
+def evaluation_batches(
+    data: str | pathlib.Path,
+    split: str,
+    *,
+    moment: str = schema.PAGE_LEAVE,
+    batch_clicks: int = 8192,
+) -> tf.data.Dataset:
+    """Every session of a split once, in a fixed order.
+
+    Args:
+        data: the data folder.
+        split: its split.
+        moment: `page_leave`: one row a session. `page_load`: one row for each
+            click to predict, in which the dwell of the click before it is
+            unknown; the weights are 1 on that click alone (and on the first
+            click of the session in its first row), so that the sums over both
+            moments are over the same clicks.
+        batch_clicks: at most so many steps a batch, roughly.
+    """
+    squared = moment == schema.PAGE_LOAD
+    pools = _pools(shards(data, split))
+    dataset = pools.flat_map(
+        functools.partial(_cut_pool, batch_clicks, batch_clicks, squared, None)
+    )
+    if squared:
+        dataset = dataset.map(_each_click_on_its_own)
+    return dataset.prefetch(4)
+
+
+def _pools(files: list[str] | tf.data.Dataset) -> tf.data.Dataset:
+    """Numbered pools of decoded sessions, each out of one file.
+
+    Which sessions share a pool is settled by the files, where they stand in a
+    random order: so every epoch has the same number of batches.
+    """
+    if isinstance(files, list):
+        files = tf.data.Dataset.from_tensor_slices(files)
+    packed = files.flat_map(
+        lambda file: tf.data.TFRecordDataset(file, "GZIP").batch(
+            RECORDS_PER_POOL
+        )
+    )
+    return packed.map(records.decode).enumerate()
+
+
+def _cut_pool(
+    batch_sessions: int,
+    batch_clicks: int,
+    squared: bool,
+    seed: tf.Tensor | None,
+    pool: tf.Tensor,
+    columns: Columns,
+) -> tf.data.Dataset:
+    """Batches of sessions of similar length out of one pool of sessions."""
+    lengths = tf.cast(columns[schema.ITEMS].row_lengths(), tf.int32)
+    order = tf.range(tf.size(lengths))
+    if seed is not None:
+        seed = seed + pool
+        order = tf.random.experimental.stateless_shuffle(order, seed=seed)
+    by_length = tf.argsort(
+        tf.gather(lengths, order), direction="DESCENDING", stable=True
+    )
+    order = tf.gather(order, by_length)
+    cost = tf.gather(lengths, order) - 1
+    cost = tf.maximum(cost * cost if squared else cost, 1)
+    starts, ends = _cuts(cost, batch_sessions, batch_clicks)
+    if seed is not None:
+        places = tf.random.experimental.stateless_shuffle(
+            tf.range(tf.size(starts)), seed=seed
+        )
+        starts, ends = tf.gather(starts, places), tf.gather(ends, places)
+    cuts = tf.data.Dataset.from_tensor_slices((starts, ends))
+    return cuts.map(
+        lambda start, end: _batch(
+            {
+                name: tf.gather(columns[name], order[start:end])
+                for name in (
+                    schema.ITEMS,
+                    schema.DWELL_SECONDS,
+                    schema.DWELL_CENSORED,
+                )
+            }
+        )
+    )
+
+
+def _cuts(cost, batch_sessions: int, batch_clicks: int):
+    """Starts and ends of batches, greedily; `cost` falls along the pool."""
+    total = tf.size(cost)
+
+    def cut(start, starts, index):
+        size = tf.clip_by_value(batch_clicks // cost[start], 1, batch_sessions)
+        starts = starts.write(index, start)
+        return start + size, starts, index + 1
+
+    _, starts, _ = tf.while_loop(
+        lambda start, starts, index: start < total,
+        cut,
+        (0, tf.TensorArray(tf.int32, 0, dynamic_size=True), 0),
+    )
+    starts = starts.stack()
+    return starts, tf.concat([starts[1:], [total]], 0)
+
+
+def _batch(clicks: Columns):
+    """One padded batch from ragged `[B, (l)]` clicks."""
+    lengths = tf.cast(clicks[schema.ITEMS].row_lengths(), tf.int32)
+    items = tf.cast(clicks[schema.ITEMS].to_tensor(schema.PAD_ID), tf.int32)
+    dwell = clicks[schema.DWELL_SECONDS].to_tensor(0.0)
+    censored = clicks[schema.DWELL_CENSORED].to_tensor(0)
+    real = tf.sequence_mask(lengths, tf.shape(items)[1], tf.float32)
+    # Of each session all clicks but the last are inputs; the last one's dwell
+    # is the constant c2, which would tell the model that the session ends.
+    known = tf.sequence_mask(lengths - 1, tf.shape(items)[1] - 1)
+    inputs = {
+        schema.ITEMS: tf.where(known, items[:, :-1], schema.PAD_ID),
+        schema.DWELL_SECONDS: tf.where(known, dwell[:, :-1], 0.0),
+    }
+    targets = {
+        schema.ITEMS: items,
+        schema.DWELL_SECONDS: dwell,
+        schema.DWELL_CENSORED: tf.cast(censored, tf.float32),
+        schema.SESSION_END: tf.one_hot(lengths - 1, tf.shape(items)[1]),
+    }
+    return inputs, targets, real
+
+
+def _each_click_on_its_own(inputs, targets, weights):
+    """One row for each click to predict, the dwell before it unknown."""
+    steps = tf.shape(inputs[schema.ITEMS])[1]
+    to_predict = tf.cast(tf.reduce_sum(weights, 1), tf.int32) - 1
+    rows = tf.repeat(tf.range(tf.size(to_predict)), to_predict)
+    known = (tf.ragged.range(to_predict).flat_values + 1)[:, tf.newaxis]
+    step = tf.range(steps)[tf.newaxis]
+    items = tf.gather(inputs[schema.ITEMS], rows)
+    dwell = tf.gather(inputs[schema.DWELL_SECONDS], rows)
+    inputs = {
+        schema.ITEMS: tf.where(step < known, items, schema.PAD_ID),
+        schema.DWELL_SECONDS: tf.where(
+            step < known - 1,
+            dwell,
+            tf.where(step == known - 1, schema.UNKNOWN_DWELL, 0.0),
+        ),
+    }
+    targets = {name: tf.gather(value, rows) for name, value in targets.items()}
+    column = tf.range(steps + 1)[tf.newaxis]
+    asked = (column == known) | ((column == 0) & (known == 1))
+    return inputs, targets, tf.cast(asked, tf.float32)

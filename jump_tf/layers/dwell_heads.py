@@ -1,0 +1,168 @@
+"""From a session's features and an item to the law of its dwell time."""
+
+import keras
+from keras import ops
+
+from jump_tf.survival import LogNormal
+
+
+class DwellHead(keras.layers.Layer):
+    """Base of the heads: a log-normal dwell whose scale is fixed or learned.
+
+    Args:
+        units: size d of the features.
+        scale: sigma of the log of seconds, or None to learn it.
+        initial_log_seconds: where mu starts, the mean log dwell in training.
+
+    Call arguments:
+        features: `[N, d]` or wider, sessions up to the click before.
+        items: `[N]` ids of the click whose dwell is asked.
+        item_vectors: `[N, d]`, their rows of the item table.
+
+    Returns:
+        `LogNormal` of `[N]` locations and scales.
+    """
+
+    def __init__(self, units, scale=None, initial_log_seconds=4.0, **kwargs):
+        super().__init__(**kwargs)
+        if scale is not None and scale <= 0:
+            raise ValueError(
+                f"`scale` must be positive or None. Received: scale={scale}"
+            )
+        self.units = units
+        self.scale = scale
+        self.initial_log_seconds = initial_log_seconds
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "scale": self.scale,
+            "initial_log_seconds": self.initial_log_seconds,
+        }
+
+    def _add_log_scale(self):
+        if self.scale is None:
+            self.log_scale = self.add_weight(
+                name="log_scale", shape=(), initializer="zeros"
+            )
+
+    def _scale_like(self, location, log_ratio=0.0):
+        if self.scale is not None:
+            return ops.full_like(location, self.scale)
+        return ops.exp(self.log_scale + log_ratio + ops.zeros_like(location))
+
+
+@keras.saving.register_keras_serializable(package="jump_tf")
+class ItemDwellHead(DwellHead):
+    """One regressor for each item: `mu = W[i] . v + b[i]`.
+
+    W starts at zero and b at the mean log dwell, which saves a long warm-up.
+    As printed, the head has `V * (d + 1)` weights and overfits on logs with
+    few clicks an item; see `SharedDwellHead`.
+
+    Args:
+        vocabulary_size: number of ids V.
+        **kwargs: see `DwellHead`.
+
+    Reference: JUMP, IJCAI 2018, eq. 11.
+    """
+
+    def __init__(self, vocabulary_size, **kwargs):
+        super().__init__(**kwargs)
+        self.vocabulary_size = vocabulary_size
+        self.kernel = keras.layers.Embedding(
+            vocabulary_size,
+            self.units,
+            embeddings_initializer="zeros",
+            name="kernel",
+        )
+        self.bias = keras.layers.Embedding(
+            vocabulary_size,
+            1,
+            embeddings_initializer=keras.initializers.Constant(
+                self.initial_log_seconds
+            ),
+            name="bias",
+        )
+
+    def build(self, features_shape):
+        self.kernel.build()
+        self.bias.build()
+        self._add_log_scale()
+
+    def call(self, features, items, item_vectors):
+        location = ops.sum(features * self.kernel(items), axis=-1)
+        location = location + self.bias(items)[..., 0]
+        return LogNormal(location, self._scale_like(location))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "vocabulary_size": self.vocabulary_size,
+        }
+
+
+@keras.saving.register_keras_serializable(package="jump_tf")
+class SharedDwellHead(DwellHead):
+    """Regressors that share their strength between items.
+
+        y  = tanh(A v + B V[i] + a)
+        mu = b + w . [v; V[i]; y],   log sigma = s + u . y
+
+    A click that ends its session leaves no dwell; `session_end` says how
+    likely that is, from the same y.
+
+    Args:
+        hidden_units: size of y.
+        dropout: rate on y in training.
+        **kwargs: see `DwellHead`.
+    """
+
+    def __init__(self, hidden_units=64, dropout=0.0, **kwargs):
+        super().__init__(**kwargs)
+        self.hidden_units = hidden_units
+        self.dropout = dropout
+        self.hidden = keras.layers.Dense(hidden_units, "tanh", name="hidden")
+        self.hidden_dropout = keras.layers.Dropout(dropout)
+        self.linear = keras.layers.Dense(
+            1,
+            kernel_initializer="zeros",
+            bias_initializer=keras.initializers.Constant(
+                self.initial_log_seconds
+            ),
+            name="linear",
+        )
+        self.from_hidden = keras.layers.Dense(
+            3, kernel_initializer="zeros", name="from_hidden"
+        )
+
+    def build(self, features_shape):
+        joint = (None, features_shape[-1] + self.units)
+        self.hidden.build(joint)
+        self.linear.build(joint)
+        self.from_hidden.build((None, self.hidden_units))
+        self._add_log_scale()
+
+    def call(self, features, items, item_vectors, training=None):
+        linear, from_hidden = self._outputs(features, item_vectors, training)
+        location = linear + from_hidden[..., 0]
+        return LogNormal(
+            location, self._scale_like(location, from_hidden[..., 1])
+        )
+
+    def session_end(self, features, item_vectors, training=None):
+        """`[N]` logits of the session ending with this click."""
+        return self._outputs(features, item_vectors, training)[1][..., 2]
+
+    def _outputs(self, features, item_vectors, training):
+        joint = ops.concatenate([features, item_vectors], axis=-1)
+        hidden = self.hidden_dropout(self.hidden(joint), training=training)
+        return self.linear(joint)[..., 0], self.from_hidden(hidden)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "hidden_units": self.hidden_units,
+            "dropout": self.dropout,
+        }

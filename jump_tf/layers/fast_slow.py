@@ -1,0 +1,172 @@
+"""The fast-slow layer: more steps for a click on which the visitor stayed."""
+
+import math
+
+import keras
+from keras import ops
+
+from jump_tf.layers.highway import HighwayUnit
+
+
+def num_fast_steps(dwell_seconds, micro_step_seconds, max_dwell_seconds):
+    """`R = max(1, ceil(tau / z))`, float, the shape of `dwell_seconds`.
+
+    Dwells beyond `max_dwell_seconds` count as that; an unknown dwell
+    (negative or NaN) makes one step.
+    """
+    known = ops.where(dwell_seconds > 0.0, dwell_seconds, 0.0)
+    known = ops.minimum(known, max_dwell_seconds)
+    return ops.maximum(ops.ceil(known / micro_step_seconds), 1.0)
+
+
+@keras.saving.register_keras_serializable(package="jump_tf")
+class FastSlowCell(keras.layers.Layer):
+    """One click through a fast and a slow highway unit F and S.
+
+    With the layer's last output h and slow state s, an embedded click x and
+    its number of fast steps R (JUMP, IJCAI 2018, eq. 14; where the print is
+    circular, the slow unit reads the first fast state, as in the fast-slow
+    RNN of Mujika et al., NIPS 2017):
+
+        f_0 = F(h, x);  s' = S(s, f_0);  f_1 = F(f_0, s');
+        f_r = F(f_{r-1}) for r = 2..R;   h' = f_R
+
+    Args:
+        units: size d of both states.
+        max_fast_steps: the largest R; a fixed bound keeps the graph static.
+        use_bias: passed to both highway units.
+        tie_inputs: whether F reads x and s' through the same matrices, as
+            printed, or through two pairs of them.
+
+    Call arguments:
+        inputs: `[B, 2d + 1]`: `[W_c x, W_g x]` of the fast unit, then R.
+        states: `(h, s)`, each `[B, d]`; zeros before the first click.
+
+    Masking: none is needed; on right-padded sessions a padded click comes
+    after all real ones and its output is never read.
+    """
+
+    def __init__(
+        self,
+        units,
+        max_fast_steps,
+        use_bias=False,
+        tie_inputs=True,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        if max_fast_steps < 1:
+            raise ValueError(
+                "`max_fast_steps` must be at least 1. "
+                f"Received: max_fast_steps={max_fast_steps}"
+            )
+        self.units = units
+        self.max_fast_steps = max_fast_steps
+        self.use_bias = use_bias
+        self.tie_inputs = tie_inputs
+        self.state_size = [units, units]
+        self.output_size = units
+        self.fast = HighwayUnit(units, use_bias, name="fast")
+        self.slow = HighwayUnit(units, use_bias, name="slow")
+
+    def build(self, inputs_shape):
+        state_shape = (None, self.units)
+        self.fast.build(state_shape)
+        self.slow.build(state_shape)
+        if not self.tie_inputs:
+            self.slow_to_fast = self.add_weight(
+                name="slow_to_fast",
+                shape=(self.units, 2 * self.units),
+                initializer="glorot_uniform",
+            )
+
+    def call(self, inputs, states, training=None):
+        last, last_slow = states
+        projection, num_steps = ops.split(inputs, [2 * self.units], axis=-1)
+        state = self.fast(last, projection)
+        slow = self.slow(last_slow, self.slow.project(state))
+        state = self.fast(state, self._project_slow(slow))
+        for step in range(2, self.max_fast_steps + 1):
+            state = ops.where(num_steps >= step, self.fast(state), state)
+        return state, [state, slow]
+
+    def _project_slow(self, slow):
+        if self.tie_inputs:
+            return self.fast.project(slow)
+        return ops.matmul(slow, self.slow_to_fast)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "max_fast_steps": self.max_fast_steps,
+            "use_bias": self.use_bias,
+            "tie_inputs": self.tie_inputs,
+        }
+
+
+@keras.saving.register_keras_serializable(package="jump_tf")
+class FastSlow(keras.layers.Layer):
+    """Runs the fast-slow cell along sessions.
+
+    Args:
+        units: size d.
+        micro_step_seconds: z, the dwell that one fast step stands for.
+        max_dwell_seconds: c1, where dwells are cut; bounds the fast steps by
+            `ceil(c1 / z)`.
+        use_bias: biases in the highway units.
+        tie_inputs: see `FastSlowCell`.
+
+    Call arguments:
+        clicks: `[B, T, d]` embedded clicks.
+        dwell_seconds: `[B, T]`; negative or NaN where unknown.
+
+    Returns:
+        `[B, T, d]`, the fast state after each click.
+
+    Masking: right padding changes nothing before it; no mask is read.
+    """
+
+    def __init__(
+        self,
+        units,
+        micro_step_seconds,
+        max_dwell_seconds,
+        use_bias=False,
+        tie_inputs=True,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.units = units
+        self.micro_step_seconds = micro_step_seconds
+        self.max_dwell_seconds = max_dwell_seconds
+        self.use_bias = use_bias
+        self.tie_inputs = tie_inputs
+        self.cell = FastSlowCell(
+            units,
+            math.ceil(max_dwell_seconds / micro_step_seconds),
+            use_bias,
+            tie_inputs,
+        )
+        self.rnn = keras.layers.RNN(self.cell, return_sequences=True)
+
+    def build(self, clicks_shape, dwell_seconds_shape):
+        self.rnn.build((*clicks_shape[:-1], 2 * self.units + 1))
+
+    def call(self, clicks, dwell_seconds):
+        steps = num_fast_steps(
+            dwell_seconds, self.micro_step_seconds, self.max_dwell_seconds
+        )
+        projection = self.cell.fast.project(clicks)  # One product for all T.
+        steps = ops.cast(steps, projection.dtype)
+        return self.rnn(ops.concatenate([projection, steps[..., None]], -1))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "micro_step_seconds": self.micro_step_seconds,
+            "max_dwell_seconds": self.max_dwell_seconds,
+            "use_bias": self.use_bias,
+            "tie_inputs": self.tie_inputs,
+        }

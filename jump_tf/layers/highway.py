@@ -1,0 +1,89 @@
+"""Recurrent highway unit with multiplicative integration."""
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable(package="jump_tf")
+class HighwayUnit(keras.layers.Layer):
+    """One highway transition of a state, with or without an input.
+
+    With state h and input x (JUMP, IJCAI 2018, eq. 15):
+
+        m  = alpha * (W_c x * U_c h) + beta * W_c x + gamma * U_c h + b_c
+        g  = sigmoid(W_g x + U_g h + b_g)
+        h' = (1 - g) * h + g * tanh(m)
+
+    Without an input every term in x disappears. The equation has no biases;
+    `use_bias` adds b_c = 0 and b_g = -1, as recurrent highway networks do.
+
+    Args:
+        units: size d of the state.
+        use_bias: whether to learn b_c and b_g.
+
+    Call arguments:
+        state: `[B, d]`.
+        projection: `[B, 2d]`, what `project` makes of the input, or None.
+
+    Returns:
+        The next state, `[B, d]`.
+    """
+
+    def __init__(self, units, use_bias=False, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.use_bias = use_bias
+
+    def build(self, state_shape, projection_shape=None):
+        def vector(name, value):
+            return self.add_weight(
+                name=name,
+                shape=(self.units,),
+                initializer=keras.initializers.Constant(value),
+            )
+
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=(self.units, 2 * self.units),
+            initializer="glorot_uniform",
+        )
+        self.recurrent_kernel = self.add_weight(
+            name="recurrent_kernel",
+            shape=(self.units, 2 * self.units),
+            initializer="glorot_uniform",
+        )
+        # With gamma = 0 a step without input would do nothing.
+        self.alpha = vector("alpha", 1.0)
+        self.beta = vector("beta", 0.5)
+        self.gamma = vector("gamma", 0.5)
+        if self.use_bias:
+            self.candidate_bias = vector("candidate_bias", 0.0)
+            self.gate_bias = vector("gate_bias", -1.0)
+
+    def project(self, inputs):
+        """`[W_c x, W_g x]`, `[..., 2d]`: apart, so that it leaves the scan."""
+        return ops.matmul(inputs, self.kernel)
+
+    def call(self, state, projection=None):
+        from_state = ops.matmul(state, self.recurrent_kernel)
+        candidate, gate = ops.split(from_state, 2, axis=-1)
+        if projection is None:
+            candidate = self.gamma * candidate
+        else:
+            input_candidate, input_gate = ops.split(projection, 2, axis=-1)
+            candidate = (
+                self.alpha * input_candidate + self.gamma
+            ) * candidate + self.beta * input_candidate
+            gate = gate + input_gate
+        if self.use_bias:
+            candidate = candidate + self.candidate_bias
+            gate = gate + self.gate_bias
+        gate = ops.sigmoid(gate)
+        return state + gate * (ops.tanh(candidate) - state)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "use_bias": self.use_bias,
+        }

@@ -1,0 +1,58 @@
+"""Causal dot-product attention of a session's clicks to those before them."""
+
+import math
+
+import keras
+from keras import ops
+
+
+def attention_weights(states):
+    """Weights of click i for the summary after click k.
+
+    Args:
+        states: `[B, T, d]`.
+
+    Returns:
+        `[B, T, T]`: row k holds `softmax_i(h_i . h_k / sqrt(d))` over i <= k,
+        zero for i > k.
+
+    Reference: JUMP, IJCAI 2018, eq. 13; it normalises over the past alone.
+    """
+    size = ops.shape(states)[-1]
+    scores = ops.matmul(states, ops.transpose(states, (0, 2, 1)))
+    scores = scores / math.sqrt(size)
+    step = ops.arange(ops.shape(states)[1])
+    past = step[None, :] <= step[:, None]
+    return ops.softmax(ops.where(past[None], scores, -1e9), axis=-1)
+
+
+@keras.saving.register_keras_serializable(package="jump_tf")
+class SessionAttention(keras.layers.Layer):
+    """Sums a session's states, weighted by likeness to the newest.
+
+        v_k = sum_{i <= k} a(i, k) h_i        (JUMP, IJCAI 2018, eq. 12, 13)
+
+    It has no weights of its own.
+
+    Args:
+        residual: whether to add h_k itself to v_k.
+
+    Call arguments:
+        states: `[B, T, d]`.
+
+    Returns:
+        `[B, T, d]`.
+
+    Masking: causal, so padding on the right changes nothing before it.
+    """
+
+    def __init__(self, residual=False, **kwargs):
+        super().__init__(**kwargs)
+        self.residual = residual
+
+    def call(self, states):
+        summary = ops.matmul(attention_weights(states), states)
+        return states + summary if self.residual else summary
+
+    def get_config(self):
+        return {**super().get_config(), "residual": self.residual}

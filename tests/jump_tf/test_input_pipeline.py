@@ -1,0 +1,168 @@
+import collections
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from jump_tf import input_pipeline
+from jump_tf import schema
+
+
+def training_batches(folder, epoch=0, seed=4, sessions=13, clicks=40):
+    return input_pipeline.training_batches(
+        folder,
+        batch_sessions=sessions,
+        batch_clicks=clicks,
+        seed=seed,
+        epoch=tf.Variable(epoch, dtype=tf.int64),
+    )
+
+
+def as_arrays(batch):
+    return tf.nest.map_structure(lambda tensor: tensor.numpy(), batch)
+
+
+def sessions_in(batches):
+    """The clicks of each row of a batch, as the multiset of all rows."""
+    found = collections.Counter()
+    for inputs, targets, weights in map(as_arrays, batches):
+        for row in range(len(weights)):
+            length = int(weights[row].sum())
+            items = targets[schema.ITEMS][row]
+            assert (weights[row] == (np.arange(len(items)) < length)).all()
+            assert (items[length:] == schema.PAD_ID).all()
+            assert list(inputs[schema.ITEMS][row, : length - 1]) == list(
+                items[: length - 1]
+            )
+            assert (inputs[schema.ITEMS][row, length - 1 :] == 0).all()
+            assert (inputs[schema.DWELL_SECONDS][row, length - 1 :] == 0).all()
+            end = np.flatnonzero(targets[schema.SESSION_END][row])
+            assert list(end) == [length - 1]
+            found[
+                tuple(items[:length]),
+                tuple(targets[schema.DWELL_SECONDS][row, :length]),
+                tuple(targets[schema.DWELL_CENSORED][row, :length]),
+            ] += 1
+    return found
+
+
+def expected_sessions(sessions):
+    return collections.Counter(
+        (
+            tuple(s.items),
+            tuple(np.float32(s.dwell_seconds)),
+            tuple(s.dwell_censored),
+        )
+        for s in sessions
+    )
+
+
+def test_an_epoch_has_each_training_session_once(data_folder, sessions):
+    batches = list(training_batches(data_folder))
+    assert sessions_in(batches) == expected_sessions(sessions[schema.TRAIN])
+
+
+@pytest.mark.parametrize("split", [schema.VALIDATION, schema.TEST])
+def test_evaluation_has_each_session_once(data_folder, sessions, split):
+    batches = input_pipeline.evaluation_batches(
+        data_folder, split, batch_clicks=60
+    )
+    assert sessions_in(batches) == expected_sessions(sessions[split])
+
+
+def test_batches_hold_similar_lengths_within_the_bounds(data_folder):
+    real = slots = 0
+    for inputs, _, weights in training_batches(data_folder):
+        rows, steps = inputs[schema.ITEMS].shape
+        assert rows <= 13
+        assert rows == 1 or rows * steps <= 40
+        real += float(tf.reduce_sum(weights))
+        slots += rows * (steps + 1)
+    assert real / slots > 0.9
+
+
+def test_order_depends_on_seed_and_epoch_alone(data_folder):
+    def order(**options):
+        return [
+            inputs[schema.ITEMS].numpy().tolist()
+            for inputs, *_ in training_batches(data_folder, **options)
+        ]
+
+    assert order(epoch=3) == order(epoch=3)
+    assert order(epoch=3) != order(epoch=4)
+    assert order(epoch=3) != order(epoch=3, seed=5)
+
+
+def test_the_epoch_is_read_when_iteration_begins(data_folder):
+    epoch = tf.Variable(0, dtype=tf.int64)
+    batches = input_pipeline.training_batches(
+        data_folder, batch_sessions=9, batch_clicks=99, seed=4, epoch=epoch
+    )
+    orders = []
+    for number in (0, 1, 0):
+        epoch.assign(number)
+        orders.append([w.shape[0] for *_, w in batches])
+        assert len(orders[-1]) == batches.cardinality()
+    assert orders[0] == orders[2] != orders[1]
+
+
+def test_page_load_asks_for_each_click_with_the_last_dwell_unknown(
+    data_folder, sessions
+):
+    batches = input_pipeline.evaluation_batches(
+        data_folder, schema.TEST, moment=schema.PAGE_LOAD, batch_clicks=90
+    )
+    found = collections.Counter()
+    for inputs, targets, weights in map(as_arrays, batches):
+        for row in range(len(weights)):
+            *first, asked = np.flatnonzero(weights[row])
+            assert first == ([0] if asked == 1 else [])
+            dwell = list(inputs[schema.DWELL_SECONDS][row])
+            assert dwell[asked - 1] == schema.UNKNOWN_DWELL
+            assert not any(dwell[asked:])
+            items = inputs[schema.ITEMS][row]
+            assert not items[asked:].any()
+            found[
+                tuple(items[:asked]),
+                tuple(dwell[: asked - 1]),
+                targets[schema.ITEMS][row, asked],
+            ] += 1
+    expected = collections.Counter(
+        (
+            tuple(s.items[:k]),
+            tuple(np.float32(s.dwell_seconds[: k - 1])),
+            s.items[k],
+        )
+        for s in sessions[schema.TEST]
+        for k in range(1, len(s))
+    )
+    assert found == expected
+
+
+def test_statistics_are_of_the_training_split(data_folder, sessions):
+    mine = sessions[schema.TRAIN]
+    counts = input_pipeline.item_counts(data_folder, 23)
+    items = [item for s in mine for item in s.items]
+    np.testing.assert_array_equal(counts, np.bincount(items, minlength=25))
+    logs = [
+        np.log(max(seconds, 1.0))
+        for s in mine
+        for seconds, censored in zip(
+            s.dwell_seconds, s.dwell_censored, strict=True
+        )
+        if not censored
+    ]
+    assert input_pipeline.mean_log_dwell(data_folder) == pytest.approx(
+        np.mean(logs), rel=1e-5
+    )
+
+
+def test_a_folder_without_manifest_or_shards_is_refused(tmp_path, data_folder):
+    with pytest.raises(schema.InputError, match=r"no manifest\.json"):
+        input_pipeline.read_manifest(tmp_path)
+    with pytest.raises(schema.InputError, match="`test` must be complete"):
+        input_pipeline.shards(tmp_path, schema.TEST)
+    lone = next(data_folder.glob("train-00001*"))
+    (tmp_path / lone.name).write_bytes(lone.read_bytes())
+    with pytest.raises(schema.InputError, match="`train` must be complete"):
+        input_pipeline.shards(tmp_path, schema.TRAIN)
