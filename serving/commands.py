@@ -1,13 +1,20 @@
-"""The command line's `serve` and `predict`."""
+"""The command line's `serve` and `predict`.
+
+What needs gRPC is imported where it is used, so that the flags can be listed
+without it.
+"""
+
+from __future__ import annotations
 
 import argparse
 import pathlib
 import sys
+import typing
 
 from jump_tf import schema
-from serving import client
-from serving import errors
-from serving import server
+
+if typing.TYPE_CHECKING:
+    from serving import client
 
 
 def add_serve_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +42,8 @@ def run_serve(arguments: argparse.Namespace) -> int:
     Raises:
         InputError: there is nothing to serve, or nowhere.
     """
+    from serving import server
+
     server.serve(
         arguments.models,
         host=arguments.host,
@@ -76,6 +85,9 @@ def run_predict(arguments: argparse.Namespace) -> int:
     Raises:
         InputError: the request is wrong.
     """
+    from serving import client
+    from serving import errors
+
     session = client.Session(
         arguments.items.split(",") if arguments.items else [],
         _seconds(arguments.dwell),

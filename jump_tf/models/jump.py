@@ -38,6 +38,8 @@ class JUMP(SessionModel):
     Call arguments, returns and masking: see `SessionModel`.
     """
 
+    config: JumpConfig
+
     def __init__(
         self,
         vocabulary_size,

@@ -1,0 +1,128 @@
+"""The baselines of a data folder, fitted and measured together."""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from jump_tf import metrics
+from jump_tf import predictions
+from jump_tf import schema
+from jump_tf import scorecard
+from jump_tf.models import counts
+from jump_tf.predictions import Clicks
+from jump_tf.scorecard import Measures
+
+MOST_POPULAR = "most_popular"
+MARKOV = "markov"
+CONSTANT_MEDIAN = "constant_median"
+ITEM_MEDIAN = "item_median"
+_MODEL = "model"
+
+
+@dataclasses.dataclass(frozen=True)
+class Baselines:
+    """Counts of the training split, fitted.
+
+    Attributes:
+        popular: and `markov`: score items.
+        markov: see `popular`.
+        dwell: (name, whether first clicks are counted too) -> a law of the
+            dwell, fitted on the clicks on which it is measured.
+        training_counts: `[V]` clicks of each id.
+        end_rate: share of the clicks from the second on that end a session.
+    """
+
+    popular: counts.MostPopular
+    markov: counts.Markov
+    dwell: dict[tuple[str, bool], counts.ConstantDwell]
+    training_counts: np.ndarray
+    end_rate: float
+
+
+def fit(data: str | pathlib.Path, vocabulary_size: int) -> Baselines:
+    """The baselines of a data folder, from its training split alone."""
+    clicks = predictions.read_clicks(data, schema.TRAIN)
+    popular = counts.MostPopular(clicks.item, vocabulary_size)
+    later = clicks.predicted
+    dwell: dict[tuple[str, bool], counts.ConstantDwell] = {}
+    for first_too in (False, True):
+        fitted = clicks.followed & (later | first_too)
+        log = clicks.item[fitted], clicks.dwell_seconds[fitted], vocabulary_size
+        dwell[CONSTANT_MEDIAN, first_too] = counts.ConstantDwell(*log)
+        dwell[ITEM_MEDIAN, first_too] = counts.ItemMedianDwell(*log)
+    return Baselines(
+        popular,
+        counts.Markov(clicks.previous[later], clicks.item[later], popular),
+        dwell,
+        np.bincount(clicks.item, minlength=vocabulary_size),
+        float(clicks.last[later].mean()) if later.any() else 0.0,
+    )
+
+
+def measures(
+    fitted: Baselines, clicks: Clicks, max_dwell_seconds: float
+) -> dict[str, Measures]:
+    """The measures of each baseline on clicks, by its name."""
+    asked = clicks.predicted & clicks.known
+    named: dict[str, Measures] = {}
+    for name, scorer in (
+        (MOST_POPULAR, fitted.popular),
+        (MARKOV, fitted.markov),
+    ):
+        ranks = np.full(len(clicks), metrics.MISS)
+        ranks[asked] = scorer.ranks(clicks.previous[asked], clicks.item[asked])
+        named[name] = scorecard.click_measures(clicks, ranks)
+    for (name, first_too), dwell in fitted.dwell.items():
+        law = dwell.dwell_distribution(None, clicks.item)
+        named.setdefault(name, {}).update(
+            scorecard.dwell_measures(
+                clicks, law, max_dwell_seconds, first_too=first_too
+            )
+        )
+    return named
+
+
+def compare(
+    mine: Measures,
+    theirs: dict[str, Measures],
+    sessions: np.ndarray,
+    replicates: int,
+    seed: int,
+) -> tuple[dict[str, list[float]], dict[str, dict[str, Any]]]:
+    """Intervals of a model, and the numbers of each baseline beside them.
+
+    All are averaged over the same draws of sessions.
+
+    Args:
+        mine: measures of the model.
+        theirs: measures of each baseline, by its name.
+        sessions: `[N]`, see `metrics.resampled_means`; so are the others.
+        replicates: how many draws.
+        seed: of the draws.
+
+    Returns:
+        The model's 95 % intervals, and for each baseline its numbers, its
+        `intervals` and its `differences`: intervals of model - baseline.
+    """
+    named = {_MODEL: mine, **theirs}
+    flat = {
+        (who, name): measure
+        for who, measures_of_one in named.items()
+        for name, measure in measures_of_one.items()
+    }
+    means = metrics.resampled_means(flat, sessions, replicates, seed)
+    intervals = {key: metrics.interval(drawn) for key, drawn in means.items()}
+    compared = {
+        who: {
+            **scorecard.means(baseline),
+            "intervals": {name: intervals[who, name] for name in baseline},
+            "differences": {
+                name: metrics.interval(means[_MODEL, name] - means[who, name])
+                for name in baseline
+            },
+        }
+        for who, baseline in theirs.items()
+    }
+    return {name: intervals[_MODEL, name] for name in mine}, compared

@@ -1,0 +1,177 @@
+"""From a log to a served answer in one go."""
+
+import pathlib
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from beam_jobs import build_sessions
+from beam_jobs.options import PrepareOptions
+from jump_tf import evaluation
+from jump_tf import export
+from jump_tf import input_pipeline
+from jump_tf import records
+from jump_tf import report
+from jump_tf import runs
+from jump_tf import schema
+from jump_tf import simulate
+from jump_tf import training
+from jump_tf import truth
+from jump_tf.config import Config
+from serving import client
+from serving import commands
+from serving import models as served_models
+from serving import server
+from serving import warmup
+
+MODEL_NAME = "jump"
+SHOWN = 5
+_MIN_EXAMPLE_CLICKS = 3
+
+
+def on_simulated_log(workdir: pathlib.Path, config: Config) -> None:
+    """Runs everything on a simulated log, and compares with its truth.
+
+    Args:
+        workdir: a new or empty folder.
+        config: of model and training.
+
+    Raises:
+        InputError: the folder holds something.
+    """
+    _make(workdir)
+    _say("1. simulate a log: Markov items, log-normal dwell by item")
+    simulation = simulate.simulate(simulate.SimulatorConfig())
+    log = workdir / "log.csv"
+    simulation.write_log(log)
+    request = PrepareOptions(
+        format="csv", input=(str(log),), output=str(workdir / "data")
+    )
+    model = _all_steps(workdir, config, request, ())
+    _say("what was learned against the truth of the simulation")
+    compared = truth.compare_with_truth(
+        simulation,
+        model,
+        runs.read_vocabulary(workdir / "run"),
+        workdir / "data",
+    )
+    print(_comparison(compared))
+    _summary(workdir)
+
+
+def on_real_log(
+    workdir: pathlib.Path,
+    config: Config,
+    request: tuple[PrepareOptions, Sequence[str]],
+) -> None:
+    """Runs everything on a log of yours.
+
+    Args:
+        workdir: a new or empty folder.
+        config: of model and training.
+        request: what `prepare` is asked, and Beam's flags.
+
+    Raises:
+        InputError: the folder holds something, or the log is not fit.
+    """
+    _make(workdir)
+    _all_steps(workdir, config, *request)
+    _summary(workdir)
+
+
+def _make(workdir):
+    if workdir.exists() and any(workdir.iterdir()):
+        raise schema.InputError(
+            f"`--workdir` must be a new or empty folder. Received: {workdir}"
+        )
+    workdir.mkdir(parents=True, exist_ok=True)
+
+
+def _all_steps(workdir, config, request, beam_arguments):
+    data, run = workdir / "data", workdir / "run"
+    _say("2. prepare: the log to sessions with censored dwell")
+    build_sessions.run(request, beam_arguments)
+    _say("3. train")
+    started = time.monotonic()
+    training.train(config, data, run)
+    print(f"trained in {time.monotonic() - started:.0f} s")
+    model = training.load_run(run)
+    _say("4. evaluate on the test split")
+    for moment in schema.MOMENTS:
+        result = evaluation.evaluate(model, data, schema.TEST, moment)
+        evaluation.write_evaluation(run, result)
+        print(f"{evaluation.format_table(result)}\n")
+    report.write_report(run)
+    _say("5. export")
+    version = export.export_model(
+        model,
+        runs.read_vocabulary(run),
+        workdir / "models",
+        name=MODEL_NAME,
+        finish=warmup.write_warmup_requests,
+    )
+    print(version)
+    _say("6. serve, and ask over gRPC")
+    print(_served_answer(workdir))
+    return model
+
+
+def _served_answer(workdir: pathlib.Path) -> str:
+    items, dwell_seconds = _example_session(workdir)
+    loaded = served_models.load_models(workdir / "models")
+    with (
+        server.Server(loaded, port=0) as running,
+        client.Client(running.address, MODEL_NAME) as asking,
+    ):
+        answer = asking.answer([client.Session(items, dwell_seconds)])[0]
+    seen = ", ".join(
+        f"{item} ({seconds:.0f} s)"
+        for item, seconds in zip(items, dwell_seconds, strict=False)
+    )
+    table = commands.format_answer(answer, SHOWN, page=True)
+    return f"A visitor saw {seen} and now sees {items[-1]}. Next:\n\n{table}"
+
+
+def _example_session(workdir: pathlib.Path) -> tuple[list[str], list[float]]:
+    """A test session whose last click is still on screen, in raw ids."""
+    vocabulary = runs.read_vocabulary(workdir / "run")
+    files = input_pipeline.shards(workdir / "data", schema.TEST)
+    for session in records.read(files):
+        known = min(session.items) >= schema.FIRST_ITEM_ID
+        if known and len(session) >= _MIN_EXAMPLE_CLICKS:
+            break
+    items = [vocabulary[item - schema.FIRST_ITEM_ID] for item in session.items]
+    return items[:-1], list(session.dwell_seconds[:-2])
+
+
+def _comparison(compared: dict[str, Any]) -> str:
+    return "\n".join(
+        [
+            f"recall@20       {compared['recall_at_20']:.4f}, best possible "
+            f"{compared['best_recall_at_20']:.4f} "
+            f"({compared['recall_ratio']:.1%} of it)",
+            f"MRR@20          {compared['mrr_at_20']:.4f}, best possible "
+            f"{compared['best_mrr_at_20']:.4f}",
+            f"dwell MAE       {compared['dwell_mae_seconds']:.2f} s, best "
+            f"possible {compared['best_dwell_mae_seconds']:.2f} s",
+            "dwell median    of an item off by "
+            f"{compared['dwell_median_relative_error']:.1%} in the middle, "
+            f"{compared['dwell_median_relative_error_largest']:.1%} at most "
+            f"({compared['num_items_compared']} items)",
+        ]
+    )
+
+
+def _summary(workdir: pathlib.Path) -> None:
+    run = workdir / "run"
+    _say("where things are")
+    print(
+        f"report       {run / report.REPORT_FILE}\n"
+        f"TensorBoard  tensorboard --logdir {run / runs.TENSORBOARD_FOLDER}\n"
+        f"SavedModel   {workdir / 'models' / MODEL_NAME}\n"
+        f"serve it     jump-tf serve --models {workdir / 'models'}"
+    )
+
+
+def _say(text: str) -> None:
+    print(f"\n== {text}", flush=True)

@@ -1,0 +1,174 @@
+"""How good the predicted law of a dwell time is: pure functions on arrays.
+
+Laws are `survival.LogNormal` of `[N]` arrays; dwells are `[N]` seconds, never
+above c1 (`max_dwell_seconds`), and `censored` where the visitor stayed at
+least that long. A session's last click leaves no dwell and never comes here.
+"""
+
+import itertools
+
+import numpy as np
+
+from jump_tf import schema
+from jump_tf import survival
+from jump_tf.survival import LogNormal
+
+_ROWS_AT_ONCE = 16_384
+_NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(48)
+# Beyond so many sigmas the law is 0 or 1 in float32.
+_FAR = 8.0
+# The integral of F squared is cut off below where x is e ** -32 of its end.
+_CUT = 32.0
+
+
+def absolute_error(law: LogNormal, seconds: np.ndarray) -> np.ndarray:
+    """`[N]` seconds between the median, which minimises it, and the dwell."""
+    return np.abs(np.exp(law.location) - seconds)
+
+
+def negative_log_likelihood(
+    law: LogNormal, seconds: np.ndarray, censored: np.ndarray
+) -> np.ndarray:
+    """`[N]`, minus the log of the density per second; of the survival at c1.
+
+    Reference: JUMP, IJCAI 2018, eq. 10.
+    """
+    return -np.asarray(
+        survival.censored_log_likelihood(
+            law, seconds.astype(np.float64), censored.astype(np.float64)
+        )
+    )
+
+
+def crps(
+    law: LogNormal,
+    seconds: np.ndarray,
+    upper: float = schema.MAX_DWELL_SECONDS,
+) -> np.ndarray:
+    """Continuous ranked probability score, cut at c1.
+
+        integral over x in [0, c1] of (F(x) - 1{seconds <= x}) ** 2
+
+    Dwells censored at c1 need no care: the integral ends there.
+
+    Args:
+        law: `[N]` locations and scales.
+        seconds: `[N]`.
+        upper: c1 in seconds.
+
+    Returns:
+        `[N]` seconds, 0 for a certain and right prediction.
+
+    Reference: Gneiting & Ranjan, J. Business & Economic Statistics 29(3),
+    2011, on scores that weight thresholds.
+    """
+    location, scale, seconds = np.broadcast_arrays(
+        *(np.asarray(x, np.float64) for x in (law.location, law.scale, seconds))
+    )
+    scores = np.empty(location.shape)
+    for start in range(0, len(scores), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        scores[rows] = _crps(location[rows], scale[rows], seconds[rows], upper)
+    return scores
+
+
+def brier(law: LogNormal, seconds: np.ndarray, at: float) -> np.ndarray:
+    """`[N]`, `(1{dwell > at} - S(at)) ** 2` for a moment `at` below c1."""
+    predicted = np.exp(np.asarray(law.log_survival(np.float64(at))))
+    return np.square((seconds > at) - predicted)
+
+
+def probability_transform(law: LogNormal, seconds: np.ndarray) -> np.ndarray:
+    """`[N]`, F(dwell): uniform on [0, 1] if the law is the true one."""
+    return _cdf(np.asarray(law.standardize(seconds.astype(np.float64))))
+
+
+def coverage(
+    transforms: np.ndarray, censored: np.ndarray, share: float
+) -> np.ndarray:
+    """Whether the central interval of probability `share` holds the dwell.
+
+    Args:
+        transforms: `[N]`, see `probability_transform`.
+        censored: `[N]` bool; such a dwell lies anywhere above, and counts by
+            the share of what is above that the interval takes.
+        share: inside (0, 1).
+
+    Returns:
+        `[N]`, of mean `share` if the law is the true one.
+    """
+    low, high = (1.0 - share) / 2.0, (1.0 + share) / 2.0
+    return _mass_between(transforms, censored, low, high)
+
+
+def transform_histogram(
+    transforms: np.ndarray, censored: np.ndarray, bins: int = 10
+) -> np.ndarray:
+    """Shares of dwells whose F falls in each of equal bins, `[bins]`.
+
+    A censored dwell spreads its mass evenly over what lies above it.
+
+    Reference: Haider et al., JMLR 21(85), 2020 (D-calibration).
+    """
+    if not len(transforms):
+        return np.full(bins, np.nan)
+    edges = np.linspace(0.0, 1.0, bins + 1)
+    return np.array(
+        [
+            np.mean(_mass_between(transforms, censored, low, high))
+            for low, high in itertools.pairwise(edges)
+        ]
+    )
+
+
+def calibration_error(histogram: np.ndarray) -> float:
+    """The largest departure of a bin's share from `1 / bins`."""
+    return float(np.max(np.abs(histogram - 1.0 / len(histogram))))
+
+
+def _mass_between(transforms, censored, low, high):
+    # Half open, so that neighbouring intervals share no dwell, but for F = 1.
+    below = (transforms < high) | ((high == 1.0) & (transforms == 1.0))
+    inside = (transforms >= low) & below
+    above = np.maximum(1.0 - transforms, 1e-12)
+    spread = np.maximum(high - np.maximum(low, transforms), 0.0) / above
+    return np.where(censored, spread, inside.astype(np.float64))
+
+
+def _crps(location, scale, seconds, upper):
+    rest = (upper - seconds) - 2.0 * (
+        _cdf_integral(location, scale, upper)
+        - _cdf_integral(location, scale, seconds)
+    )
+    return _squared_cdf_integral(location, scale, upper) + rest
+
+
+def _cdf_integral(location, scale, end):
+    """`[N]`, the integral of F over [0, end], in closed form."""
+    z = (np.log(np.maximum(end, 1e-6)) - location) / scale
+    partial_mean = location + 0.5 * scale**2 + _log_cdf(z - scale)
+    return end * _cdf(z) - np.exp(partial_mean)
+
+
+def _squared_cdf_integral(location, scale, end):
+    """`[N]`, the integral of F ** 2 over [0, end], by Gauss and Legendre.
+
+    In units of sigma the integrand is the smooth `Phi(u)^2 e^(sigma u)`; above
+    `_FAR` it is taken as `e^(sigma u)`, below it is nothing.
+    """
+    high = np.minimum((np.log(end) - location) / scale, _FAR)
+    low = np.maximum(-_FAR, high - _CUT / scale)
+    low = np.minimum(low, high)  # All of [0, end] may lie far below the law.
+    half = 0.5 * (high - low)
+    u = (low + half)[:, np.newaxis] + half[:, np.newaxis] * _NODES
+    x = np.exp(location[:, np.newaxis] + scale[:, np.newaxis] * u)
+    integral = (np.square(_cdf(u)) * x) @ _NODE_WEIGHTS * half * scale
+    return integral + np.maximum(end - np.exp(location + scale * high), 0.0)
+
+
+def _cdf(z):
+    return np.exp(_log_cdf(z))
+
+
+def _log_cdf(z):
+    return np.asarray(survival.log_survival_normal(-z))

@@ -1,0 +1,136 @@
+"""The run folder: what a training leaves behind, and how it is read."""
+
+import json
+import os
+import pathlib
+import platform
+import shutil
+import subprocess
+import sys
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import jump_tf
+from jump_tf import config as configs
+from jump_tf import input_pipeline
+from jump_tf import schema
+
+CONFIG_FILE = "config.yaml"
+DATA_FILE = "data.json"
+ENVIRONMENT_FILE = "environment.json"
+METRICS_FILE = "metrics.jsonl"
+TENSORBOARD_FOLDER = "tensorboard"
+
+
+def open_run(
+    run: pathlib.Path, config: configs.Config, data: pathlib.Path
+) -> None:
+    """Makes a run folder that says what will be trained on what.
+
+    Raises:
+        InputError: the folder holds something already.
+    """
+    if run.exists() and any(run.iterdir()):
+        raise schema.InputError(
+            "`--run` must be a new or empty folder unless `--resume` is given. "
+            f"Received: {run}"
+        )
+    run.mkdir(parents=True, exist_ok=True)
+    shutil.copy(data / schema.VOCABULARY_FILE, run / schema.VOCABULARY_FILE)
+    (run / CONFIG_FILE).write_text(config.to_yaml())
+    manifest = input_pipeline.read_manifest(data)
+    _write_json(
+        run / DATA_FILE, {"folder": str(data.resolve()), "manifest": manifest}
+    )
+    _write_json(run / ENVIRONMENT_FILE, _environment(config))
+
+
+def reopen_run(
+    run: pathlib.Path, config: configs.Config
+) -> list[dict[str, Any]]:
+    """The history of a run that shall go on.
+
+    Raises:
+        InputError: it is not a run, or one with another configuration.
+    """
+    if read_config(run) != config:
+        raise schema.InputError(
+            "`--resume` must keep the configuration of the run. "
+            f"Received: another one than {run / CONFIG_FILE}"
+        )
+    return read_history(run)
+
+
+def read_config(run: pathlib.Path) -> configs.Config:
+    """The configuration of a run.
+
+    Raises:
+        InputError: it is not the folder of a run.
+    """
+    if not (run / CONFIG_FILE).is_file():
+        raise schema.InputError(
+            "`--run` must be a folder that `jump-tf train` made. "
+            f"Received: {run}, which has no {CONFIG_FILE}"
+        )
+    return configs.load(run / CONFIG_FILE)
+
+
+def read_vocabulary(run: pathlib.Path) -> list[str]:
+    """The raw item ids that the run's model knows, in the order of ids."""
+    return input_pipeline.read_vocabulary(run / schema.VOCABULARY_FILE)
+
+
+def read_data_folder(run: pathlib.Path) -> pathlib.Path:
+    """The data folder that the run was trained on."""
+    return pathlib.Path(json.loads((run / DATA_FILE).read_text())["folder"])
+
+
+def read_history(run: pathlib.Path) -> list[dict[str, Any]]:
+    """The metrics of each finished epoch."""
+    path = run / METRICS_FILE
+    if not path.is_file():
+        return []
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def write_history(run: pathlib.Path, history: list[dict[str, Any]]) -> None:
+    """Replaces the metrics of the finished epochs."""
+    path = run / METRICS_FILE
+    beside = path.with_suffix(".writing")
+    beside.write_text("".join(json.dumps(line) + "\n" for line in history))
+    beside.replace(path)
+
+
+def _write_json(path: pathlib.Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def _environment(config: configs.Config) -> dict[str, Any]:
+    commit = subprocess.run(
+        ["git", "rev-parse", "HEAD"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=pathlib.Path(__file__).parent,
+    )
+    return {
+        "versions": {
+            "jump_tf": jump_tf.__version__,
+            "keras": keras.__version__,
+            "numpy": np.__version__,
+            "python": sys.version.split()[0],
+            "tensorflow": tf.__version__,
+        },
+        "commit": commit.stdout.strip() or None,
+        "seed": config.training.seed,
+        "machine": {
+            "processor": platform.processor() or platform.machine(),
+            "devices": [
+                d.device_type for d in tf.config.list_physical_devices()
+            ],
+            "cores": os.cpu_count(),
+        },
+    }

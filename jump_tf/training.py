@@ -1,0 +1,241 @@
+"""Trains a model on a data folder into a run folder."""
+
+import dataclasses
+import math
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from jump_tf import evaluation
+from jump_tf import input_pipeline
+from jump_tf import runs
+from jump_tf import schema
+from jump_tf.checkpoints import Checkpoints
+from jump_tf.checkpoints import load_best
+from jump_tf.config import Config
+from jump_tf.config import TrainingConfig
+from jump_tf.models.jump import JUMP
+from jump_tf.summaries import ImageSummaries
+
+MONITORED = "val_recall_at_20"
+FINAL_LEARNING_RATE = 0.01  # Of the cosine schedule, as a share.
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; what was saved before is whole."""
+
+
+def train(
+    config: Config,
+    data: pathlib.Path,
+    run: pathlib.Path,
+    *,
+    resume: bool = False,
+    verbose: int | str = "auto",
+) -> dict[str, Any]:
+    """Trains until the epochs are over or validation stops improving.
+
+    Args:
+        config: model and training.
+        data: a data folder.
+        run: the run folder to make; with `resume`, the one to go on with.
+        resume: goes on after the last finished epoch, with the same result as
+            if there had been no interruption.
+        verbose: of Keras `fit`.
+
+    Returns:
+        The metrics of the best epoch, as in `metrics.jsonl`.
+
+    Raises:
+        InputError: the data or the run folder is not fit for it.
+        TrainingError: the loss is no longer a number.
+    """
+    config = _with_data(config, data)
+    if resume:
+        history = runs.reopen_run(run, config)
+    else:
+        runs.open_run(run, config, data)
+        history = []
+    keras.utils.set_random_seed(config.training.seed)
+    model = build_model(config, data)
+    _compile(model, config.training)
+    epoch = tf.Variable(0, dtype=tf.int64)
+    checkpoints = Checkpoints(run, model, epoch)
+    if resume:
+        checkpoints.restore_last()
+        history = history[: int(epoch)]
+    recorder = EpochRecorder(
+        run,
+        checkpoints,
+        epoch,
+        history,
+        config.training.patience,
+        lambda: evaluation.quick_metrics(model, data, schema.VALIDATION),
+    )
+    if recorder.finished(config.training.epochs):
+        return recorder.best
+    batches = input_pipeline.training_batches(
+        data,
+        batch_sessions=config.training.batch_sessions,
+        batch_clicks=config.training.batch_clicks,
+        seed=config.training.seed,
+        epoch=epoch,
+    )
+    model.fit(
+        batches,
+        shuffle=None,
+        epochs=config.training.epochs,
+        initial_epoch=len(history),
+        verbose=verbose,
+        callbacks=_callbacks(config.training, run, data, model, recorder),
+    )
+    return recorder.best
+
+
+def build_model(config: Config, data: pathlib.Path) -> JUMP:
+    """A fresh model that knows how often each item is clicked in `data`."""
+    num_items = input_pipeline.read_manifest(data)["num_items"]
+    model = _empty_model(config, num_items)
+    model.sampler.set_counts(input_pipeline.item_counts(data, num_items))
+    return model
+
+
+def load_run(run: pathlib.Path) -> JUMP:
+    """The model of a run with the weights of its best epoch.
+
+    Raises:
+        InputError: it is not the folder of a trained run.
+    """
+    config = runs.read_config(run)
+    model = _empty_model(config, len(runs.read_vocabulary(run)))
+    load_best(run, model)
+    return model
+
+
+class EpochRecorder(keras.callbacks.Callback):
+    """After each epoch: validates, records, saves, and stops when it is time.
+
+    All it remembers is the history, so that a resumed run decides as an
+    uninterrupted one.
+
+    Args:
+        run: the run folder.
+        checkpoints: of the run.
+        epoch: variable that counts finished epochs.
+        history: the lines of `metrics.jsonl` so far.
+        patience: epochs to wait for a better `val_recall_at_20`.
+        validate: returns the validation metrics of the model as it is.
+    """
+
+    def __init__(
+        self,
+        run: pathlib.Path,
+        checkpoints: Checkpoints,
+        epoch: tf.Variable,
+        history: list[dict[str, Any]],
+        patience: int,
+        validate: Callable[[], dict[str, float]],
+    ):
+        super().__init__()
+        self.run = run
+        self.checkpoints = checkpoints
+        self.epoch = epoch
+        self.history = list(history)
+        self.patience = patience
+        self.validate = validate
+
+    @property
+    def best(self) -> dict[str, Any]:
+        """The record of the best epoch."""
+        return max(self.history, key=lambda record: record[MONITORED])
+
+    def finished(self, epochs: int) -> bool:
+        """Whether training is over after the history so far."""
+        if not self.history:
+            return False
+        waited = self.history[-1]["epoch"] - self.best["epoch"]
+        return waited >= self.patience or len(self.history) >= epochs
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs = {} if logs is None else logs
+        if not math.isfinite(logs["loss"]):
+            raise TrainingError(
+                f"The loss must be a number. Received: loss={logs['loss']} in "
+                f"epoch {epoch + 1}; the epochs before it are saved"
+            )
+        validation = self.validate()
+        logs.update({f"val_{name}": validation[name] for name in validation})
+        record = {"epoch": epoch + 1}
+        record |= {name: float(value) for name, value in logs.items()}
+        self.history.append(record)
+        self.epoch.assign(epoch + 1)
+        if self.best is record:
+            self.checkpoints.save_best()
+        # The checkpoint last: what it counts as finished is on record.
+        runs.write_history(self.run, self.history)
+        self.checkpoints.save_last()
+        print(one_line(record, self.best is record), flush=True)
+        if self.finished(self.params["epochs"]):
+            self.model.stop_training = True
+
+
+def _callbacks(training: TrainingConfig, run, data, model, recorder):
+    folder = run / runs.TENSORBOARD_FOLDER
+    return [
+        keras.callbacks.LearningRateScheduler(
+            lambda epoch: learning_rate(training, epoch)
+        ),
+        recorder,
+        keras.callbacks.TensorBoard(folder, update_freq="epoch"),
+        ImageSummaries(folder / "images", model, data),
+    ]
+
+
+def learning_rate(training: TrainingConfig, epoch: int) -> float:
+    """The rate of an epoch, counted from 0."""
+    if training.schedule == "constant":
+        return training.learning_rate
+    falling = 0.5 * (1.0 + math.cos(math.pi * epoch / training.epochs))
+    share = FINAL_LEARNING_RATE + (1.0 - FINAL_LEARNING_RATE) * falling
+    return training.learning_rate * share
+
+
+def _empty_model(config: Config, num_items: int) -> JUMP:
+    model = JUMP(
+        schema.FIRST_ITEM_ID + num_items, **dataclasses.asdict(config.model)
+    )
+    model.build()
+    return model
+
+
+def _compile(model: JUMP, training: TrainingConfig) -> None:
+    optimizer = keras.optimizers.Adam(
+        training.learning_rate, global_clipnorm=training.clip_norm
+    )
+    model.compile(optimizer=optimizer, jit_compile=False)
+
+
+def _with_data(config: Config, data: pathlib.Path) -> Config:
+    """Fills in what the model takes from its data."""
+    manifest = input_pipeline.read_manifest(data)
+    model = dataclasses.replace(
+        config.model, max_dwell_seconds=float(manifest["max_dwell_seconds"])
+    )
+    if model.initial_log_dwell is None:
+        mean = input_pipeline.mean_log_dwell(data)
+        model = dataclasses.replace(model, initial_log_dwell=mean)
+    return dataclasses.replace(config, model=model)
+
+
+def one_line(record: dict[str, Any], best: bool = False) -> str:
+    """An epoch's record in words."""
+    return (
+        f"epoch {record['epoch']}: loss {record['loss']:.4f}, validation "
+        f"recall@20 {record['val_recall_at_20']:.4f}, "
+        f"MRR@20 {record['val_mrr_at_20']:.4f}, "
+        f"dwell MAE {record['val_dwell_mae_seconds']:.2f} s"
+        + (" (best so far)" if best else "")
+    )

@@ -1,0 +1,117 @@
+import json
+import re
+
+import pytest
+
+from jump_tf import cli
+from jump_tf import schema
+
+
+def call(*arguments, capsys):
+    try:
+        code = cli.main([str(argument) for argument in arguments])
+    except SystemExit as error:  # argparse's own refusals
+        code = error.code
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+VERBS = "prepare train evaluate report export serve predict demo".split()
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(verb, capsys):
+    code, out, _ = call(verb, "--help", capsys=capsys)
+    assert code == 0
+    assert out.startswith(f"usage: jump-tf {verb}")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["train", "--data", "DATA", "--run", "RUN", "--preset", "best"],
+        ["train", "--data", "nowhere", "--run", "RUN"],
+        ["train", "--data", "DATA", "--run", "RUN", "--epochs", "3"],
+        ["train", "--data", "DATA", "--run", "RUN", "--set", "model.unit=3"],
+        ["evaluate", "--run", "nowhere"],
+        ["evaluate", "--run", "RUN", "--split", "holdout"],
+        ["report", "--run", "nowhere"],
+        ["export", "--run", "nowhere", "--output", "MODELS"],
+        ["serve", "--models", "nowhere"],
+        ["predict", "--address", "127.0.0.1:1", "--items", "a", "--dwell", "x"],
+        ["demo", "--workdir", "DEMO", "--format", "csv"],
+        ["demo", "--workdir", "DEMO", "--split", "temporal"],
+        ["demo", "--workdir", "DATA"],
+        ["prepare", "--format", "csv", "--input", "no.csv", "--output", "OUT"],
+        ["bake"],
+    ],
+    ids=" ".join,
+)
+def test_a_wrong_request_is_one_sentence_and_exit_code_2(
+    arguments, data_folder, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    arguments = [data_folder if a == "DATA" else a for a in arguments]
+    code, _, err = call(*arguments, capsys=capsys)
+    assert code == 2
+    assert "Traceback" not in err
+    sentence = err.strip().splitlines()[-1]
+    assert re.match(r"jump-tf( \w+)?: ", sentence)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_server_that_is_not_there_is_exit_code_1(capsys):
+    code, _, err = call(
+        *("predict", "--address", "127.0.0.1:1", "--items", "a"),
+        *("--timeout", "1"),
+        capsys=capsys,
+    )
+    assert code == 1
+    assert "127.0.0.1:1" in err
+
+
+@pytest.mark.slow
+def test_the_seven_commands(tmp_path, capsys):
+    """From a log to a SavedModel with the real entry point, tiny sizes."""
+    log, data, run = tmp_path / "log.csv", tmp_path / "data", tmp_path / "run"
+    log.write_text(small_log())
+    steps = [
+        ["prepare", "--format", "csv", "--input", log, "--output", data],
+        [
+            *("train", "--data", data, "--run", run, "--preset", "demo"),
+            *("--set", "model.units=5", "model.micro_step_seconds=700"),
+            *("--set", "training.epochs=2", "training.batch_sessions=64"),
+        ],
+        ["evaluate", "--run", run],
+        ["evaluate", "--run", run, "--moment", "page_load"],
+        ["report", "--run", run],
+        ["export", "--run", run, "--output", tmp_path / "models"],
+    ]
+    outputs = []
+    for step in steps:
+        code, out, err = call(*step, capsys=capsys)
+        assert code == 0, err
+        outputs.append(out)
+    assert "vocabulary: 12 items" in outputs[0]
+    assert "best epoch" in outputs[1]
+    assert "markov" in outputs[2]
+    for moment in schema.MOMENTS:
+        result = json.loads(
+            (run / "evaluation" / f"test.{moment}.json").read_text()
+        )
+        assert 0 < result["recall_at_20"] <= 1
+    assert (run / "report.html").stat().st_size > 10_000
+    model = tmp_path / "models" / "jump" / "1"
+    assert (model / "saved_model.pb").is_file()
+    assert (model / "assets" / "vocabulary.txt").is_file()
+
+
+def small_log():
+    """200 sessions of 2 to 5 clicks that walk along 12 items."""
+    rows = ["session_id,item_id,timestamp_ms"]
+    for session in range(200):
+        for click in range(2 + session % 4):
+            item = (session + click) % 12
+            time_ms = 1_600_000_000_000 + 1000 * (977 * session + 30 * click)
+            rows.append(f"s{session},i{item},{time_ms}")
+    return "\n".join(rows) + "\n"

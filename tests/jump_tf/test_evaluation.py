@@ -1,0 +1,449 @@
+import json
+import math
+import types
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from jump_tf import baselines
+from jump_tf import evaluation
+from jump_tf import input_pipeline
+from jump_tf import metrics
+from jump_tf import predictions
+from jump_tf import records
+from jump_tf import schema
+from jump_tf import scorecard
+from jump_tf.models.jump import JUMP
+from jump_tf.survival import LogNormal
+
+VOCABULARY = 25
+
+
+class Stub:
+    """Stands for a model; the features of a click are what came before it.
+
+    Features are (clicks so far, last item, last dwell).
+    """
+
+    vocabulary_size = VOCABULARY
+    config = types.SimpleNamespace(end_weight=0.0)
+
+    def __call__(self, inputs, training):
+        assert not training
+        items = tf.cast(inputs[schema.ITEMS], tf.float32)
+        real = tf.cast(items > 0, tf.float32)
+        features = tf.stack(
+            [tf.cumsum(real, 1), items, inputs[schema.DWELL_SECONDS]], 2
+        )
+        return tf.pad(features, [[0, 0], [1, 0], [0, 0]])
+
+    def click_scores(self, features):
+        return tf.zeros([tf.shape(features)[0], VOCABULARY])
+
+    def dwell_distribution(self, features, items):
+        return LogNormal(tf.zeros_like(features[:, 0]), tf.constant(1.0))
+
+
+class Follower(Stub):
+    """Scores ids by how little they exceed the last one, around the end."""
+
+    def click_scores(self, features):
+        ids = tf.range(VOCABULARY, dtype=tf.float32)[tf.newaxis]
+        gap = (ids - features[:, 1:2] - 1.0) % (VOCABULARY - 2.0)
+        return tf.where(ids >= schema.FIRST_ITEM_ID, -gap, -1e9)
+
+
+class LastDwell(Stub):
+    """Takes the dwell before, if it is known, for the median."""
+
+    def dwell_distribution(self, features, items):
+        median = tf.maximum(features[:, 2], 1.0)
+        return LogNormal(tf.math.log(median), tf.constant(0.5))
+
+
+class Ending(Stub):
+    config = types.SimpleNamespace(end_weight=0.1)
+
+    def session_end_logits(self, features, items):
+        return tf.fill([tf.shape(items)[0]], math.log(3.0))
+
+
+def predict(
+    model, data, split=schema.TEST, moment=schema.PAGE_LEAVE, **options
+):
+    batches = input_pipeline.evaluation_batches(
+        data, split, moment=moment, **options
+    )
+    return predictions.Predictor(model)(batches)
+
+
+def jump(**options):
+    model = JUMP(VOCABULARY, units=6, dwell_head="shared", **options)
+    model.build()
+    return model
+
+
+def one_session_folder(folder, lengths, items=(2, 3, 4)):
+    """A data folder of three equal splits, sessions of these lengths."""
+    sessions = [
+        schema.Session(
+            f"s{n}",
+            0,
+            [items[step % len(items)] for step in range(length)],
+            [20.0 + step for step in range(length - 1)] + [30.0],
+            [0] * (length - 1) + [1],
+        )
+        for n, length in enumerate(lengths)
+    ]
+    for split in schema.SPLITS:
+        name = records.shard_name(split, 0, 1)
+        records.write(str(folder / name), sessions)
+    names = [f"i{n}" for n in range(VOCABULARY - 2)]
+    (folder / schema.VOCABULARY_FILE).write_text("\n".join(names) + "\n")
+    (folder / schema.MANIFEST_FILE).write_text(
+        json.dumps({"num_items": VOCABULARY - 2, "max_dwell_seconds": 2000.0})
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def result(data_folder):
+    return evaluation.evaluate(jump(), data_folder, replicates=50)
+
+
+class TestClicks:
+    @pytest.mark.parametrize("moment", schema.MOMENTS)
+    @pytest.mark.parametrize("batch_clicks", [40, 8192])
+    def test_are_those_of_the_log(
+        self, data_folder, sessions, moment, batch_clicks
+    ):
+        clicks, _ = predict(
+            Stub(), data_folder, moment=moment, batch_clicks=batch_clicks
+        )
+        by_session = {}
+        for n, session in enumerate(clicks.session):
+            by_session.setdefault(session, []).append(n)
+        found = sorted(
+            (
+                list(clicks.item[mine]),
+                list(clicks.previous[mine]),
+                list(clicks.position[mine]),
+                list(clicks.dwell_seconds[mine]),
+            )
+            for mine in by_session.values()
+        )
+        expected = sorted(
+            (
+                s.items,
+                [schema.PAD_ID, *s.items[:-1]],
+                list(range(1, len(s) + 1)),
+                s.dwell_seconds,
+            )
+            for s in sessions[schema.TEST]
+        )
+        assert found == expected
+        assert set(by_session) == set(range(len(expected)))
+        assert all(
+            clicks.length[mine[0]] == len(mine) for mine in by_session.values()
+        )
+        assert clicks.last.sum() == len(expected)
+
+    def test_repeats_are_within_the_session(self, tmp_path):
+        folder = one_session_folder(tmp_path, [5], items=(2, 3, 2, 4, 3))
+        clicks = predictions.read_clicks(folder, schema.TEST)
+        np.testing.assert_array_equal(clicks.repeated, [0, 0, 1, 0, 1])
+
+    @pytest.mark.parametrize("moment", schema.MOMENTS)
+    def test_sessions_of_two(self, tmp_path, moment):
+        folder = one_session_folder(tmp_path, [2, 2, 2])
+        result = evaluation.evaluate(
+            LastDwell(), folder, moment=moment, replicates=5
+        )
+        assert result["num_predictions"] == 3
+        assert result["num_dwells"] == 0
+        assert result["dwell_mae_seconds"] is None
+        assert result["num_dwells_all_clicks"] == 3
+        assert result["dwell_mae_all_clicks_seconds"] == pytest.approx(19)
+        assert result["slices"]["session_length"]["2-6"]["num_predictions"] == 3
+
+
+class TestRanks:
+    @pytest.mark.parametrize("moment", schema.MOMENTS)
+    def test_match_brute_force(self, tmp_path, moment):
+        one_session_folder(tmp_path, [3, 6, 2], items=(7, 2, 9, 4, 7, 3))
+        model = jump(learned_start=True)
+        clicks, answers = predict(model, tmp_path, moment=moment)
+        for n in range(len(clicks)):
+            known = int(clicks.position[n]) - 1
+            if not known:
+                assert answers.rank[n] == metrics.MISS
+                continue
+            items = np.array([[7, 2, 9, 4, 7, 3][:known]])
+            dwell = 20 + np.arange(known, dtype=np.float32)[np.newaxis]
+            if moment == schema.PAGE_LOAD:
+                dwell[0, -1] = schema.UNKNOWN_DWELL
+            features = model({schema.ITEMS: items, schema.DWELL_SECONDS: dwell})
+            scores = np.array(model.click_scores(features[:, -1]))
+            target = clicks.item[n : n + 1]
+            rank = metrics.conservative_ranks(scores, target)[0]
+            assert answers.rank[n] == rank
+            law = model.dwell_distribution(features[:, -1], target)
+            np.testing.assert_allclose(
+                answers.law.location[n], law.location[0], rtol=1e-5
+            )
+
+    def test_chunks_change_nothing(self, data_folder):
+        batches = input_pipeline.evaluation_batches(data_folder, schema.TEST)
+        model = Follower()
+        _, at_once = predictions.Predictor(model)(batches)
+        _, by_three = predictions.Predictor(model, 3 * VOCABULARY)(batches)
+        np.testing.assert_array_equal(at_once.rank, by_three.rank)
+
+    def test_oracle_is_perfect(self, tmp_path):
+        folder = one_session_folder(tmp_path, [3, 7, 4], items=range(2, 20))
+        result = evaluation.evaluate(Follower(), folder, replicates=5)
+        for name in ("recall_at_20", "mrr_at_20", "ndcg_at_20"):
+            assert result[name] == 1.0
+            assert result["intervals"][name] == [1.0, 1.0]
+
+    def test_equal_scores_rank_last(self, data_folder):
+        clicks, answers = predict(Stub(), data_folder)
+        asked = clicks.predicted & clicks.known
+        assert set(answers.rank[asked]) == {VOCABULARY}
+        result = evaluation.evaluate(Stub(), data_folder, replicates=5)
+        assert result["recall_at_20"] == 0.0
+
+    def test_unseen_items_are_left_out_or_misses(self, tmp_path):
+        folder = one_session_folder(
+            tmp_path, [4], items=(2, 3, schema.OOV_ID, 4)
+        )
+        result = evaluation.evaluate(jump(), folder, replicates=5)
+        assert result["num_predictions"] == 2
+        assert result["num_predictions_all"] == 3
+        assert result["unseen"] == {"num_clicks": 1, "share": 1 / 3}
+        all_of_them = result["recall_at_20_all"]
+        assert all_of_them == pytest.approx(2 / 3 * result["recall_at_20"])
+
+
+class TestDwell:
+    def test_numbers_by_hand(self, tmp_path):
+        folder = one_session_folder(tmp_path, [4, 3])
+        result = evaluation.evaluate(LastDwell(), folder, replicates=5)
+        # Later clicks: 21, 22 after 20, 21; 21 after 20. First ones: 20, 20.
+        assert result["num_dwells"] == 3
+        assert result["dwell_mae_seconds"] == pytest.approx(1, rel=1e-4)
+        assert result["num_dwells_all_clicks"] == 5
+        all_clicks = result["dwell_mae_all_clicks_seconds"]
+        assert all_clicks == pytest.approx((19 * 2 + 3) / 5, rel=1e-4)
+        constant = result["dwell_mae_constant_median_seconds"]
+        assert constant == pytest.approx(1 / 3)  # The median is 21.
+        name = "dwell_mae_constant_median_all_clicks_seconds"
+        assert result[name] == pytest.approx(3 / 5)  # 21 again.
+
+    def test_unknown_dwell_is_not_shown(self, tmp_path):
+        folder = one_session_folder(tmp_path, [4, 3])
+        result = evaluation.evaluate(
+            LastDwell(), folder, moment=schema.PAGE_LOAD, replicates=5
+        )
+        expected = (20 + 21 + 20) / 3
+        assert result["dwell_mae_seconds"] == pytest.approx(expected)
+
+    def test_session_end_log_loss(self, data_folder, sessions):
+        result = evaluation.evaluate(Ending(), data_folder, replicates=5)
+        test = sessions[schema.TEST]
+        later = sum(len(s) - 1 for s in test)
+        ends = len(test) / later
+        expected = -ends * math.log(0.75) - (1 - ends) * math.log(0.25)
+        assert result["session_end_log_loss"] == pytest.approx(expected)
+        train = sessions[schema.TRAIN]
+        rate = len(train) / sum(len(s) - 1 for s in train)
+        constant = -ends * math.log(rate) - (1 - ends) * math.log(1 - rate)
+        assert result["session_end_log_loss_constant"] == pytest.approx(
+            constant
+        )
+
+
+class TestEvaluate:
+    def test_file_has_what_readers_count_on(self, result):
+        assert {
+            "recall_at_20",
+            "mrr_at_20",
+            "ndcg_at_20",
+            "num_predictions",
+            "dwell_mae_seconds",
+            "dwell_mae_constant_median_seconds",
+            "dwell_nll",
+            "dwell_crps_seconds",
+            "num_dwells",
+            "intervals",
+            "dwell_brier_at",
+            "dwell_coverage_at",
+            "slices",
+            "baselines",
+            "ties",
+            "unseen",
+            "split",
+            "moment",
+        } <= set(result)
+        assert "session_end_log_loss" not in result
+        assert result["ties"] == "conservative"
+        assert list(result["dwell_coverage_at"]) == ["50", "80", "95"]
+        json.dumps(result, allow_nan=False)
+
+    def test_counts(self, result, sessions):
+        test = sessions[schema.TEST]
+        assert result["num_predictions"] == sum(len(s) - 1 for s in test)
+        assert result["num_dwells_all_clicks"] == sum(
+            1 for s in test for flag in s.dwell_censored if not flag
+        )
+
+    def test_slices_add_up(self, result):
+        for name in ("session_length", "position", "repeat"):
+            parts = result["slices"][name].values()
+            total = sum(part["num_predictions"] for part in parts)
+            assert total == result["num_predictions"]
+            recall = sum(
+                part["num_predictions"] * (part["recall_at_20"] or 0)
+                for part in parts
+            )
+            assert recall / total == pytest.approx(result["recall_at_20"])
+
+    def test_intervals_hold_the_numbers(self, result):
+        for name, (low, high) in result["intervals"].items():
+            assert low <= result[name] <= high
+
+    def test_markov_beats_popularity_here(self, result):
+        markov, popular = (
+            result["baselines"][name]["mrr_at_20"]
+            for name in (baselines.MARKOV, baselines.MOST_POPULAR)
+        )
+        assert markov > 1.5 * popular
+
+    def test_constants_are_training_medians(self, result, sessions):
+        def later(split):
+            return [
+                seconds
+                for s in sessions[split]
+                for seconds, flag in list(
+                    zip(s.dwell_seconds, s.dwell_censored, strict=True)
+                )[1:]
+                if not flag
+            ]
+
+        constant = np.median(later(schema.TRAIN))
+        expected = np.mean(np.abs(np.array(later(schema.TEST)) - constant))
+        found = result["dwell_mae_constant_median_seconds"]
+        assert found == pytest.approx(expected, rel=1e-6)
+        theirs = result["baselines"][baselines.CONSTANT_MEDIAN]
+        assert theirs["dwell_mae_seconds"] == found
+
+    def test_same_clicks_at_both_moments(self, data_folder, result):
+        other = evaluation.evaluate(
+            jump(), data_folder, moment=schema.PAGE_LOAD, replicates=50
+        )
+        for name in ("num_predictions", "num_dwells", "num_dwells_all_clicks"):
+            assert other[name] == result[name]
+        # What looks at nothing but the log is the same, intervals included.
+        assert (
+            other["baselines"][baselines.MOST_POPULAR]["recall_at_20"]
+            == (result["baselines"][baselines.MOST_POPULAR]["recall_at_20"])
+        )
+
+    def test_attention_examples(self, result):
+        assert result["attention"]
+        for example in result["attention"]:
+            weights = np.array(example["weights"])
+            size = len(example["items"])
+            assert weights.shape == (size, size)
+            np.testing.assert_allclose(weights.sum(1), 1, rtol=1e-5)
+
+    def test_quick_metrics_are_the_same_numbers(self, data_folder):
+        model = jump()
+        quick = evaluation.quick_metrics(model, data_folder, schema.TEST)
+        full = evaluation.evaluate(model, data_folder, replicates=5)
+        assert set(quick) == {
+            "recall_at_20",
+            "mrr_at_20",
+            "ndcg_at_20",
+            "dwell_mae_seconds",
+            "dwell_nll",
+        }
+        for name, value in quick.items():
+            assert value == pytest.approx(full[name])
+
+    def test_is_traced_once_and_sees_new_weights(self, data_folder):
+        model = jump()
+        before = evaluation.quick_metrics(model, data_folder, schema.TEST)
+        predictor = predictions.predictor(model)
+        traces = predictor._answer.experimental_get_tracing_count()
+        model.items.embeddings.assign(-model.items.embeddings + 0.5)
+        after = evaluation.quick_metrics(model, data_folder, schema.TEST)
+        assert before["mrr_at_20"] != after["mrr_at_20"]
+        assert predictions.predictor(model) is predictor
+        assert traces == predictor._answer.experimental_get_tracing_count() == 1
+        assert predictor._rank.experimental_get_tracing_count() <= 2
+
+    def test_other_vocabulary_is_refused(self, data_folder):
+        model = JUMP(VOCABULARY + 1, units=4)
+        with pytest.raises(schema.InputError, match="must be trained on the"):
+            evaluation.evaluate(model, data_folder)
+
+    def test_other_moment_is_refused(self, data_folder):
+        with pytest.raises(schema.InputError, match="`moment` must be one of"):
+            evaluation.evaluate(Stub(), data_folder, moment="never")
+
+
+class TestTable:
+    def test_loss_is_said_in_words(self, data_folder):
+        result = evaluation.evaluate(Stub(), data_folder, replicates=20)
+        table = evaluation.format_table(result)
+        assert "The model loses to markov in recall_at_20 (0.0000" in table
+        assert "The model loses to constant_median in dwell_mae_sec" in table
+
+    def test_no_number_has_lost(self, data_folder):
+        class Broken(Stub):
+            def dwell_distribution(self, features, items):
+                nan = tf.fill([tf.shape(items)[0]], math.nan)
+                return LogNormal(nan, tf.constant(1.0))
+
+        result = evaluation.evaluate(Broken(), data_folder, replicates=5)
+        assert result["dwell_nll"] is None
+        assert "dwell_nll (- against" in evaluation.format_table(result)
+
+    def test_win_is_said_too(self, tmp_path):
+        folder = one_session_folder(tmp_path, [9, 8], items=range(2, 20))
+        result = evaluation.evaluate(Follower(), folder, replicates=5)
+        for name in ("constant_median", "item_median"):
+            del result["baselines"][name]
+        assert "No baseline beats the model." in evaluation.format_table(result)
+
+
+def test_write_evaluation_reads_back(tmp_path, result):
+    path = evaluation.write_evaluation(tmp_path / "run", result)
+    assert path == tmp_path / "run" / "evaluation" / "test.page_leave.json"
+    assert json.loads(path.read_text()) == result
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_padding_changes_nothing(data_folder):
+    model = jump()
+    narrow = predict(model, data_folder, batch_clicks=1)
+    wide = predict(model, data_folder, batch_clicks=8192)
+
+    def rows(clicks, answers):
+        columns = clicks.item, clicks.previous, answers.law.location
+        return sorted(zip(*columns, strict=True))
+
+    np.testing.assert_allclose(rows(*narrow), rows(*wide), rtol=1e-4)
+
+
+def test_slices_have_the_asked_bounds(data_folder):
+    clicks = predictions.read_clicks(data_folder, schema.TEST)
+    masks = scorecard.slice_masks(clicks, np.ones(VOCABULARY, int))
+    labels = ["2-6", "7-9", "10-30", "31-150", ">150"]
+    assert list(masks["session_length"]) == labels
+    np.testing.assert_array_equal(
+        masks["session_length"]["7-9"],
+        (clicks.length >= 7) & (clicks.length <= 9),
+    )

@@ -1,0 +1,101 @@
+import html.parser
+import json
+
+import pytest
+
+from jump_tf import evaluation
+from jump_tf import report
+from jump_tf import schema
+from jump_tf.models.jump import JUMP
+
+pytest.importorskip("matplotlib")
+
+
+class Page(html.parser.HTMLParser):
+    """Checks that tags close, and gathers text, images and links out."""
+
+    EMPTY = ("meta", "img", "br")
+
+    def __init__(self, path):
+        super().__init__()
+        self.open, self.images, self.outside, self.text = [], [], [], ""
+        self.feed(path.read_text(encoding="utf-8"))
+        assert not self.open
+
+    def handle_starttag(self, tag, attrs):
+        attrs = dict(attrs)
+        if tag not in self.EMPTY:
+            self.open.append(tag)
+        if tag == "img":
+            self.images.append(attrs["alt"])
+        for name in ("src", "href"):
+            if not attrs.get(name, "data:").startswith("data:"):
+                self.outside.append(attrs[name])
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def result(data_folder):
+    model = JUMP(25, units=4)
+    model.build()
+    return evaluation.evaluate(model, data_folder, replicates=10)
+
+
+@pytest.fixture
+def run(tmp_path, result):
+    run = tmp_path / "a <b> run"
+    evaluation.write_evaluation(run, result)
+    return run
+
+
+def test_needs_an_evaluation(tmp_path):
+    with pytest.raises(schema.InputError, match="jump-tf evaluate --run"):
+        report.write_report(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_says_what_is_missing(run):
+    page = Page(report.write_report(run))
+    for name in ("config.yaml", "data.json", "environment.json"):
+        assert f"The run has no {name}." in page.text
+    assert "The run has no metrics.jsonl." in page.text
+    assert page.images == ["dwell calibration", "attention weights"]
+
+
+def test_whole_run(run, result):
+    (run / "config.yaml").write_text("model: {name: <script>}\n")
+    (run / "data.json").write_text('{"folder": "here"}')
+    rows = [{"epoch": n, "loss": 1 / n} for n in (1, 2)]
+    history = "".join(json.dumps(row) + "\n" for row in rows)
+    (run / "metrics.jsonl").write_text(history)
+    evaluation.write_evaluation(run, {**result, "moment": schema.PAGE_LOAD})
+    path = report.write_report(run)
+    assert path == run / "report.html"
+    page = Page(path)
+    assert page.outside == []
+    assert page.images.count("dwell calibration") == 2
+    assert "training curves" in page.images
+    assert "test, page_load" in page.text and "a <b> run" in page.text
+    assert "model: {name: <script>}" in page.text
+    assert f"{result['recall_at_20']:.4f}" in page.text
+    assert not list(run.glob("*.partial"))
+
+
+def test_lost_baselines_are_said(run, result):
+    lost = evaluation.losses_to_baselines(result)
+    assert lost
+    page = Page(report.write_report(run))
+    for sentence in lost:
+        assert sentence in page.text
+
+
+def test_no_dwell_is_a_sentence(run, result):
+    nothing = {**result, "num_dwells": 0, "split": schema.VALIDATION}
+    evaluation.write_evaluation(run, nothing)
+    page = Page(report.write_report(run))
+    assert "The split has no dwell to judge by." in page.text

@@ -1,0 +1,195 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing import event_accumulator
+
+from jump_tf import evaluation
+from jump_tf import runs
+from jump_tf import schema
+from jump_tf import training
+from jump_tf.config import preset
+
+EPOCHS = 3
+
+
+@pytest.fixture(scope="module")
+def config():
+    """The production preset with every size turned down."""
+    return preset("production").override(
+        [
+            "model.units=6",
+            "model.micro_step_seconds=700",
+            "model.negatives=9",
+            f"training.epochs={EPOCHS}",
+            "training.patience=9",
+            "training.batch_sessions=40",
+            "training.learning_rate=0.01",
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def run(config, data_folder, tmp_path_factory):
+    """A finished run of three epochs."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    training.train(config, data_folder, folder, verbose=0)
+    return folder
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_a_killed_run_resumes_to_the_same_end(
+    run, config, data_folder, tmp_path, monkeypatch
+):
+    """Dropout, hidden inputs, negatives and order are all random."""
+    folder = tmp_path / "killed"
+
+    def die(self, epoch, logs=None):
+        if epoch == 0:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(training.ImageSummaries, "on_epoch_end", die)
+        with pytest.raises(Killed):
+            training.train(config, data_folder, folder, verbose=0)
+    assert len(runs.read_history(folder)) == 1
+    training.train(config, data_folder, folder, resume=True, verbose=0)
+    resumed, whole = map(runs.read_history, (folder, run))
+    assert [record["epoch"] for record in resumed] == [1, 2, 3]
+    for ours, theirs in zip(resumed, whole, strict=True):
+        assert ours.keys() == theirs.keys()
+        for name in ours:
+            assert ours[name] == pytest.approx(theirs[name], rel=1e-5), name
+    for ours, theirs in zip(
+        training.load_run(folder).weights,
+        training.load_run(run).weights,
+        strict=True,
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_a_finished_run_has_nothing_to_resume(run, config, data_folder):
+    before = runs.read_history(run)
+    best = training.train(config, data_folder, run, resume=True, verbose=0)
+    assert runs.read_history(run) == before
+    assert best in before
+
+
+def test_the_best_epoch_is_what_is_loaded(run, data_folder):
+    best = max(
+        runs.read_history(run), key=lambda record: record["val_recall_at_20"]
+    )
+    measured = evaluation.quick_metrics(
+        training.load_run(run), data_folder, schema.VALIDATION
+    )
+    for name, value in measured.items():
+        assert best[f"val_{name}"] == pytest.approx(value, rel=1e-5), name
+
+
+def test_run_folder_says_what_it_was(run, config, data_folder):
+    assert runs.read_vocabulary(run) == [f"item-{n}" for n in range(23)]
+    assert runs.read_data_folder(run) == data_folder.resolve()
+    environment = json.loads((run / runs.ENVIRONMENT_FILE).read_text())
+    assert environment["seed"] == config.training.seed
+    assert environment["versions"]["tensorflow"] == tf.__version__
+    stored = runs.read_config(run).model
+    assert stored.initial_log_dwell == pytest.approx(4.0, abs=0.5)
+    assert stored.units == 6
+
+
+def test_tensorboard_shows_train_validation_and_images(run):
+    def events(part):
+        accumulator = event_accumulator.EventAccumulator(
+            str(run / runs.TENSORBOARD_FOLDER / part),
+            size_guidance={event_accumulator.TENSORS: 0},
+        )
+        accumulator.Reload()
+        return {
+            tag: [event.step for event in accumulator.Tensors(tag)]
+            for tag in accumulator.Tags()["tensors"]
+        }
+
+    epochs = list(range(EPOCHS))
+    train, validation = events("train"), events("validation")
+    for tag in ("epoch_loss", "epoch_click_loss", "epoch_dwell_loss"):
+        assert train[tag] == epochs
+    for tag in ("epoch_recall_at_20", "epoch_dwell_mae_seconds"):
+        assert validation[tag] == epochs
+    assert events("images") == {
+        "dwell_calibration": epochs,
+        "attention": epochs,
+    }
+
+
+def test_early_stopping_waits_for_patience():
+    def recorder(recalls, patience):
+        history = [
+            {"epoch": n, training.MONITORED: recall}
+            for n, recall in enumerate(recalls, 1)
+        ]
+        return training.EpochRecorder(
+            None, None, None, history, patience, None
+        )
+
+    assert not recorder([], 2).finished(9)
+    assert not recorder([0.1, 0.3, 0.2], 2).finished(9)
+    assert recorder([0.1, 0.3, 0.2, 0.3], 2).finished(9)
+    assert recorder([0.1, 0.2], 2).finished(2)
+    assert recorder([0.3, 0.3], 2).best["epoch"] == 1
+
+
+def test_learning_rate_schedules(config):
+    cosine = [
+        training.learning_rate(config.training, epoch)
+        for epoch in range(EPOCHS)
+    ]
+    assert cosine[0] == pytest.approx(0.01)
+    assert all(a > b > 0.0001 for a, b in zip(cosine, cosine[1:], strict=False))
+    constant = config.override(["training.schedule=constant"]).training
+    assert training.learning_rate(constant, 0) == 0.01
+    assert training.learning_rate(constant, 2) == 0.01
+
+
+def test_a_loss_that_is_no_number_stops_the_run(
+    config, data_folder, tmp_path, monkeypatch
+):
+    folder = tmp_path / "nan"
+    broken = keras.initializers.Constant(np.nan)
+    monkeypatch.setattr(
+        "jump_tf.layers.highway.keras.initializers.Constant",
+        lambda value: broken,
+    )
+    with pytest.raises(training.TrainingError, match="must be a number"):
+        training.train(config, data_folder, folder, verbose=0)
+    assert runs.read_history(folder) == []
+    with pytest.raises(schema.InputError, match=r"no checkpoints/best"):
+        training.load_run(folder)
+
+
+def test_what_is_not_a_run_is_refused(run, config, data_folder, tmp_path):
+    other = config.override(["model.units=7"])
+    with pytest.raises(schema.InputError, match="new or empty folder"):
+        training.train(config, data_folder, run)
+    with pytest.raises(schema.InputError, match="keep the configuration"):
+        training.train(other, data_folder, run, resume=True)
+    with pytest.raises(schema.InputError, match=r"no config\.yaml"):
+        training.train(config, data_folder, tmp_path, resume=True)
+    with pytest.raises(schema.InputError, match=r"no manifest\.json"):
+        training.train(config, tmp_path, tmp_path / "run")
+
+
+def test_damaged_weights_are_refused(run, tmp_path):
+    copy = tmp_path / "copy"
+    for path in run.rglob("*"):
+        if path.is_file():
+            target = copy / path.relative_to(run)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes())
+    (copy / "checkpoints" / "best.weights.h5").write_bytes(b"not weights")
+    with pytest.raises(schema.InputError, match="must be whole"):
+        training.load_run(copy)
