@@ -65,6 +65,8 @@ class JumpConfig(SessionConfig):
         click_scale: None scores by the inner product; a number by the cosine
             times it, which keeps popular items from winning by their length
             alone.
+        item_bias: whether an item also has a score of its own, whatever the
+            session; the paper has none.
         dropout: rate on the embedded clicks and on the features, in training.
         unknown_dwell_rate: share of input dwells that training hides, so that
             the model can answer while the visitor is still on the page.
@@ -89,6 +91,7 @@ class JumpConfig(SessionConfig):
     tie_inputs: bool = True
     residual: bool = False
     click_scale: float | None = None
+    item_bias: bool = False
     dropout: float = 0.0
     unknown_dwell_rate: float = 0.0
     unknown_item_rate: float = 0.0

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import pathlib
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -146,6 +147,7 @@ class EpochRecorder(keras.callbacks.Callback):
         self.history = list(history)
         self.patience = patience
         self.validate = validate
+        self.started = 0.0
 
     @property
     def best(self) -> dict[str, Any]:
@@ -159,8 +161,12 @@ class EpochRecorder(keras.callbacks.Callback):
         waited = self.history[-1]["epoch"] - self.best["epoch"]
         return waited >= self.patience or len(self.history) >= epochs
 
+    def on_epoch_begin(self, epoch, logs=None):
+        self.started = time.monotonic()
+
     def on_epoch_end(self, epoch, logs=None):
         logs = {} if logs is None else logs
+        seconds = time.monotonic() - self.started
         if not math.isfinite(logs["loss"]):
             raise TrainingError(
                 f"The loss must be a number. Received: loss={logs['loss']} in "
@@ -168,7 +174,7 @@ class EpochRecorder(keras.callbacks.Callback):
             )
         validation = self.validate()
         logs.update({f"val_{name}": validation[name] for name in validation})
-        record = {"epoch": epoch + 1}
+        record = {"epoch": epoch + 1, "training_seconds": seconds}
         record |= {name: float(value) for name, value in logs.items()}
         self.history.append(record)
         self.epoch.assign(epoch + 1)

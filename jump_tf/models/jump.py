@@ -88,6 +88,10 @@ class JUMP(SessionModel):
         self.fast_slow.build(clicks, clicks[:-1])
         width = self.config.units + HISTORY_SIZE * self.config.dwell_history
         self.dwell_head.build((None, width))
+        if self.config.item_bias:
+            self.bias = self.add_weight(
+                name="bias", shape=(self.vocabulary_size,), initializer="zeros"
+            )
         if self.config.learned_start:
             self.start = self.add_weight(
                 name="start",
@@ -120,14 +124,22 @@ class JUMP(SessionModel):
 
     def item_vectors(self, items=None):
         if items is None:
-            return self._normalized(self.items.embeddings)
-        return self._rows(items)
+            vectors = self._normalized(self.items.embeddings)
+        else:
+            vectors = self._rows(items)
+        if not self.config.item_bias:
+            return vectors
+        bias = self.bias if items is None else ops.take(self.bias, items, 0)
+        return ops.concatenate([vectors, bias[..., None]], axis=-1)
 
     def queries(self, features):
         features = features[..., : self.config.units]
-        if self.config.click_scale is None:
+        if self.config.click_scale is not None:
+            features = self.config.click_scale * self._normalized(features)
+        if not self.config.item_bias:
             return features
-        return self.config.click_scale * self._normalized(features)
+        ones = ops.ones_like(features[..., :1])  # What the bias is times.
+        return ops.concatenate([features, ones], axis=-1)
 
     def dwell_distribution(self, features, items, training=False):
         if self.config.dwell_head == "item":

@@ -16,7 +16,16 @@ def call(*arguments, capsys):
     return code, out, err
 
 
-VERBS = "prepare train evaluate report export serve predict demo".split()
+VERBS = [
+    "prepare",
+    "train",
+    "evaluate",
+    "report",
+    "export",
+    "serve",
+    "predict",
+    "demo",
+]
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -23,6 +23,7 @@ PRODUCTION = {
     "tie_inputs": False,
     "residual": True,
     "click_scale": 9.0,
+    "item_bias": True,
     "dropout": 0.3,
     "unknown_dwell_rate": 0.3,
     "unknown_item_rate": 0.2,

@@ -63,7 +63,7 @@ def test_a_killed_run_resumes_to_the_same_end(
     assert [record["epoch"] for record in resumed] == [1, 2, 3]
     for ours, theirs in zip(resumed, whole, strict=True):
         assert ours.keys() == theirs.keys()
-        for name in ours:
+        for name in ours.keys() - {"training_seconds"}:
             assert ours[name] == pytest.approx(theirs[name], rel=1e-5), name
     for ours, theirs in zip(
         training.load_run(folder).weights,
@@ -132,9 +132,7 @@ def test_early_stopping_waits_for_patience():
             {"epoch": n, training.MONITORED: recall}
             for n, recall in enumerate(recalls, 1)
         ]
-        return training.EpochRecorder(
-            None, None, None, history, patience, None
-        )
+        return training.EpochRecorder(None, None, None, history, patience, None)
 
     assert not recorder([], 2).finished(9)
     assert not recorder([0.1, 0.3, 0.2], 2).finished(9)
