@@ -10,6 +10,7 @@ import logging
 import os
 import pathlib
 import sys
+import tempfile
 from collections.abc import Sequence
 
 import jump_tf
@@ -21,10 +22,10 @@ MODEL_NAME = "jump"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one verb; returns the exit code."""
-    # TensorFlow's start-up notes are of no use to someone who runs a command.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("beam_jobs").setLevel(logging.INFO)
+    # Says at every import that the `gcp` extra is not installed.
+    logging.getLogger("apache_beam.io.gcp").setLevel(logging.ERROR)
     argv = list(sys.argv[1:] if argv is None else argv)
     arguments, rest = make_parser().parse_known_args(argv)
     try:
@@ -34,6 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
                 f"Received: {' '.join(rest)}"
             )
         arguments.rest = rest
+        if arguments.needs_tensorflow:
+            _start_tensorflow()
         return arguments.run(arguments)
     except schema.InputError as error:
         return _fail(error, 2)
@@ -46,6 +49,29 @@ def main(argv: Sequence[str] | None = None) -> int:
         if os.environ.get("JUMP_TF_TRACEBACK"):
             raise
         return _fail(f"{type(error).__name__}: {error}", 1)
+
+
+def _start_tensorflow() -> None:
+    """Imports TensorFlow without the notes that no setting turns off.
+
+    They are about processors and drivers, and are shown only if it fails.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    shown = os.dup(2)
+    with tempfile.TemporaryFile() as notes:
+        os.dup2(notes.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+        except BaseException:
+            notes.seek(0)
+            os.write(shown, notes.read())
+            raise
+        finally:
+            os.dup2(shown, 2)
+            os.close(shown)
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -61,27 +87,37 @@ def make_parser() -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-    def verb(name, run, text, takes_beam_options=False):
+    def verb(name, run, text, **properties):
         sub = verbs.add_parser(
             name, help=text, description=text, allow_abbrev=False
         )
-        sub.set_defaults(run=run, takes_beam_options=takes_beam_options)
+        defaults = {"takes_beam_options": False, "needs_tensorflow": True}
+        sub.set_defaults(run=run, **{**defaults, **properties})
         return sub
 
     _add_prepare(
-        verb("prepare", _prepare, "Turn a click log into a data folder.", True)
+        verb(
+            "prepare",
+            _prepare,
+            "Turn a click log into a data folder.",
+            takes_beam_options=True,
+        )
     )
     _add_train(verb("train", _train, "Train a model on a data folder."))
     _add_evaluate(
         verb("evaluate", _evaluate, "Measure a run beside simple baselines.")
     )
-    sub = verb("report", _report, "Write a run's report.html.")
-    _add_run(sub)
+    _add_run(verb("report", _report, "Write a run's report.html."))
     _add_export(verb("export", _export, "Write a run's model as SavedModel."))
     _add_serve(verb("serve", _serve, "Serve exported models over gRPC."))
     _add_predict(verb("predict", _predict, "Ask a server about a session."))
     _add_demo(
-        verb("demo", _demo, "Run all of the above in order.", True),
+        verb(
+            "demo",
+            _demo,
+            "Run all of the above in order.",
+            takes_beam_options=True,
+        )
     )
     return parser
 

@@ -93,8 +93,11 @@ def _all_steps(workdir, config, request, beam_arguments):
     build_sessions.run(request, beam_arguments)
     _say("3. train")
     started = time.monotonic()
-    training.train(config, data, run)
-    print(f"trained in {time.monotonic() - started:.0f} s")
+    best = training.train(config, data, run)
+    print(
+        f"trained in {time.monotonic() - started:.0f} s; "
+        f"best {training.one_line(best)}"
+    )
     model = training.load_run(run)
     _say("4. evaluate on the test split")
     for moment in schema.MOMENTS:

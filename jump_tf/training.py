@@ -183,7 +183,6 @@ class EpochRecorder(keras.callbacks.Callback):
         # The checkpoint last: what it counts as finished is on record.
         runs.write_history(self.run, self.history)
         self.checkpoints.save_last()
-        print(one_line(record, self.best is record), flush=True)
         if self.finished(self.params["epochs"]):
             self.model.stop_training = True
 
@@ -236,12 +235,11 @@ def _with_data(config: Config, data: pathlib.Path) -> Config:
     return dataclasses.replace(config, model=model)
 
 
-def one_line(record: dict[str, Any], best: bool = False) -> str:
+def one_line(record: dict[str, Any]) -> str:
     """An epoch's record in words."""
     return (
         f"epoch {record['epoch']}: loss {record['loss']:.4f}, validation "
         f"recall@20 {record['val_recall_at_20']:.4f}, "
         f"MRR@20 {record['val_mrr_at_20']:.4f}, "
         f"dwell MAE {record['val_dwell_mae_seconds']:.2f} s"
-        + (" (best so far)" if best else "")
     )

@@ -23,7 +23,9 @@ def attention_weights(states):
     scores = scores / math.sqrt(size)
     step = ops.arange(ops.shape(states)[1])
     past = step[None, :] <= step[:, None]
-    return ops.softmax(ops.where(past[None], scores, -1e9), axis=-1)
+    scores = ops.where(past[None], scores, -1e9)
+    # Not `ops.softmax`, which warns of sessions of one click.
+    return ops.exp(scores - ops.logsumexp(scores, axis=-1, keepdims=True))
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")

@@ -1,10 +1,12 @@
 import json
+import pathlib
 import re
 
 import pytest
 
 from jump_tf import cli
 from jump_tf import schema
+from jump_tf import simulate
 
 
 def call(*arguments, capsys):
@@ -16,16 +18,10 @@ def call(*arguments, capsys):
     return code, out, err
 
 
-VERBS = [
-    "prepare",
-    "train",
-    "evaluate",
-    "report",
-    "export",
-    "serve",
-    "predict",
-    "demo",
-]
+VERBS = (
+    *("prepare", "train", "evaluate", "report"),
+    *("export", "serve", "predict", "demo"),
+)
 
 
 @pytest.mark.parametrize("verb", VERBS)
@@ -121,6 +117,47 @@ def small_log():
     for session in range(200):
         for click in range(2 + session % 4):
             item = (session + click) % 12
-            time_ms = 1_600_000_000_000 + 1000 * (977 * session + 30 * click)
+            time_ms = 1_600_000_000_000 + 1000 * (1977 * session + 30 * click)
             rows.append(f"s{session},i{item},{time_ms}")
     return "\n".join(rows) + "\n"
+
+
+TINY = (
+    *("--set", "model.units=5", "model.micro_step_seconds=700"),
+    *("training.epochs=1", "training.batch_sessions=64"),
+)
+
+
+@pytest.mark.slow
+def test_demo_compares_with_the_truth(tmp_path, capsys, monkeypatch):
+    config = simulate.SimulatorConfig
+    monkeypatch.setattr(
+        simulate,
+        "SimulatorConfig",
+        lambda: config(num_sessions=900, num_items=12, followers=2),
+    )
+    folder = tmp_path / "demo"
+    code, out, err = call("demo", "--workdir", folder, *TINY, capsys=capsys)
+    assert code == 0, err
+    share = float(re.search(r"\((\d+\.\d)% of it\)", out)[1])
+    assert 50 < share <= 110
+    assert re.search(r"dwell median +of an item off by \d", out)
+    assert "A visitor saw item-" in out
+    for named in ("report", "SavedModel"):
+        assert pathlib.Path(re.search(rf"{named} +(\S+)", out)[1]).exists()
+
+
+@pytest.mark.slow
+def test_demo_on_a_log_of_ones_own(tmp_path, capsys):
+    log = tmp_path / "log.tsv"
+    log.write_text(small_log().replace(",", "\t"))
+    code, out, err = call(
+        *("demo", "--workdir", tmp_path / "demo", "--format", "csv"),
+        *("--input", log, "--csv-delimiter", "\t", "--split", "temporal"),
+        *("--test-days", "0.5", "--preset", "demo", *TINY),
+        capsys=capsys,
+    )
+    assert code == 0, err
+    manifest = json.loads((tmp_path / "demo/data/manifest.json").read_text())
+    assert manifest["options"]["split"] == "temporal"
+    assert "truth" not in out

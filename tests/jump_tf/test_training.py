@@ -1,3 +1,4 @@
+import itertools
 import json
 
 import keras
@@ -147,7 +148,7 @@ def test_learning_rate_schedules(config):
         for epoch in range(EPOCHS)
     ]
     assert cosine[0] == pytest.approx(0.01)
-    assert all(a > b > 0.0001 for a, b in zip(cosine, cosine[1:], strict=False))
+    assert all(a > b > 0.0001 for a, b in itertools.pairwise(cosine))
     constant = config.override(["training.schedule=constant"]).training
     assert training.learning_rate(constant, 0) == 0.01
     assert training.learning_rate(constant, 2) == 0.01
