@@ -58,7 +58,7 @@ def write_report(run_folder: str | pathlib.Path) -> pathlib.Path:
     run = pathlib.Path(run_folder)
     results = _results(run)
     body = [
-        f"<h1>Run {html.escape(run.resolve().name)}</h1>",
+        f"<h1>{html.escape(_name(run))}</h1>",
         _section("Results", *map(_result, results)),
         _section("Training", _training(run)),
         _section("Where it is good", *map(_slices, results)),
@@ -71,7 +71,7 @@ def write_report(run_folder: str | pathlib.Path) -> pathlib.Path:
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width">\n'
-        f"<title>{html.escape(run.resolve().name)}: report</title>\n"
+        f"<title>{html.escape(_name(run))}: report</title>\n"
         f"<style>{_STYLE}</style></head>\n<body>\n"
         + "\n".join(body)
         + "\n</body></html>\n"
@@ -80,6 +80,11 @@ def write_report(run_folder: str | pathlib.Path) -> pathlib.Path:
     beside = path.with_suffix(".html.partial")
     beside.write_text(page, encoding="utf-8")
     return beside.replace(path)
+
+
+def _name(run) -> str:
+    """The run's folder and the one it is in, for many are called `run`."""
+    return "/".join(run.resolve().parts[-2:])
 
 
 def _results(run) -> list[dict[str, Any]]:

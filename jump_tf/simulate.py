@@ -43,7 +43,7 @@ class SimulatorConfig:
         InputError: a value is out of its range.
     """
 
-    num_sessions: int = 40_000
+    num_sessions: int = 60_000
     num_items: int = 200
     followers: int = 8
     follow_share: float = 0.55
