@@ -76,6 +76,7 @@ class JumpConfig(SessionConfig):
             "shared": regressors that share strength between items.
         dwell_history: whether the shared head reads the pace of the visitor
             directly, see `DwellHistory`.
+        dwell_dropout: rate in the shared head, in training.
         dwell_scale: sigma, or None to learn it. With `dwell_weight` it is the
             switch between the paper's literal form (sigma = 10, weight 1) and
             one in which the scale and the trade-off are two numbers.
@@ -97,6 +98,7 @@ class JumpConfig(SessionConfig):
     unknown_item_rate: float = 0.0
     dwell_head: str = "item"
     dwell_history: bool = False
+    dwell_dropout: float = 0.0
     dwell_scale: float | None = 10.0
     initial_log_dwell: float | None = None
 
@@ -112,9 +114,10 @@ class JumpConfig(SessionConfig):
         )
         _one_of(self, "row_spacing", ROW_SPACINGS)
         _one_of(self, "dwell_head", DWELL_HEADS)
-        _rate(self, "dropout", "unknown_dwell_rate", "unknown_item_rate")
+        _rate(self, "dropout", "dwell_dropout")
+        _rate(self, "unknown_dwell_rate", "unknown_item_rate")
         if self.dwell_head != "shared":
-            _unset(self, "end_weight", "dwell_history")
+            _unset(self, "end_weight", "dwell_history", "dwell_dropout")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -115,7 +115,8 @@ class SharedDwellHead(DwellHead):
 
     Args:
         hidden_units: size of y.
-        dropout: rate on y in training.
+        dropout: rate, in training, on v, V[i] and y. What is beyond v in the
+            features is few numbers and stays.
         **kwargs: see `DwellHead`.
     """
 
@@ -124,6 +125,7 @@ class SharedDwellHead(DwellHead):
         self.hidden_units = hidden_units
         self.dropout = dropout
         self.hidden = keras.layers.Dense(hidden_units, "tanh", name="hidden")
+        self.input_dropout = keras.layers.Dropout(dropout)
         self.hidden_dropout = keras.layers.Dropout(dropout)
         self.linear = keras.layers.Dense(
             1,
@@ -156,7 +158,11 @@ class SharedDwellHead(DwellHead):
         return self._outputs(features, item_vectors, training)[1][..., 2]
 
     def _outputs(self, features, item_vectors, training):
-        joint = ops.concatenate([features, item_vectors], axis=-1)
+        learned = ops.concatenate(
+            [features[..., : self.units], item_vectors], axis=-1
+        )
+        learned = self.input_dropout(learned, training=training)
+        joint = ops.concatenate([learned, features[..., self.units :]], axis=-1)
         hidden = self.hidden_dropout(self.hidden(joint), training=training)
         return self.linear(joint)[..., 0], self.from_hidden(hidden)
 

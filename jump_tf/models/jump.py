@@ -193,4 +193,4 @@ def _dwell_head(vocabulary_size, config):
         options["initial_log_seconds"] = config.initial_log_dwell
     if config.dwell_head == "item":
         return ItemDwellHead(vocabulary_size, **options)
-    return SharedDwellHead(dropout=config.dropout, **options)
+    return SharedDwellHead(dropout=config.dwell_dropout, **options)

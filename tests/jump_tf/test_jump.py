@@ -29,6 +29,7 @@ PRODUCTION = {
     "unknown_item_rate": 0.2,
     "dwell_head": "shared",
     "dwell_history": True,
+    "dwell_dropout": 0.3,
     "dwell_scale": None,
     "dwell_weight": 0.3,
     "end_weight": 0.2,

@@ -239,6 +239,21 @@ def test_item_head_is_equation_11(random):
     )
 
 
+def test_shared_head_drops_what_is_learned_but_not_the_history(random):
+    head = SharedDwellHead(units=2, hidden_units=5, dropout=0.999)
+    head.build((None, 3))
+    randomize(head, random)
+    features, rows = normal(random, 6, 3), normal(random, 6, 2)
+    kept = features * np.float32([0, 0, 1])
+    bare = head(kept, None, 0 * rows).location
+    dropped = head(features, None, rows, training=True).location
+    # All of y is dropped too: what is left is linear in the history.
+    bias = head.linear.bias + head.from_hidden.bias[:1]
+    history = features[:, 2] * np.asarray(head.linear.kernel)[4, 0]
+    np.testing.assert_allclose(dropped, history + bias, rtol=1e-4, atol=1e-5)
+    assert np.abs(np.asarray(bare) - dropped).max() > 1e-3
+
+
 def test_shared_head_starts_at_the_mean_and_matches_its_equation(random):
     head = SharedDwellHead(
         units=UNITS, hidden_units=5, initial_log_seconds=4.25
