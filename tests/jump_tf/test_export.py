@@ -7,20 +7,10 @@ from scipy import stats
 
 from jump_tf import schema
 from jump_tf.export import export_model
-from jump_tf.models.jump import JUMP
+from tests.small_models import OPTIONS
+from tests.small_models import VOCABULARY
+from tests.small_models import make_model
 
-VOCABULARY = [f"item-{number}" for number in range(9)] + ["größe 10"]
-OPTIONS = {
-    "jump": {"initial_log_dwell": 3.0},
-    "shared": {
-        "dwell_head": "shared",
-        "dwell_scale": None,
-        "end_weight": 0.1,
-        "click_scale": 12.0,
-        "learned_start": True,
-        "row_spacing": "log",
-    },
-}
 QUANTILES = (0.1, 0.5, 0.8)
 MAX_SESSION_LENGTH = 7
 SESSIONS = [
@@ -30,21 +20,6 @@ SESSIONS = [
     (["never seen", "item-5", "item-5", "item-2"], [3.0, 0.0, 40.0, 9.0]),
 ]
 ELAPSED = np.float32([30.0, 5.0, 8.0, np.nan])
-
-
-def make_model(options, seed=3):
-    """A model in which every weight matters."""
-    random = np.random.default_rng(seed)
-    model = JUMP(
-        vocabulary_size=len(VOCABULARY) + schema.FIRST_ITEM_ID,
-        units=6,
-        **options,
-    )
-    model.build()
-    for weight in model.trainable_weights:
-        noise = 0.1 * random.normal(size=weight.shape)
-        weight.assign(weight + noise.astype(np.float32))
-    return model
 
 
 @pytest.fixture(scope="module", params=list(OPTIONS))
