@@ -1,0 +1,254 @@
+"""What the verbs of the command line are told and what they call.
+
+The libraries are imported in the verbs, so that the flags can be listed
+without them.
+"""
+
+import argparse
+import pathlib
+
+from jump_tf import config as configs
+from jump_tf import schema
+
+MODEL_NAME = "jump"
+
+
+def add_prepare_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags of `jump-tf prepare`."""
+    from beam_jobs import options
+
+    options.add_arguments(parser)
+
+
+def run_prepare(arguments: argparse.Namespace) -> int:
+    """Turns a click log into a data folder."""
+    from beam_jobs import options
+
+    request = options.PrepareOptions.from_arguments(arguments)
+    from beam_jobs import build_sessions
+
+    manifest = build_sessions.run(request, arguments.rest)
+    print(describe_data(manifest))
+    return 0
+
+
+def describe_data(manifest) -> str:
+    """What a prepared data folder holds, in a few lines."""
+    dropped = {**manifest["rejected"], **manifest["filtered"]}
+    lines = [
+        f"{manifest['rows']} rows, {manifest['clicks']} clicks kept"
+        + "".join(f", {n} dropped: {why}" for why, n in dropped.items())
+    ]
+    lines += [
+        f"{split}: {part['sessions']} sessions, {part['clicks']} clicks"
+        for split, part in manifest["splits"].items()
+    ]
+    return "\n".join([*lines, f"vocabulary: {manifest['num_items']} items"])
+
+
+def add_report_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags of `jump-tf report`, which other verbs share."""
+    parser.add_argument(
+        "--run",
+        dest="run_folder",
+        required=True,
+        type=pathlib.Path,
+        help="folder of the run",
+    )
+
+
+def _add_config(parser):
+    group = parser.add_mutually_exclusive_group()
+    group.add_argument(
+        "--preset",
+        default="production",
+        help="a configuration that ships with the package: production "
+        "(default) or paper",
+    )
+    group.add_argument("--config", help="a YAML file of your own")
+    parser.add_argument(
+        "--set",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="SECTION.NAME=VALUE",
+        help="changes single values, e.g. model.units=64",
+    )
+
+
+def _config(arguments) -> configs.Config:
+    if arguments.config:
+        config = configs.load(arguments.config)
+    else:
+        config = configs.preset(arguments.preset)
+    return config.override(arguments.set)
+
+
+def add_train_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags of `jump-tf train`."""
+    parser.add_argument(
+        "--data", required=True, type=pathlib.Path, help="data folder"
+    )
+    add_report_arguments(parser)
+    _add_config(parser)
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the run after its last finished epoch",
+    )
+
+
+def run_train(arguments: argparse.Namespace) -> int:
+    """Trains a model on a data folder."""
+    config = _config(arguments)
+    from jump_tf import training
+
+    best = training.train(
+        config,
+        arguments.data,
+        arguments.run_folder,
+        resume=arguments.resume,
+    )
+    print(f"best {training.one_line(best)}")
+    return 0
+
+
+def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags of `jump-tf evaluate`."""
+    add_report_arguments(parser)
+    parser.add_argument("--split", default=schema.TEST, choices=schema.SPLITS)
+    parser.add_argument(
+        "--moment",
+        default=schema.PAGE_LEAVE,
+        choices=schema.MOMENTS,
+        help="page_leave: the dwell of the last click is known (default); "
+        "page_load: it is not",
+    )
+    parser.add_argument(
+        "--data",
+        type=pathlib.Path,
+        help="data folder (default: the one that the run was trained on)",
+    )
+
+
+def run_evaluate(arguments: argparse.Namespace) -> int:
+    """Measures a run, and says what beats it."""
+    from jump_tf import evaluation
+    from jump_tf import runs
+    from jump_tf import training
+
+    run = arguments.run_folder
+    model = training.load_run(run)
+    result = evaluation.evaluate(
+        model,
+        arguments.data or runs.read_data_folder(run),
+        arguments.split,
+        arguments.moment,
+    )
+    path = evaluation.write_evaluation(run, result)
+    print(f"{evaluation.format_table(result)}\n\nwritten to {path}")
+    return 0
+
+
+def run_report(arguments: argparse.Namespace) -> int:
+    """Writes a run's report."""
+    from jump_tf import report
+
+    print(f"written to {report.write_report(arguments.run_folder)}")
+    return 0
+
+
+def add_export_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags of `jump-tf export`."""
+    add_report_arguments(parser)
+    parser.add_argument(
+        "--output",
+        required=True,
+        type=pathlib.Path,
+        help="models folder; gets <name>/<version>/",
+    )
+    parser.add_argument("--name", default=MODEL_NAME, help="%(default)s")
+    parser.add_argument(
+        "--model-version", type=int, help="default: one more than the last"
+    )
+    parser.add_argument(
+        "--top", type=int, default=20, help="recommendations in an answer"
+    )
+
+
+def run_export(arguments: argparse.Namespace) -> int:
+    """Writes a run's model as SavedModel."""
+    from jump_tf import export
+    from jump_tf import runs
+    from jump_tf import training
+    from serving import warmup
+
+    folder = export.export_model(
+        training.load_run(arguments.run_folder),
+        runs.read_vocabulary(arguments.run_folder),
+        arguments.output,
+        name=arguments.name,
+        version=arguments.model_version,
+        top_k=arguments.top,
+        finish=warmup.write_warmup_requests,
+    )
+    print(f"written to {folder}")
+    return 0
+
+
+def add_demo_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags of `jump-tf demo`."""
+    parser.add_argument(
+        "--workdir",
+        required=True,
+        type=pathlib.Path,
+        help="a new or empty folder for everything that is made",
+    )
+    parser.add_argument(
+        "--format",
+        help="with --input: run on a real log; all flags of `jump-tf prepare` "
+        "are taken (default: a simulated log whose truth is known)",
+    )
+    parser.add_argument("--input", nargs="+", help="files of the real log")
+    _add_config(parser)
+    parser.set_defaults(preset=None)
+
+
+def run_demo(arguments: argparse.Namespace) -> int:
+    """Runs everything in order."""
+    from jump_tf import demo
+
+    if bool(arguments.format) != bool(arguments.input):
+        raise schema.InputError(
+            "`--format` and `--input` must be given together. Received: "
+            f"--format={arguments.format}, --input={arguments.input}"
+        )
+    simulated = not arguments.input
+    if arguments.preset is None and not arguments.config:
+        arguments.preset = "demo" if simulated else "production"
+    config = _config(arguments)
+    if simulated:
+        if arguments.rest:
+            raise schema.InputError(
+                "`jump-tf demo` must get flags that it knows. "
+                f"Received: {' '.join(arguments.rest)}"
+            )
+        demo.on_simulated_log(arguments.workdir, config)
+    else:
+        demo.on_real_log(arguments.workdir, config, _demo_request(arguments))
+    return 0
+
+
+def _demo_request(arguments):
+    """What `prepare` is asked in a demo on a real log."""
+    parser = argparse.ArgumentParser(prog="jump-tf demo", allow_abbrev=False)
+    add_prepare_arguments(parser)
+    known, beam_arguments = parser.parse_known_args(
+        [
+            *("--format", arguments.format, "--input", *arguments.input),
+            *("--output", str(arguments.workdir / "data"), *arguments.rest),
+        ]
+    )
+    from beam_jobs import options
+
+    return options.PrepareOptions.from_arguments(known), beam_arguments
