@@ -17,7 +17,6 @@ from jump_tf import commands
 from jump_tf import schema
 from serving import commands as serving_commands
 
-
 _VERBS = (
     (
         "prepare",
