@@ -2,8 +2,8 @@
 
 A record is one `tf.train.Example` that holds `n` sessions as columns: the
 values of all their clicks end to end, and the length of each session. Packing
-many sessions into a record makes files about three times smaller and parsing
-several times faster than one Example a session; `n = 1` is the same format.
+many sessions into a record makes files smaller and parsing faster than one
+Example a session; `n = 1` is the same format.
 """
 
 import itertools
