@@ -1,6 +1,5 @@
 """The job behind `jump-tf prepare`: a click log to a data folder."""
 
-import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,8 +18,6 @@ from beam_jobs import vocabulary
 from beam_jobs.options import PrepareOptions
 from beam_jobs.sources import lines
 from jump_tf import schema
-
-_LOGGER = logging.getLogger(__name__)
 
 
 def run(
@@ -52,7 +49,6 @@ def run(
         made = manifest.build(options, counts, *sinks.read_vocabulary(folder))
         _check_trainable(made)
         sinks.write_manifest(folder, made)
-    _LOGGER.info("%s: %s", output, made["splits"])
     return made
 
 

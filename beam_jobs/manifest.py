@@ -46,6 +46,20 @@ def build(
     }
 
 
+def describe(manifest: dict[str, Any]) -> str:
+    """What a prepared data folder holds, in a few lines."""
+    dropped = {**manifest["rejected"], **manifest["filtered"]}
+    lines = [
+        f"{manifest['rows']} rows, {manifest['clicks']} clicks kept"
+        + "".join(f", {n} dropped: {why}" for why, n in dropped.items())
+    ]
+    lines += [
+        f"{split}: {part['sessions']} sessions, {part['clicks']} clicks"
+        for split, part in manifest["splits"].items()
+    ]
+    return "\n".join([*lines, f"vocabulary: {manifest['num_items']} items"])
+
+
 def _split(options, counts, split):
     return {
         "sessions": counts.get(counting.SESSIONS, {}).get(split, 0),

@@ -74,8 +74,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one verb; returns the exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("beam_jobs").setLevel(logging.INFO)
-    # Says at every import that the `gcp` extra is not installed.
-    logging.getLogger("apache_beam.io.gcp").setLevel(logging.ERROR)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_is_news)
     argv = list(sys.argv[1:] if argv is None else argv)
     arguments, rest = make_parser().parse_known_args(argv)
     try:
@@ -98,6 +98,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         if os.environ.get("JUMP_TF_TRACEBACK"):
             raise
         return _fail(f"{type(error).__name__}: {error}", 1)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Beam says at every import that its `gcp` extra is not installed."""
+    return not record.getMessage().startswith("apitools not found")
 
 
 def _start_tensorflow() -> None:

@@ -26,24 +26,10 @@ def run_prepare(arguments: argparse.Namespace) -> int:
 
     request = options.PrepareOptions.from_arguments(arguments)
     from beam_jobs import build_sessions
+    from beam_jobs import manifest
 
-    manifest = build_sessions.run(request, arguments.rest)
-    print(describe_data(manifest))
+    print(manifest.describe(build_sessions.run(request, arguments.rest)))
     return 0
-
-
-def describe_data(manifest) -> str:
-    """What a prepared data folder holds, in a few lines."""
-    dropped = {**manifest["rejected"], **manifest["filtered"]}
-    lines = [
-        f"{manifest['rows']} rows, {manifest['clicks']} clicks kept"
-        + "".join(f", {n} dropped: {why}" for why, n in dropped.items())
-    ]
-    lines += [
-        f"{split}: {part['sessions']} sessions, {part['clicks']} clicks"
-        for split, part in manifest["splits"].items()
-    ]
-    return "\n".join([*lines, f"vocabulary: {manifest['num_items']} items"])
 
 
 def add_report_arguments(parser: argparse.ArgumentParser) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from beam_jobs import build_sessions
+from beam_jobs import manifest
 from beam_jobs.options import PrepareOptions
 from jump_tf import evaluation
 from jump_tf import export
@@ -90,7 +91,7 @@ def _make(workdir):
 def _all_steps(workdir, config, request, beam_arguments):
     data, run = workdir / "data", workdir / "run"
     _say("2. prepare: the log to sessions with censored dwell")
-    build_sessions.run(request, beam_arguments)
+    print(manifest.describe(build_sessions.run(request, beam_arguments)))
     _say("3. train")
     started = time.monotonic()
     best = training.train(config, data, run)
