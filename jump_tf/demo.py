@@ -160,8 +160,10 @@ def _comparison(compared: dict[str, Any]) -> str:
             f"possible {compared['best_dwell_mae_seconds']:.2f} s",
             "dwell median    of an item off by "
             f"{compared['dwell_median_relative_error']:.1%} in the middle, "
-            f"{compared['dwell_median_relative_error_largest']:.1%} at most "
-            f"({compared['num_items_compared']} items)",
+            f"{compared['dwell_median_relative_error_largest']:.1%} at most; "
+            f"by 10 % or less in "
+            f"{compared['dwell_median_share_within_tenth']:.0%} of "
+            f"{compared['num_items_compared']} items",
         ]
     )
 

@@ -74,7 +74,8 @@ def compare_with_truth(
     Returns:
         `recall_at_20` and `dwell_mae_seconds` of the model, those of the
         truth with `best_` before them, `recall_ratio`; over items, the median
-        and the largest `dwell_median_relative_error`.
+        and the largest `dwell_median_relative_error`, and the share of items
+        in which it is at most a tenth.
     """
     batches = input_pipeline.evaluation_batches(data_folder, split)
     clicks, answers = predictions.predictor(model)(batches)
@@ -102,6 +103,7 @@ def compare_with_truth(
         "num_items_compared": len(errors),
         "dwell_median_relative_error": float(np.median(errors)),
         "dwell_median_relative_error_largest": float(np.max(errors)),
+        "dwell_median_share_within_tenth": float(np.mean(errors <= 0.1)),
     }
 
 
