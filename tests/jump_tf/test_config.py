@@ -73,7 +73,7 @@ def test_presets():
     assert paper.training.batch_sessions == 100
     assert configs.preset("production") != paper
     with pytest.raises(
-        schema.InputError, match=r"one of .'paper', 'production"
+        schema.InputError, match=r"one of .*'paper', 'production'"
     ):
         configs.preset("best")
 
