@@ -56,14 +56,13 @@ class Checkpoints:
     def restore_last(self) -> None:
         """Takes up the last finished epoch.
 
+        A run that never finished one starts anew.
+
         Raises:
-            InputError: there is none, or it is of another model.
+            InputError: it is damaged, or of another model.
         """
         if self.last.latest_checkpoint is None:
-            raise schema.InputError(
-                "`--resume` must name a run that has finished an epoch. "
-                f"Received: {self.folder.parent}"
-            )
+            return
         try:
             status = self.last.checkpoint.restore(self.last.latest_checkpoint)
             status.assert_existing_objects_matched()

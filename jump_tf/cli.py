@@ -97,6 +97,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         logging.getLogger(__name__).debug("failed", exc_info=True)
         if os.environ.get("JUMP_TF_TRACEBACK"):
             raise
+        if type(error).__name__ == "DataLossError":  # TensorFlow's own.
+            what = str(error).rpartition("}} ")[2].partition(" [Op:")[0]
+            return _fail(f"A record file must be whole. Received: {what}", 2)
         return _fail(f"{type(error).__name__}: {error}", 1)
 
 

@@ -47,7 +47,6 @@ def _add_config(parser):
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
         "--preset",
-        default="production",
         help="a configuration that ships with the package: production "
         "(default) or paper",
     )
@@ -62,39 +61,45 @@ def _add_config(parser):
     )
 
 
-def _config(arguments) -> configs.Config:
+def _config(arguments, preset="production") -> configs.Config:
     if arguments.config:
         config = configs.load(arguments.config)
     else:
-        config = configs.preset(arguments.preset)
+        config = configs.preset(arguments.preset or preset)
     return config.override(arguments.set)
 
 
 def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags of `jump-tf train`."""
-    parser.add_argument(
-        "--data", required=True, type=pathlib.Path, help="data folder"
-    )
+    parser.add_argument("--data", type=pathlib.Path, help="data folder")
     add_report_arguments(parser)
     _add_config(parser)
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="go on with the run after its last finished epoch",
+        help="go on with the run after its last finished epoch; data and "
+        "configuration are its own",
     )
 
 
 def run_train(arguments: argparse.Namespace) -> int:
     """Trains a model on a data folder."""
-    config = _config(arguments)
+    from jump_tf import runs
     from jump_tf import training
 
-    best = training.train(
-        config,
-        arguments.data,
-        arguments.run_folder,
-        resume=arguments.resume,
-    )
+    run, data = arguments.run_folder, arguments.data
+    chosen = arguments.preset or arguments.config or arguments.set
+    if arguments.resume and not chosen:
+        config = runs.read_config(run)
+    else:
+        config = _config(arguments)
+    if data is None:
+        if not arguments.resume:
+            raise schema.InputError(
+                "`--data` must be given unless a run is resumed. Received: none"
+            )
+        data = runs.read_data_folder(run)
+    best = training.train(config, data, run, resume=arguments.resume)
     print(f"best {training.one_line(best)}")
     return 0
 
@@ -125,12 +130,9 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
 
     run = arguments.run_folder
     model = training.load_run(run)
-    result = evaluation.evaluate(
-        model,
-        arguments.data or runs.read_data_folder(run),
-        arguments.split,
-        arguments.moment,
-    )
+    data = arguments.data or runs.read_data_folder(run)
+    runs.check_vocabulary(run, data)
+    result = evaluation.evaluate(model, data, arguments.split, arguments.moment)
     path = evaluation.write_evaluation(run, result)
     print(f"{evaluation.format_table(result)}\n\nwritten to {path}")
     return 0
@@ -197,7 +199,6 @@ def add_demo_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--input", nargs="+", help="files of the real log")
     _add_config(parser)
-    parser.set_defaults(preset=None)
 
 
 def run_demo(arguments: argparse.Namespace) -> int:
@@ -210,9 +211,7 @@ def run_demo(arguments: argparse.Namespace) -> int:
             f"--format={arguments.format}, --input={arguments.input}"
         )
     simulated = not arguments.input
-    if arguments.preset is None and not arguments.config:
-        arguments.preset = "demo" if simulated else "production"
-    config = _config(arguments)
+    config = _config(arguments, "demo" if simulated else "production")
     if simulated:
         if arguments.rest:
             raise schema.InputError(

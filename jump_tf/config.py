@@ -2,6 +2,7 @@
 
 import dataclasses
 import importlib.resources
+import math
 import pathlib
 import types
 import typing
@@ -176,7 +177,12 @@ class Config:
                     "`--set` must be section.name=value with a name of "
                     f"{_known(tree)}. Received: {assignment}"
                 )
-            tree[section][name] = yaml.safe_load(value)
+            try:
+                tree[section][name] = yaml.safe_load(value)
+            except yaml.YAMLError as error:
+                raise schema.InputError(
+                    f"`--set` must give a value in YAML. Received: {assignment}"
+                ) from error
         return from_dict(tree)
 
     def to_yaml(self) -> str:
@@ -222,7 +228,7 @@ def load(path: str | pathlib.Path) -> Config:
     if not isinstance(tree, dict):
         raise schema.InputError(
             "The configuration must be a mapping of sections. "
-            f"Received: {path}, which holds {tree!r}"
+            f"Received: {path}, which holds a {type(tree).__name__}"
         )
     return from_dict(tree)
 
@@ -263,24 +269,35 @@ def _check_types(config) -> None:
             if isinstance(field.type, types.UnionType)
             else (field.type,)
         )
-        if float in allowed and type(value) is int:
+        if float in allowed and _is_number(value):
             object.__setattr__(config, field.name, float(value))
         elif type(value) not in allowed:
             names = " or ".join(kind.__name__ for kind in allowed)
             _refuse(config, field.name, f"be of type {names}")
 
 
+def _is_number(value) -> bool:
+    """Whole numbers, and what YAML 1.1 takes for text, such as 1e-3."""
+    if isinstance(value, str):
+        try:
+            float(value)
+        except ValueError:
+            return False
+        return True
+    return type(value) in (int, float)
+
+
 def _at_least(config, bound, *names) -> None:
     for name in names:
-        if getattr(config, name) < bound:
+        if not bound <= getattr(config, name) < math.inf:
             _refuse(config, name, f"be at least {bound}")
 
 
 def _above_zero(config, *names) -> None:
     for name in names:
         value = getattr(config, name)
-        if value is not None and not value > 0:
-            _refuse(config, name, "be positive")
+        if value is not None and not 0 < value < math.inf:
+            _refuse(config, name, "be positive and finite")
 
 
 def _rate(config, *names) -> None:

@@ -81,7 +81,7 @@ def on_real_log(
 
 
 def _make(workdir):
-    if workdir.exists() and any(workdir.iterdir()):
+    if not runs.is_new(workdir):
         raise schema.InputError(
             f"`--workdir` must be a new or empty folder. Received: {workdir}"
         )

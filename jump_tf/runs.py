@@ -25,6 +25,13 @@ METRICS_FILE = "metrics.jsonl"
 TENSORBOARD_FOLDER = "tensorboard"
 
 
+def is_new(folder: pathlib.Path) -> bool:
+    """Whether a folder is not there yet, or empty."""
+    if not folder.exists():
+        return True
+    return folder.is_dir() and not any(folder.iterdir())
+
+
 def open_run(
     run: pathlib.Path, config: configs.Config, data: pathlib.Path
 ) -> None:
@@ -33,7 +40,7 @@ def open_run(
     Raises:
         InputError: the folder holds something already.
     """
-    if run.exists() and any(run.iterdir()):
+    if not is_new(run):
         raise schema.InputError(
             "`--run` must be a new or empty folder unless `--resume` is given. "
             f"Received: {run}"
@@ -49,19 +56,37 @@ def open_run(
 
 
 def reopen_run(
-    run: pathlib.Path, config: configs.Config
+    run: pathlib.Path, config: configs.Config, data: pathlib.Path
 ) -> list[dict[str, Any]]:
     """The history of a run that shall go on.
 
     Raises:
-        InputError: it is not a run, or one with another configuration.
+        InputError: it is not a run, or one with another configuration or
+            vocabulary.
     """
+    check_vocabulary(run, data)
     if read_config(run) != config:
         raise schema.InputError(
             "`--resume` must keep the configuration of the run. "
             f"Received: another one than {run / CONFIG_FILE}"
         )
     return read_history(run)
+
+
+def check_vocabulary(run: pathlib.Path, data: pathlib.Path) -> None:
+    """Refuses a data folder whose item ids mean other items than the run's.
+
+    Raises:
+        InputError: so it is, or either has no vocabulary.
+    """
+    input_pipeline.read_manifest(data)
+    read_config(run)
+    mine, theirs = run / schema.VOCABULARY_FILE, data / schema.VOCABULARY_FILE
+    if mine.read_bytes() != theirs.read_bytes():
+        raise schema.InputError(
+            "The data folder must have the vocabulary that the run was "
+            f"trained with. Received: {theirs}, which is not {mine}"
+        )
 
 
 def read_config(run: pathlib.Path) -> configs.Config:

@@ -55,7 +55,8 @@ class Signatures(tf.Module):
       click at all is a session too.
 
     `serving_default` also takes `elapsed_seconds` `[B]`, the seconds already
-    spent on the page on screen (0, negative or NaN if unknown), and returns
+    spent on the page on screen (0, negative or not finite if unknown), and
+    returns
 
     * `items` `[B, k]` and `probabilities` `[B, k]`, the likeliest next clicks
       under the softmax over the whole catalogue,
@@ -224,7 +225,8 @@ class Signatures(tf.Module):
     def _page_median(self, features, page, elapsed_seconds):
         law = self._model.dwell_distribution(features, page, training=False)
         law = _map_parameters(law, lambda tensor: tensor)
-        elapsed = tf.where(elapsed_seconds > 0.0, elapsed_seconds, 0.0)
+        known = (elapsed_seconds > 0.0) & tf.math.is_finite(elapsed_seconds)
+        elapsed = tf.where(known, elapsed_seconds, 0.0)
         median = law.quantile(0.5, elapsed)
         return tf.where(page == schema.PAD_ID, 0.0, median)
 

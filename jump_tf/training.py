@@ -55,8 +55,9 @@ def train(
         TrainingError: the loss is no longer a number.
     """
     config = _with_data(config, data)
+    _check_splits(data)
     if resume:
-        history = runs.reopen_run(run, config)
+        history = runs.reopen_run(run, config, data)
     else:
         runs.open_run(run, config, data)
         history = []
@@ -152,7 +153,7 @@ class EpochRecorder(keras.callbacks.Callback):
     @property
     def best(self) -> dict[str, Any]:
         """The record of the best epoch."""
-        return max(self.history, key=lambda record: record[MONITORED])
+        return max(self.history, key=_monitored)
 
     def finished(self, epochs: int) -> bool:
         """Whether training is over after the history so far."""
@@ -185,6 +186,12 @@ class EpochRecorder(keras.callbacks.Callback):
         self.checkpoints.save_last()
         if self.finished(self.params["epochs"]):
             self.model.stop_training = True
+
+
+def _monitored(record: dict[str, Any]) -> float:
+    """What the best epoch has most of; nothing, where it is not a number."""
+    value = record[MONITORED]
+    return -math.inf if value is None or math.isnan(value) else value
 
 
 def _callbacks(training: TrainingConfig, run, data, model, recorder):
@@ -233,6 +240,17 @@ def _with_data(config: Config, data: pathlib.Path) -> Config:
         mean = input_pipeline.mean_log_dwell(data)
         model = dataclasses.replace(model, initial_log_dwell=mean)
     return dataclasses.replace(config, model=model)
+
+
+def _check_splits(data: pathlib.Path) -> None:
+    """Training needs sessions to learn from and sessions to validate on."""
+    splits = input_pipeline.read_manifest(data)["splits"]
+    for split in (schema.TRAIN, schema.VALIDATION):
+        if not splits[split]["sessions"]:
+            raise schema.InputError(
+                f"The split `{split}` must hold a session. "
+                f"Received: {data}, where it holds none"
+            )
 
 
 def one_line(record: dict[str, Any]) -> str:

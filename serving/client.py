@@ -5,6 +5,7 @@ same against tensorflow_model_server and the embedded server.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
@@ -43,6 +44,11 @@ class Session:
             raise schema.InputError(
                 "`dwell_seconds` must not be longer than `items`. Received: "
                 f"{len(self.dwell_seconds)} for {len(self.items)} items"
+            )
+        if not math.isfinite(self.elapsed_seconds):
+            raise schema.InputError(
+                "`elapsed_seconds` must be a number of seconds. "
+                f"Received: {self.elapsed_seconds}"
             )
 
 

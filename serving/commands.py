@@ -88,6 +88,10 @@ def run_predict(arguments: argparse.Namespace) -> int:
     from serving import client
     from serving import errors
 
+    if arguments.top < 1:
+        raise schema.InputError(
+            f"`--top` must be at least 1. Received: {arguments.top}"
+        )
     session = client.Session(
         arguments.items.split(",") if arguments.items else [],
         _seconds(arguments.dwell),

@@ -29,6 +29,7 @@ from serving.models import load_models
 _LOGGER = logging.getLogger(__name__)
 _SIGNATURE_DEF = "signature_def"
 MAX_MESSAGE_BYTES = 64 * 2**20
+LAST_PORT = 2**16 - 1
 
 
 class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
@@ -115,6 +116,10 @@ class Server:
         port: int = 0,
         workers: int = 8,
     ):
+        if not 0 <= port <= LAST_PORT:  # gRPC would wrap it around.
+            raise schema.InputError(
+                f"`port` must be 0 to {LAST_PORT}. Received: {port}"
+            )
         self._server = grpc.server(
             futures.ThreadPoolExecutor(workers, thread_name_prefix="predict"),
             options=[

@@ -73,7 +73,8 @@ class JUMP(SessionModel):
         self.attention = SessionAttention(config.residual, name="attention")
         self.click_dropout = keras.layers.Dropout(config.dropout)
         self.feature_dropout = keras.layers.Dropout(config.dropout)
-        self.hiding = keras.random.SeedGenerator(config.seed)
+        # Not the negatives' seed, or both would draw the same numbers.
+        self.hiding = keras.random.SeedGenerator(config.seed + 1)
         if config.dwell_history:
             self.dwell_history = DwellHistory(
                 config.max_dwell_seconds, name="dwell_history"

@@ -70,9 +70,12 @@ class SessionModel(keras.Model):
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
-        """The joint loss, a mean over real clicks (JUMP, eq. 17 and 18).
+        """The joint loss of JUMP, eq. 17 and 18, by click.
 
-        Padded steps are taken out before anything is computed on them.
+        Every part is summed over the clicks that it is defined on and divided
+        by the number of all: eq. 17 with the mean over sessions replaced by
+        one over their clicks. Padded steps are taken out before anything is
+        computed on them.
         """
         weights = ops.reshape(sample_weight, (-1,))
         clicks = ops.nonzero(weights)[0]
@@ -94,7 +97,7 @@ class SessionModel(keras.Model):
         if self.config.end_weight:
             end_loss = self._end_loss(features, targets, training)
             total = total + self.config.end_weight * end_loss
-        return total
+        return total / ops.cast(ops.maximum(ops.size(clicks), 1), total.dtype)
 
     def _click_loss(self, features, targets, step, training):
         items = targets[schema.ITEMS]
@@ -117,7 +120,7 @@ class SessionModel(keras.Model):
             unreduced = losses.softmax_cross_entropy(
                 queries, self.item_vectors(), items
             )
-        return self._record("click_loss", unreduced)
+        return self._sum("click_loss", unreduced)
 
     def _dwell_loss(self, features, targets, training):
         distribution = self.dwell_distribution(
@@ -130,8 +133,8 @@ class SessionModel(keras.Model):
         )
         if self.config.end_weight:
             followed = 1.0 - targets[schema.SESSION_END]
-            return self._record("dwell_loss", unreduced, followed)
-        return self._record("dwell_loss", unreduced)
+            return self._sum("dwell_loss", unreduced, followed)
+        return self._sum("dwell_loss", unreduced)
 
     def _end_loss(self, features, targets, training):
         logits = self.session_end_logits(
@@ -139,15 +142,14 @@ class SessionModel(keras.Model):
         )
         ended = targets[schema.SESSION_END]
         unreduced = ops.softplus(logits) - ended * logits
-        return self._record("end_loss", unreduced)
+        return self._sum("end_loss", unreduced)
 
-    def _record(self, name, unreduced, weights=None):
-        """The mean of a loss, which its metric sees too."""
+    def _sum(self, name, unreduced, weights=None):
+        """The sum of a loss, of which its metric sees the mean."""
         if weights is None:
             weights = ops.ones_like(unreduced)
         self.loss_parts[name].update_state(unreduced, sample_weight=weights)
-        count = ops.maximum(ops.sum(weights), 1.0)
-        return ops.sum(unreduced * weights) / count
+        return ops.sum(unreduced * weights)
 
     def get_config(self):
         return {

@@ -25,7 +25,7 @@ NUMBERS = (
     "num_dwells",
 )
 HEADER = (
-    "log, split, preset or baseline",
+    "log and model",
     "recall@20",
     "MRR@20",
     "NDCG@20",
@@ -74,28 +74,33 @@ def _numbers(run, moment):
 
 
 def table() -> str:
-    """The Markdown table of all results, at the moment of page leave."""
-    rows = [HEADER, ["---"] + ["---:"] * (len(HEADER) - 1)]
-    seen = set()
-    for path in sorted(FOLDER.glob("*.json")):
-        kept = json.loads(path.read_text())
+    """The Markdown table of all results."""
+    logs: dict[str, dict] = {}
+    for path in sorted(FOLDER.glob("*.json"), reverse=True):
         log, preset = path.stem.rsplit(".", 1)
-        numbers = kept["moments"][schema.PAGE_LEAVE]
-        rows.append(
-            [
-                f"**{log}, {kept['split']}, JUMP `{preset}`**",
-                *_cells(numbers, numbers["intervals"]),
-                f"{kept['training_seconds'] / 60:.0f} min, "
-                f"{kept['epochs']} epochs, seed {kept['environment']['seed']}",
-            ]
-        )
-        if log not in seen:
-            seen.add(log)
-            rows += [
-                [f"{log}, {name.replace('_', ' ')}", *_cells(values, {}), ""]
-                for name, values in numbers["baselines"].items()
-            ]
+        logs.setdefault(log, {})[preset] = json.loads(path.read_text())
+    rows = [HEADER, ["---"] + ["---:"] * (len(HEADER) - 1)]
+    for log in sorted(logs):
+        for preset, kept in logs[log].items():
+            rows += _model_rows(f"{log}, JUMP `{preset}`", kept)
+        baselines = kept["moments"][schema.PAGE_LEAVE]["baselines"]
+        rows += [
+            [f"{log}, {name.replace('_', ' ')}", *_cells(values, {}), ""]
+            for name, values in baselines.items()
+        ]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _model_rows(name, kept):
+    training = (
+        f"{kept['training_seconds'] / 60:.0f} min, "
+        f"{kept['epochs']} epochs, seed {kept['environment']['seed']}"
+    )
+    leave, load = (kept["moments"][moment] for moment in schema.MOMENTS)
+    return [
+        [f"**{name}**", *_cells(leave, leave["intervals"]), training],
+        ["the same, at page load", *_cells(load, load["intervals"]), ""],
+    ]
 
 
 def _cells(values, intervals):

@@ -27,6 +27,8 @@ def test_override_leaves_the_rest_alone():
 def test_whole_numbers_are_taken_for_floats():
     assert configs.JumpConfig(click_scale=12).click_scale == 12.0
     assert isinstance(configs.JumpConfig(click_scale=12).click_scale, float)
+    changed = configs.Config().override(["training.learning_rate=1e-3"])
+    assert changed.training.learning_rate == 0.001
 
 
 @pytest.mark.parametrize(
@@ -37,6 +39,8 @@ def test_whole_numbers_are_taken_for_floats():
         ("model.units", "section.name=value"),
         ("model.units=big", "`units` must be of type int. .*'big'"),
         ("model.units=0", "`units` must be at least 1. Received: units=0"),
+        ("model.units=[", "must give a value in YAML. Received: model.units"),
+        ("model.dwell_weight=.nan", "`dwell_weight` must be at least 0"),
         ("model.dropout=1", r"`dropout` must be a rate in \[0, 1\)"),
         ("model.dwell_scale=-1", "`dwell_scale` must be positive"),
         ("model.dwell_head=deep", "`dwell_head` must be one of"),

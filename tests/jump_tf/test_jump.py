@@ -159,7 +159,7 @@ def test_training_dropout_and_hiding_are_off_at_inference(inputs):
 def loss_by_hand(model, targets, features, weights):
     """Equations 9 to 11 and 18, click by click, in float64."""
     literal = model.config.dwell_scale
-    click, dwell, end, followed = [], [], [], 0
+    click, dwell, end = [], [], []
     table = np.asarray(model.item_vectors(), np.float64)
     for b, k in zip(*np.nonzero(weights), strict=True):
         item = int(targets[schema.ITEMS][b, k])
@@ -176,7 +176,6 @@ def loss_by_hand(model, targets, features, weights):
         seconds = max(targets[schema.DWELL_SECONDS][b, k], 1.0)
         last = targets[schema.SESSION_END][b, k]
         if not (model.config.end_weight and last):
-            followed += 1
             dwell.append(
                 -reference.logsf(seconds)
                 if targets[schema.DWELL_CENSORED][b, k]
@@ -188,8 +187,9 @@ def loss_by_hand(model, targets, features, weights):
             )
             chance = 1 / (1 + np.exp(-float(logit[0])))
             end.append(-np.log(chance if last else 1 - chance))
-    total = np.mean(click) + model.config.dwell_weight * np.mean(dwell)
-    return total + model.config.end_weight * (np.mean(end) if end else 0.0)
+    total = np.sum(click) + model.config.dwell_weight * np.sum(dwell)
+    total += model.config.end_weight * np.sum(end)
+    return total / weights.sum()
 
 
 def test_loss_is_equation_18(model):
