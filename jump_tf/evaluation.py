@@ -65,6 +65,7 @@ def evaluate(
         data, split, moment=moment, batch_clicks=batch_clicks
     )
     clicks, answers = predictions.predictor(model)(batches)
+    input_pipeline.check_complete(data, split, len(clicks))
     fitted = baselines.fit(data, model.vocabulary_size)
     theirs = baselines.measures(fitted, clicks, upper)
     mine = _measures(clicks, answers, fitted, theirs, upper)
@@ -103,6 +104,7 @@ def quick_metrics(
         data, split, moment=moment, batch_clicks=batch_clicks
     )
     clicks, answers = predictions.predictor(model)(batches)
+    input_pipeline.check_complete(data, split, len(clicks))
     measures = {
         **scorecard.click_measures(clicks, answers.rank),
         **scorecard.quick_dwell_measures(clicks, answers.law),

@@ -77,12 +77,33 @@ def shards(data: str | pathlib.Path, split: str) -> list[str]:
 
 
 def item_counts(data: str | pathlib.Path, num_items: int) -> np.ndarray:
-    """Clicks of each id in training, `[FIRST_ITEM_ID + num_items]`."""
+    """Clicks of each id in training, `[FIRST_ITEM_ID + num_items]`.
+
+    Raises:
+        InputError: not all of the split could be read.
+    """
     counts = np.zeros(schema.FIRST_ITEM_ID + num_items, np.int64)
     for _, columns in _pools(shards(data, schema.TRAIN)):
         ids = columns[schema.ITEMS].values.numpy()
         counts += np.bincount(ids, minlength=len(counts))
+    check_complete(data, schema.TRAIN, int(counts.sum()))
     return counts
+
+
+def check_complete(data: str | pathlib.Path, split: str, clicks: int) -> None:
+    """Refuses a split of which not every click was read.
+
+    TensorFlow takes a compressed file that breaks off for one that ends.
+
+    Raises:
+        InputError: the manifest counts more clicks, or fewer.
+    """
+    expected = read_manifest(data)["splits"][split]["clicks"]
+    if clicks != expected:
+        raise schema.InputError(
+            f"The files of split `{split}` must be whole. Received: {clicks} "
+            f"clicks in {data}, of {expected} in {schema.MANIFEST_FILE}"
+        )
 
 
 def mean_log_dwell(data: str | pathlib.Path) -> float:

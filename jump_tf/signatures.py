@@ -72,8 +72,11 @@ class Signatures(tf.Module):
 
     `dwell` takes `candidates` `[B, C]` and `times_seconds` `[B, S]` instead
     and returns, for each candidate as the next click, `survival` `[B, C, S]`
-    (the probability of staying longer than each time), its median `[B, C]`
-    and quantiles `[B, C, Q]` as above.
+    (the probability of staying longer than each time; NaN for NaN), its median
+    `[B, C]` and quantiles `[B, C, Q]` as above.
+
+    What a dwell is depends on the model: with `end_weight`, the time until
+    the next click, given that one follows; else the time on the page.
 
     Args:
         model: a built model.

@@ -56,13 +56,13 @@ def train(
     """
     config = _with_data(config, data)
     _check_splits(data)
+    keras.utils.set_random_seed(config.training.seed)
+    model = build_model(config, data)
     if resume:
         history = runs.reopen_run(run, config, data)
     else:
         runs.open_run(run, config, data)
         history = []
-    keras.utils.set_random_seed(config.training.seed)
-    model = build_model(config, data)
     _compile(model, config.training)
     epoch = tf.Variable(0, dtype=tf.int64)
     checkpoints = Checkpoints(run, model, epoch)

@@ -89,7 +89,9 @@ class DwellForecast:
 
     Attributes:
         item: its raw id.
-        survival: probability of staying longer, by the seconds asked about.
+        survival: probability of staying longer, by the seconds asked about;
+            as the model was trained, on the page or until the next click if
+            one follows.
         dwell_median_seconds: of the dwell.
         dwell_quantiles_seconds: the same by level.
     """

@@ -110,7 +110,7 @@ def milliseconds(text: str, unit: str) -> int:
 
     Raises:
         ValueError: not a time, or before 1970 or after 9999; the latter is
-            how seconds and milliseconds that were mixed up show.
+            how milliseconds that were read as seconds show.
     """
     try:
         if unit == "ms":

@@ -78,7 +78,7 @@ def check_inputs(paths: Sequence[str], log_format: base.LogFormat) -> None:
             other columns than its format.
     """
     for path in paths:
-        if not FileSystems.exists(path):
+        if not FileSystems.exists(path) or pathlib.Path(path).is_dir():
             raise schema.InputError(
                 f"`input` must name files that exist. Received: {path}"
             )

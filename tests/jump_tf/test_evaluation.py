@@ -101,9 +101,15 @@ def one_session_folder(folder, lengths, items=(2, 3, 4)):
         records.write(str(folder / name), sessions)
     names = [f"i{n}" for n in range(VOCABULARY - 2)]
     (folder / schema.VOCABULARY_FILE).write_text("\n".join(names) + "\n")
-    (folder / schema.MANIFEST_FILE).write_text(
-        json.dumps({"num_items": VOCABULARY - 2, "max_dwell_seconds": 2000.0})
-    )
+    manifest = {
+        "num_items": VOCABULARY - 2,
+        "max_dwell_seconds": 2000.0,
+        "splits": {
+            split: {"sessions": len(lengths), "clicks": sum(lengths)}
+            for split in schema.SPLITS
+        },
+    }
+    (folder / schema.MANIFEST_FILE).write_text(json.dumps(manifest))
     return folder
 
 

@@ -1,5 +1,6 @@
 import itertools
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -44,21 +45,29 @@ class Killed(BaseException):
     pass
 
 
+@pytest.mark.parametrize(
+    ("place", "epochs_on_record"),
+    [
+        ((training.ImageSummaries, "on_epoch_end"), 1),
+        ((training.Checkpoints, "save_last"), 1),
+        ((training.Checkpoints, "save_best"), 0),
+    ],
+    ids=["after all", "before the checkpoint", "before anything"],
+)
 def test_a_killed_run_resumes_to_the_same_end(
-    run, config, data_folder, tmp_path, monkeypatch
+    place, epochs_on_record, run, config, data_folder, tmp_path, monkeypatch
 ):
     """Dropout, hidden inputs, negatives and order are all random."""
     folder = tmp_path / "killed"
 
-    def die(self, epoch, logs=None):
-        if epoch == 0:
-            raise Killed
+    def die(*_):
+        raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(training.ImageSummaries, "on_epoch_end", die)
+        patch.setattr(*place, die)
         with pytest.raises(Killed):
             training.train(config, data_folder, folder, verbose=0)
-    assert len(runs.read_history(folder)) == 1
+    assert len(runs.read_history(folder)) == epochs_on_record
     training.train(config, data_folder, folder, resume=True, verbose=0)
     resumed, whole = map(runs.read_history, (folder, run))
     assert [record["epoch"] for record in resumed] == [1, 2, 3]
@@ -180,6 +189,41 @@ def test_what_is_not_a_run_is_refused(run, config, data_folder, tmp_path):
         training.train(config, data_folder, tmp_path, resume=True)
     with pytest.raises(schema.InputError, match=r"no manifest\.json"):
         training.train(config, tmp_path, tmp_path / "run")
+
+
+def test_another_vocabulary_is_refused(run, config, data_folder, tmp_path):
+    """As many items, but other ones: ids would mean something else."""
+    other = tmp_path / "data"
+    shutil.copytree(data_folder, other)
+    vocabulary = other / schema.VOCABULARY_FILE
+    vocabulary.write_text(vocabulary.read_text().replace("item-3", "item-x"))
+    with pytest.raises(schema.InputError, match="must have the vocabulary"):
+        runs.check_vocabulary(run, other)
+    with pytest.raises(schema.InputError, match="must have the vocabulary"):
+        training.train(config, other, run, resume=True)
+
+
+def test_an_empty_validation_split_is_refused_at_once(
+    config, data_folder, tmp_path
+):
+    other = tmp_path / "data"
+    shutil.copytree(data_folder, other)
+    manifest = json.loads((other / schema.MANIFEST_FILE).read_text())
+    manifest["splits"][schema.VALIDATION]["sessions"] = 0
+    (other / schema.MANIFEST_FILE).write_text(json.dumps(manifest))
+    with pytest.raises(schema.InputError, match="`validation` must hold a"):
+        training.train(config, other, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_epoch_without_validation_recall_is_never_the_best():
+    history = [
+        {"epoch": n, training.MONITORED: recall}
+        for n, recall in enumerate([float("nan"), 0.1, 0.2], 1)
+    ]
+    recorder = training.EpochRecorder(None, None, None, history, 2, None)
+    assert recorder.best["epoch"] == 3
+    assert not recorder.finished(9)
 
 
 def test_damaged_weights_are_refused(run, tmp_path):

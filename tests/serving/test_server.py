@@ -459,3 +459,9 @@ def test_serves_until_it_is_told_to_stop(models_folder, tmp_path):
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+@pytest.mark.parametrize("port", [-1, 99999])
+def test_a_port_that_is_none_is_refused(port):
+    with pytest.raises(schema.InputError, match=f"0 to 65535. .*: {port}"):
+        Server({}, port=port)
