@@ -45,9 +45,9 @@ class Session:
                 "`dwell_seconds` must not be longer than `items`. Received: "
                 f"{len(self.dwell_seconds)} for {len(self.items)} items"
             )
-        if not math.isfinite(self.elapsed_seconds):
+        if math.isinf(self.elapsed_seconds):
             raise schema.InputError(
-                "`elapsed_seconds` must be a number of seconds. "
+                "`elapsed_seconds` must be finite, or NaN if unknown. "
                 f"Received: {self.elapsed_seconds}"
             )
 
