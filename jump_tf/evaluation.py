@@ -61,11 +61,7 @@ def evaluate(
         InputError: the data folder lacks something, or has another vocabulary.
     """
     upper = _check(model, data, moment)
-    batches = input_pipeline.evaluation_batches(
-        data, split, moment=moment, batch_clicks=batch_clicks
-    )
-    clicks, answers = predictions.predictor(model)(batches)
-    input_pipeline.check_complete(data, split, len(clicks))
+    clicks, answers = _answers(model, data, split, moment, batch_clicks)
     fitted = baselines.fit(data, model.vocabulary_size)
     theirs = baselines.measures(fitted, clicks, upper)
     mine = _measures(clicks, answers, fitted, theirs, upper)
@@ -100,11 +96,48 @@ def quick_metrics(
 
     See `evaluate` for the arguments. The model is traced once, not each epoch.
     """
+    clicks, answers = _answers(model, data, split, moment, batch_clicks)
+    return _quick_means(clicks, answers)
+
+
+class Validation:
+    """The quick metrics of a model in training, asked for after each epoch.
+
+    The answers to the last call are kept for whoever draws them.
+
+    Args:
+        model: a built `SessionModel`, as it is when called.
+        data: the data folder, whose validation split is predicted.
+    """
+
+    def __init__(self, model: Any, data: pathlib.Path):
+        self.model = model
+        self.data = data
+        self.clicks: Any = None
+        self.answers: Any = None
+
+    def __call__(self) -> dict[str, float]:
+        self.clicks, self.answers = _answers(self.model, self.data)
+        return _quick_means(self.clicks, self.answers)
+
+
+def _answers(
+    model,
+    data,
+    split=schema.VALIDATION,
+    moment=schema.PAGE_LEAVE,
+    batch_clicks=8192,
+):
+    """All clicks of a split and what the model says of them."""
     batches = input_pipeline.evaluation_batches(
         data, split, moment=moment, batch_clicks=batch_clicks
     )
     clicks, answers = predictions.predictor(model)(batches)
     input_pipeline.check_complete(data, split, len(clicks))
+    return clicks, answers
+
+
+def _quick_means(clicks, answers) -> dict[str, float]:
     measures = {
         **scorecard.click_measures(clicks, answers.rank),
         **scorecard.quick_dwell_measures(clicks, answers.law),

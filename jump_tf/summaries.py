@@ -22,15 +22,14 @@ class ImageSummaries(keras.callbacks.Callback):
 
     Args:
         folder: of the event files.
-        model: the session model in training.
-        data: its data folder.
+        validation: an `evaluation.Validation`, which has been asked before
+            this is called.
     """
 
-    def __init__(self, folder: pathlib.Path, model, data: pathlib.Path):
+    def __init__(self, folder: pathlib.Path, validation):
         super().__init__()
         self.folder = folder
-        self.session_model = model
-        self.data = data
+        self.validation = validation
         self.writer = None
 
     def on_train_begin(self, logs=None):
@@ -49,7 +48,9 @@ class ImageSummaries(keras.callbacks.Callback):
             "dwell_calibration": plots.dwell_calibration(self._calibration()),
             "attention": plots.attention(
                 predictions.attention_examples(
-                    self.session_model, self.data, schema.VALIDATION
+                    self.validation.model,
+                    self.validation.data,
+                    schema.VALIDATION,
                 )
             ),
         }
@@ -64,11 +65,9 @@ class ImageSummaries(keras.callbacks.Callback):
             self.writer.close()
 
     def _calibration(self):
-        batches = input_pipeline.evaluation_batches(
-            self.data, schema.VALIDATION
-        )
-        clicks, answers = predictions.predictor(self.session_model)(batches)
-        upper = input_pipeline.read_manifest(self.data)["max_dwell_seconds"]
-        return scorecard.dwell_details(clicks, answers.law, upper)[
-            "dwell_calibration"
-        ]
+        manifest = input_pipeline.read_manifest(self.validation.data)
+        return scorecard.dwell_details(
+            self.validation.clicks,
+            self.validation.answers.law,
+            manifest["max_dwell_seconds"],
+        )["dwell_calibration"]

@@ -69,13 +69,14 @@ def train(
     if resume:
         checkpoints.restore_last()
         history = history[: int(epoch)]
+    validation = evaluation.Validation(model, data)
     recorder = EpochRecorder(
         run,
         checkpoints,
         epoch,
         history,
         config.training.patience,
-        lambda: evaluation.quick_metrics(model, data, schema.VALIDATION),
+        validation,
     )
     if recorder.finished(config.training.epochs):
         return recorder.best
@@ -92,7 +93,7 @@ def train(
         epochs=config.training.epochs,
         initial_epoch=len(history),
         verbose=verbose,
-        callbacks=_callbacks(config.training, run, data, model, recorder),
+        callbacks=_callbacks(config.training, run, recorder, validation),
     )
     return recorder.best
 
@@ -194,7 +195,7 @@ def _monitored(record: dict[str, Any]) -> float:
     return -math.inf if value is None or math.isnan(value) else value
 
 
-def _callbacks(training: TrainingConfig, run, data, model, recorder):
+def _callbacks(training: TrainingConfig, run, recorder, validation):
     folder = run / runs.TENSORBOARD_FOLDER
     return [
         keras.callbacks.LearningRateScheduler(
@@ -202,7 +203,7 @@ def _callbacks(training: TrainingConfig, run, data, model, recorder):
         ),
         recorder,
         keras.callbacks.TensorBoard(folder, update_freq="epoch"),
-        ImageSummaries(folder / "images", model, data),
+        ImageSummaries(folder / "images", validation),
     ]
 
 

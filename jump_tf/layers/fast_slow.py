@@ -80,7 +80,7 @@ class FastSlowCell(keras.layers.Layer):
                 initializer="glorot_uniform",
             )
 
-    def call(self, inputs, states, training=None):
+    def call(self, inputs, states):
         last, last_slow = states
         projection, num_steps = ops.split(inputs, [2 * self.units], axis=-1)
         state = self.fast(last, projection)
