@@ -16,6 +16,8 @@ from jump_tf import schema
 ROW_SPACINGS = ("seconds", "log")
 DWELL_HEADS = ("item", "shared")
 SCHEDULES = ("constant", "cosine")
+CATALOGUE_LOSSES = ("softmax", "chunked_softmax")
+SAMPLED_LOSSES = ("sampled_softmax", "bpr_max", "top1_max", "gbce")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,9 +25,17 @@ class SessionConfig:
     """What every session model shares: its losses.
 
     Attributes:
-        negatives: how many negatives a batch shares in the click loss; 0 for
-            the softmax over the whole catalogue.
+        click_loss: over the whole catalogue "softmax", or "chunked_softmax",
+            the same in little memory; over negatives that a batch shares
+            "sampled_softmax", "bpr_max", "top1_max" or "gbce". Whatever it
+            is, validation is by softmax over the whole catalogue.
+        negatives: how many a batch shares; 0 over the whole catalogue.
         sampling_power: negatives are drawn by `count ** sampling_power`.
+        bpr_regularization: weight of the negatives' squared scores in
+            "bpr_max".
+        gbce_calibration: t in "gbce", from 0, which is binary cross entropy,
+            to 1, which undoes its overconfidence; supposes negatives drawn
+            uniformly, that is `sampling_power` 0.
         dwell_weight: lambda, the weight of the dwell loss.
         end_weight: weight of the loss of the session's end. At 0, the last
             click enters the dwell loss as a censored one (JUMP, eq. 4);
@@ -36,8 +46,11 @@ class SessionConfig:
         seed: of negatives and hidden inputs.
     """
 
+    click_loss: str = "softmax"
     negatives: int = 0
     sampling_power: float = 0.75
+    bpr_regularization: float = 1.0
+    gbce_calibration: float = 0.75
     dwell_weight: float = 1.0
     end_weight: float = 0.0
     learned_start: bool = False
@@ -46,6 +59,16 @@ class SessionConfig:
     def __post_init__(self):
         _check_types(self)
         _at_least(self, 0, "negatives", "dwell_weight", "end_weight", "seed")
+        _at_least(self, 0, "bpr_regularization")
+        _one_of(self, "click_loss", CATALOGUE_LOSSES + SAMPLED_LOSSES)
+        if not 0 <= self.gbce_calibration <= 1:
+            _refuse(self, "gbce_calibration", "be in [0, 1]")
+        sampled = self.click_loss in SAMPLED_LOSSES
+        if sampled != (self.negatives > 0):
+            must = "be at least 1" if sampled else "be 0"
+            _refuse(
+                self, "negatives", f"{must} for click_loss={self.click_loss!r}"
+            )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,6 +7,7 @@ from keras import ops
 
 from jump_tf import losses
 from jump_tf import schema
+from jump_tf.config import SAMPLED_LOSSES
 from jump_tf.config import SessionConfig
 from jump_tf.sampling import PopularitySampler
 from jump_tf.survival import LogNormal
@@ -105,22 +106,50 @@ class SessionModel(keras.Model):
             later = ops.nonzero(step)[0]
             items = ops.take(items, later, axis=0)
             features = ops.take(features, later, axis=0)
-        queries = self.queries(features)
-        if self.config.negatives and training:
-            negatives, log_expected = self.sampler(size=self.config.negatives)
-            unreduced = losses.sampled_softmax_cross_entropy(
-                queries,
-                self.item_vectors(items),
-                items,
-                self.item_vectors(negatives),
-                negatives,
-                log_expected,
-            )
-        else:
-            unreduced = losses.softmax_cross_entropy(
-                queries, self.item_vectors(), items
-            )
+        unreduced = self._unreduced_click_loss(
+            self.queries(features), items, training
+        )
         return self._sum("click_loss", unreduced)
+
+    def _unreduced_click_loss(self, queries, items, training):
+        """The configured loss in training, else softmax over all items."""
+        name = self.config.click_loss
+        if training and name in SAMPLED_LOSSES:
+            return self._sampled_click_loss(queries, items)
+        over_all = (
+            losses.chunked_softmax_cross_entropy
+            if name == "chunked_softmax"
+            else losses.softmax_cross_entropy
+        )
+        return over_all(queries, self.item_vectors(), items)
+
+    def _sampled_click_loss(self, queries, items):
+        config = self.config
+        negatives, log_expected = self.sampler(size=config.negatives)
+        drawn = (
+            queries,
+            self.item_vectors(items),
+            items,
+            self.item_vectors(negatives),
+            negatives,
+        )
+        match config.click_loss:
+            case "sampled_softmax":
+                return losses.sampled_softmax_cross_entropy(
+                    *drawn, log_expected
+                )
+            case "bpr_max":
+                return losses.bpr_max(
+                    *drawn, regularization=config.bpr_regularization
+                )
+            case "top1_max":
+                return losses.top1_max(*drawn)
+            case _:
+                return losses.gbce(
+                    *drawn,
+                    num_items=self.vocabulary_size - schema.FIRST_ITEM_ID,
+                    calibration=config.gbce_calibration,
+                )
 
     def _dwell_loss(self, features, targets, training):
         distribution = self.dwell_distribution(

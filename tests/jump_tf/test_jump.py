@@ -33,6 +33,7 @@ PRODUCTION = {
     "dwell_scale": None,
     "dwell_weight": 0.3,
     "end_weight": 0.2,
+    "click_loss": "sampled_softmax",
     "negatives": 8,
     "learned_start": True,
     "seed": 3,
