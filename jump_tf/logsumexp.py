@@ -43,7 +43,7 @@ def logsumexp_of_products(queries, vectors, adjust):
             rates = upstream[:, None] / sums
             to_queries = rates * ops.matmul(exponentials, vectors)
             to_vectors = ops.matmul(
-                ops.transpose(exponentials), rates * queries
+                ops.transpose(exponentials), ops.multiply(rates, queries)
             )
             return (
                 ops.cast(to_queries, queries.dtype),
@@ -101,7 +101,7 @@ def chunked_logsumexp(queries, item_vectors, block_size=BLOCK_SIZE):
         total = ops.logsumexp(parts, axis=0)
 
         def backward(upstream):
-            weighted = upstream[:, None] * queries
+            weighted = ops.multiply(upstream[:, None], queries)
 
             def gradients(block):
                 chances = ops.exp(products(queries, block) - total[:, None])

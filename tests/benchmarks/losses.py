@@ -174,12 +174,12 @@ def train_a_million(num_queries, steps=3):
         start = time.perf_counter()
         values.append(float(step()))
         taken.append(time.perf_counter() - start)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     print(
         f"{MILLION} items, {num_queries} queries: losses "
         f"{', '.join(f'{value:.4f}' for value in values)}; "
         f"{statistics.median(taken[1:]):.1f} s a step; "
-        f"highest resident memory {memory:.2f} GiB"
+        f"highest resident memory {memory:.2f} GB"
     )
 
 

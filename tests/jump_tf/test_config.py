@@ -45,6 +45,19 @@ def test_whole_numbers_are_taken_for_floats():
         ("model.dwell_scale=-1", "`dwell_scale` must be positive"),
         ("model.dwell_head=deep", "`dwell_head` must be one of"),
         ("model.end_weight=1", "must be off unless `dwell_head` is 'shared'"),
+        ("model.click_loss=hinge", "`click_loss` must be one of"),
+        (
+            "model.click_loss=bpr_max",
+            "`negatives` must be at least 1 for click_loss='bpr_max'. "
+            "Received: negatives=0",
+        ),
+        (
+            "model.negatives=7",
+            "`negatives` must be 0 for click_loss='softmax'. "
+            "Received: negatives=7",
+        ),
+        ("model.bpr_regularization=-1", "`bpr_regularization` must be at"),
+        ("model.gbce_calibration=1.1", r"`gbce_calibration` must be in \[0"),
         ("training.learning_rate=0", "`learning_rate` must be positive"),
         ("training.schedule=linear", "`schedule` must be one of"),
         ("training.epochs=true", "`epochs` must be of type int"),

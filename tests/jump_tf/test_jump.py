@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from jump_tf import input_pipeline
 from jump_tf import schema
+from jump_tf.config import SAMPLED_LOSSES
 from jump_tf.config import preset
 from jump_tf.models.jump import JUMP
 
@@ -254,6 +255,55 @@ def test_presets_learn(data_folder, name):
     ).history
     assert history["click_loss"][1] < history["click_loss"][0] - 0.1
     assert history["dwell_loss"][1] < history["dwell_loss"][0]
+
+
+def click_loss_alone(data_folder, training, **options):
+    """Of one batch, by a model that is the same whatever the loss."""
+    keras.utils.set_random_seed(0)
+    model = JUMP(25, units=4, dwell_weight=0.0, **options)
+    model.build()
+    model.items.embeddings.assign(10.0 * model.items.embeddings)
+    inputs, targets, weights = next(iter(batches(data_folder)))
+    features = model(inputs)
+    return float(
+        model.compute_loss(
+            inputs, targets, features, weights, training=training
+        )
+    )
+
+
+@pytest.mark.parametrize("name", SAMPLED_LOSSES)
+def test_a_sampled_click_loss_trains_and_the_softmax_validates(
+    data_folder, name
+):
+    options = {"click_loss": name, "negatives": 9}
+    softmax = click_loss_alone(data_folder, training=True)
+    assert click_loss_alone(
+        data_folder, training=False, **options
+    ) == pytest.approx(softmax, rel=1e-6)
+    ours = click_loss_alone(data_folder, training=True, **options)
+    assert np.isfinite(ours)
+    assert abs(ours - softmax) > 1e-3
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_the_chunked_softmax_is_the_softmax(data_folder, training):
+    chunked = click_loss_alone(
+        data_folder, training, click_loss="chunked_softmax"
+    )
+    softmax = click_loss_alone(data_folder, training)
+    assert chunked == pytest.approx(softmax, rel=1e-6)
+
+
+def test_the_hyperparameters_of_click_losses_matter(data_folder):
+    for name, option in (
+        ("bpr_max", "bpr_regularization"),
+        ("gbce", "gbce_calibration"),
+    ):
+        options = {"click_loss": name, "negatives": 9}
+        plain = click_loss_alone(data_folder, True, **options, **{option: 0.0})
+        other = click_loss_alone(data_folder, True, **options, **{option: 0.9})
+        assert abs(plain - other) > 1e-4
 
 
 def test_paper_size_of_the_printed_log():
