@@ -124,26 +124,28 @@ def over_negatives(num_queries, num_negatives):
     }
 
 
-def seconds(functions, repeats):
-    """Median seconds by name; taken in turns, so that all see the same load."""
-    times = {name: [] for name in functions}
+def report(title, functions, repeats):
+    """Prints the median time of each, and its median share of the bound.
+
+    They are taken in turns, and a share is of the bound of the same turn, so
+    that a machine that others use as well slows both.
+    """
+    taken = {name: [] for name in functions}
     for function in functions.values():
         function()
     for _ in range(repeats):
         for name, function in functions.items():
             start = time.perf_counter()
             function()
-            times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(taken) for name, taken in times.items()}
-
-
-def report(title, functions, repeats):
-    """Prints the time of each and its share of the bound."""
+            taken[name].append(time.perf_counter() - start)
     print(title)
-    taken = seconds(functions, repeats)
-    for name, value in taken.items():
-        ratio = taken["bound"] / value
-        print(f"  {name:9s} {1e3 * value:8.1f} ms  {ratio:5.0%} of the bound")
+    for name, times in taken.items():
+        share = statistics.median(
+            bound / mine
+            for bound, mine in zip(taken["bound"], times, strict=True)
+        )
+        milliseconds = 1e3 * statistics.median(times)
+        print(f"  {name:9s} {milliseconds:8.1f} ms  {share:5.0%} of the bound")
 
 
 def train_a_million(num_queries, steps=3):
