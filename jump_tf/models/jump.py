@@ -160,7 +160,9 @@ class JUMP(SessionModel):
     def _normalized(self, vectors):
         if self.config.click_scale is None:
             return vectors
-        return ops.normalize(vectors, axis=-1)
+        # Not `ops.normalize`, whose gradient at zero is not a number.
+        square = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
+        return vectors * ops.rsqrt(ops.maximum(square, 1e-14))
 
     def _start_like(self, features):
         shape = (ops.shape(features)[0], 1, features.shape[-1])
