@@ -22,7 +22,7 @@ SERVING = [
     "tensorflow-serving-api~=2.21.0",
 ]
 REPORT = ["matplotlib~=3.11"]
-TEST = ["pytest>=8,<10", "scipy~=1.17"]
+TEST = ["jax~=0.10.2", "pytest>=8,<10", "scipy~=1.17"]
 DEV = [
     "import-linter~=2.16",
     "mypy~=2.4",

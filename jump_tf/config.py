@@ -18,6 +18,7 @@ DWELL_HEADS = ("item", "shared")
 SCHEDULES = ("constant", "cosine")
 CATALOGUE_LOSSES = ("softmax", "chunked_softmax")
 SAMPLED_LOSSES = ("sampled_softmax", "bpr_max", "top1_max", "gbce")
+PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,6 +156,13 @@ class TrainingConfig:
         clip_norm: bound of the gradient's global norm.
         batch_sessions: at most so many sessions a batch.
         batch_clicks: at most so many input steps a batch.
+        jit_compile: whether XLA compiles the training step. Batches then come
+            in few, fixed shapes, each of which is compiled when it is first
+            met: seconds a shape, so that it pays in long runs alone.
+        precision: "float32", or "bfloat16" for the products of the fast-slow
+            layer and the attention. Weights, heads, losses and all that is
+            saved are float32 in either case, and so are the evaluation and
+            the export of the run.
         patience: epochs without a better validation recall@20 before the
             training stops.
         seed: of the initial weights and the order of the data.
@@ -166,6 +174,8 @@ class TrainingConfig:
     clip_norm: float = 5.0
     batch_sessions: int = 100
     batch_clicks: int = 4096
+    jit_compile: bool = False
+    precision: str = "float32"
     patience: int = 3
     seed: int = 0
 
@@ -176,6 +186,12 @@ class TrainingConfig:
         _at_least(self, 0, "seed")
         _above_zero(self, "learning_rate", "clip_norm")
         _one_of(self, "schedule", SCHEDULES)
+        _one_of(self, "precision", tuple(PRECISIONS))
+
+    @property
+    def dtype(self) -> str:
+        """The Keras dtype policy of a model in training."""
+        return PRECISIONS[self.precision]
 
 
 @dataclasses.dataclass(frozen=True)

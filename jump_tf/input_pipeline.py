@@ -14,6 +14,10 @@ Sessions of similar length share a batch. Lengths are sorted in pools of tens
 of thousands of sessions, in bulk, which costs little beside the parsing; one
 by one, as `bucket_by_sequence_length` does it, the pipeline becomes the
 bottleneck.
+
+With fixed shapes, which XLA compiles one by one, L is one of `LENGTHS` and B
+is settled by it: sessions of up to a hundred clicks make 12 shapes. A batch
+that a pool cannot fill ends in sessions without a click, of weight 0.
 """
 
 import functools
@@ -28,6 +32,8 @@ from jump_tf import records
 from jump_tf import schema
 
 RECORDS_PER_POOL = 64
+# 2, 3, 4, 6, 8, 12, 16...: less than a third of a row is padding.
+LENGTHS = sorted(size << k for k in range(20) for size in (2, 3))
 Columns = dict[str, Any]
 
 
@@ -124,6 +130,7 @@ def training_batches(
     batch_clicks: int,
     seed: int,
     epoch: tf.Variable,
+    fixed_shapes: bool = False,
 ) -> tf.data.Dataset:
     """Shuffled batches of the training split; a new order for each epoch.
 
@@ -136,6 +143,7 @@ def training_batches(
         epoch: int64 variable, read when an epoch begins: the same seed and
             epoch give the same batches in the same order, so that a resumed
             run sees what an uninterrupted one would have seen.
+        fixed_shapes: whether every batch has one of few shapes, see above.
     """
     files = shards(data, schema.TRAIN)
 
@@ -146,7 +154,12 @@ def training_batches(
         )
         return _pools(tf.data.Dataset.from_tensor_slices(shuffled)).flat_map(
             functools.partial(
-                _cut_pool, batch_sessions, batch_clicks, False, order
+                _cut_pool,
+                batch_sessions,
+                batch_clicks,
+                False,
+                fixed_shapes,
+                order,
             )
         )
 
@@ -181,7 +194,9 @@ def evaluation_batches(
     squared = moment == schema.PAGE_LOAD
     pools = _pools(shards(data, split))
     dataset = pools.flat_map(
-        functools.partial(_cut_pool, batch_clicks, batch_clicks, squared, None)
+        functools.partial(
+            _cut_pool, batch_clicks, batch_clicks, squared, False, None
+        )
     )
     if squared:
         dataset = dataset.map(_each_click_on_its_own)
@@ -208,12 +223,15 @@ def _cut_pool(
     batch_sessions: int,
     batch_clicks: int,
     squared: bool,
+    fixed_shapes: bool,
     seed: tf.Tensor | None,
     pool: tf.Tensor,
     columns: Columns,
 ) -> tf.data.Dataset:
     """Batches of sessions of similar length out of one pool of sessions."""
     lengths = tf.cast(columns[schema.ITEMS].row_lengths(), tf.int32)
+    if fixed_shapes:
+        lengths = tf.gather(LENGTHS, tf.searchsorted(LENGTHS, lengths))
     order = tf.range(tf.size(lengths))
     if seed is not None:
         seed = seed + pool
@@ -224,51 +242,55 @@ def _cut_pool(
     order = tf.gather(order, by_length)
     cost = tf.gather(lengths, order) - 1
     cost = tf.maximum(cost * cost if squared else cost, 1)
-    starts, ends = _cuts(cost, batch_sessions, batch_clicks)
+    sizes = tf.clip_by_value(batch_clicks // cost, 1, batch_sessions)
+    starts = _starts(sizes)
     if seed is not None:
         places = tf.random.experimental.stateless_shuffle(
             tf.range(tf.size(starts)), seed=seed
         )
-        starts, ends = tf.gather(starts, places), tf.gather(ends, places)
-    cuts = tf.data.Dataset.from_tensor_slices((starts, ends))
-    return cuts.map(
-        lambda start, end: _batch(
-            {
-                name: tf.gather(columns[name], order[start:end])
-                for name in (
-                    schema.ITEMS,
-                    schema.DWELL_SECONDS,
-                    schema.DWELL_CENSORED,
-                )
-            }
-        )
-    )
+        starts = tf.gather(starts, places)
+
+    def batch(start):
+        rows = order[start : start + sizes[start]]
+        clicks = {
+            name: tf.gather(columns[name], rows)
+            for name in (
+                schema.ITEMS,
+                schema.DWELL_SECONDS,
+                schema.DWELL_CENSORED,
+            )
+        }
+        if not fixed_shapes:
+            return _batch(clicks)
+        return _batch(clicks, tf.stack([sizes[start], lengths[rows[0]]]))
+
+    return tf.data.Dataset.from_tensor_slices(starts).map(batch)
 
 
-def _cuts(cost, batch_sessions: int, batch_clicks: int):
-    """Starts and ends of batches, greedily; `cost` falls along the pool."""
-    total = tf.size(cost)
-
-    def cut(start, starts, index):
-        size = tf.clip_by_value(batch_clicks // cost[start], 1, batch_sessions)
-        starts = starts.write(index, start)
-        return start + size, starts, index + 1
-
+def _starts(sizes):
+    """Where batches start, if one that starts at row i has `sizes[i]` rows."""
     _, starts, _ = tf.while_loop(
-        lambda start, starts, index: start < total,
-        cut,
+        lambda start, starts, index: start < tf.size(sizes),
+        lambda start, starts, index: (
+            start + sizes[start],
+            starts.write(index, start),
+            index + 1,
+        ),
         (0, tf.TensorArray(tf.int32, 0, dynamic_size=True), 0),
     )
-    starts = starts.stack()
-    return starts, tf.concat([starts[1:], [total]], 0)
+    return starts.stack()
 
 
-def _batch(clicks: Columns):
-    """One padded batch from ragged `[B, (l)]` clicks."""
+def _batch(clicks: Columns, shape: tf.Tensor | None = None):
+    """One padded batch from ragged `[B, (l)]` clicks, of `shape` if given."""
     lengths = tf.cast(clicks[schema.ITEMS].row_lengths(), tf.int32)
-    items = tf.cast(clicks[schema.ITEMS].to_tensor(schema.PAD_ID), tf.int32)
-    dwell = clicks[schema.DWELL_SECONDS].to_tensor(0.0)
-    censored = clicks[schema.DWELL_CENSORED].to_tensor(0)
+    if shape is not None:
+        lengths = tf.pad(lengths, [[0, shape[0] - tf.size(lengths)]])
+    items = tf.cast(
+        clicks[schema.ITEMS].to_tensor(schema.PAD_ID, shape=shape), tf.int32
+    )
+    dwell = clicks[schema.DWELL_SECONDS].to_tensor(0.0, shape=shape)
+    censored = clicks[schema.DWELL_CENSORED].to_tensor(0, shape=shape)
     real = tf.sequence_mask(lengths, tf.shape(items)[1], tf.float32)
     # Of each session all clicks but the last are inputs; the last one's dwell
     # is the constant c2, which would tell the model that the session ends.

@@ -86,6 +86,7 @@ def train(
         batch_clicks=config.training.batch_clicks,
         seed=config.training.seed,
         epoch=epoch,
+        fixed_shapes=config.training.jit_compile,
     )
     model.fit(
         batches,
@@ -101,7 +102,7 @@ def train(
 def build_model(config: Config, data: pathlib.Path) -> JUMP:
     """A fresh model that knows how often each item is clicked in `data`."""
     num_items = input_pipeline.read_manifest(data)["num_items"]
-    model = _empty_model(config, num_items)
+    model = _empty_model(config, num_items, config.training.dtype)
     model.sampler.set_counts(input_pipeline.item_counts(data, num_items))
     return model
 
@@ -216,9 +217,11 @@ def learning_rate(training: TrainingConfig, epoch: int) -> float:
     return training.learning_rate * share
 
 
-def _empty_model(config: Config, num_items: int) -> JUMP:
+def _empty_model(config: Config, num_items: int, dtype="float32") -> JUMP:
     model = JUMP(
-        schema.FIRST_ITEM_ID + num_items, **dataclasses.asdict(config.model)
+        schema.FIRST_ITEM_ID + num_items,
+        dtype=dtype,
+        **dataclasses.asdict(config.model),
     )
     model.build()
     return model
@@ -228,7 +231,7 @@ def _compile(model: JUMP, training: TrainingConfig) -> None:
     optimizer = keras.optimizers.Adam(
         training.learning_rate, global_clipnorm=training.clip_norm
     )
-    model.compile(optimizer=optimizer, jit_compile=False)
+    model.compile(optimizer=optimizer, jit_compile=training.jit_compile)
 
 
 def _with_data(config: Config, data: pathlib.Path) -> Config:

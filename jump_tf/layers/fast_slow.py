@@ -66,8 +66,12 @@ class FastSlowCell(keras.layers.Layer):
         self.tie_inputs = tie_inputs
         self.state_size = [units, units]
         self.output_size = units
-        self.fast = HighwayUnit(units, use_bias, name="fast")
-        self.slow = HighwayUnit(units, use_bias, name="slow")
+        self.fast = HighwayUnit(
+            units, use_bias, name="fast", dtype=self.dtype_policy
+        )
+        self.slow = HighwayUnit(
+            units, use_bias, name="slow", dtype=self.dtype_policy
+        )
 
     def build(self, inputs_shape):
         state_shape = (None, self.units)
@@ -136,7 +140,8 @@ class FastSlow(keras.layers.Layer):
         tie_inputs=True,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        # Rounded to bfloat16, a dwell would make another number of steps.
+        super().__init__(autocast=False, **kwargs)
         self.units = units
         self.micro_step_seconds = micro_step_seconds
         self.max_dwell_seconds = max_dwell_seconds
@@ -147,8 +152,11 @@ class FastSlow(keras.layers.Layer):
             math.ceil(max_dwell_seconds / micro_step_seconds),
             use_bias,
             tie_inputs,
+            dtype=self.dtype_policy,
         )
-        self.rnn = keras.layers.RNN(self.cell, return_sequences=True)
+        self.rnn = keras.layers.RNN(
+            self.cell, return_sequences=True, dtype=self.dtype_policy
+        )
 
     def build(self, clicks_shape, dwell_seconds_shape):
         self.rnn.build((*clicks_shape[:-1], 2 * self.units + 1))
@@ -157,6 +165,7 @@ class FastSlow(keras.layers.Layer):
         steps = num_fast_steps(
             dwell_seconds, self.micro_step_seconds, self.max_dwell_seconds
         )
+        clicks = ops.cast(clicks, self.compute_dtype)
         projection = self.cell.fast.project(clicks)  # One product for all T.
         steps = ops.cast(steps, projection.dtype)
         return self.rnn(ops.concatenate([projection, steps[..., None]], -1))

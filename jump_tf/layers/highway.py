@@ -62,7 +62,7 @@ class HighwayUnit(keras.layers.Layer):
 
     def project(self, inputs):
         """`[W_c x, W_g x]`, `[..., 2d]`: apart, so that it leaves the scan."""
-        return ops.matmul(inputs, self.kernel)
+        return ops.matmul(inputs, ops.cast(self.kernel, inputs.dtype))
 
     def call(self, state, projection=None):
         from_state = ops.matmul(state, self.recurrent_kernel)

@@ -14,13 +14,13 @@ def attention_weights(states):
 
     Returns:
         `[B, T, T]`: row k holds `softmax_i(h_i . h_k / sqrt(d))` over i <= k,
-        zero for i > k.
+        zero for i > k; float32 whatever the states are.
 
     Reference: JUMP, IJCAI 2018, eq. 13; it normalises over the past alone.
     """
     size = ops.shape(states)[-1]
     scores = ops.matmul(states, ops.transpose(states, (0, 2, 1)))
-    scores = scores / math.sqrt(size)
+    scores = ops.cast(scores, "float32") / math.sqrt(size)
     step = ops.arange(ops.shape(states)[1])
     past = step[None, :] <= step[:, None]
     scores = ops.where(past[None], scores, -1e9)
@@ -53,7 +53,8 @@ class SessionAttention(keras.layers.Layer):
         self.residual = residual
 
     def call(self, states):
-        summary = ops.matmul(attention_weights(states), states)
+        weights = ops.cast(attention_weights(states), states.dtype)
+        summary = ops.matmul(weights, states)
         return states + summary if self.residual else summary
 
     def get_config(self):

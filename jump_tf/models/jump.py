@@ -32,7 +32,8 @@ class JUMP(SessionModel):
         vocabulary_size: number of ids V, padding and unknown included.
         name: of the model.
         trainable: whether `fit` may change the weights.
-        dtype: Keras dtype policy.
+        dtype: Keras dtype policy of the fast-slow layer and the attention;
+            all else, the item table and the heads above all, is float32.
         **options: fields of `JumpConfig`.
 
     Call arguments, returns and masking: see `SessionModel`.
@@ -51,7 +52,12 @@ class JUMP(SessionModel):
     ):
         config = JumpConfig(**options)
         super().__init__(
-            vocabulary_size, config, name=name, trainable=trainable, dtype=dtype
+            vocabulary_size,
+            config,
+            name=name,
+            trainable=trainable,
+            dtype=dtype,
+            autocast=False,
         )
         self.items = keras.layers.Embedding(
             vocabulary_size, config.units, name="items"
@@ -69,8 +75,11 @@ class JUMP(SessionModel):
             config.use_bias,
             config.tie_inputs,
             name="fast_slow",
+            dtype=self.dtype_policy,
         )
-        self.attention = SessionAttention(config.residual, name="attention")
+        self.attention = SessionAttention(
+            config.residual, name="attention", dtype=self.dtype_policy
+        )
         self.click_dropout = keras.layers.Dropout(config.dropout)
         self.feature_dropout = keras.layers.Dropout(config.dropout)
         # Not the negatives' seed, or both would draw the same numbers.
@@ -98,6 +107,7 @@ class JUMP(SessionModel):
                 name="start",
                 shape=(self.config.units,),
                 initializer="glorot_uniform",
+                autocast=False,
             )
         self.built = True
 
@@ -108,7 +118,7 @@ class JUMP(SessionModel):
         if training:
             items, dwell_seconds = self._hide(items, dwell_seconds)
         states = self.states(items, dwell_seconds, real, training)
-        features = self.attention(states)
+        features = ops.cast(self.attention(states), "float32")
         features = self.feature_dropout(features, training=training)
         if self.config.dwell_history:
             history = self.dwell_history(dwell_seconds)
@@ -160,7 +170,9 @@ class JUMP(SessionModel):
     def _normalized(self, vectors):
         if self.config.click_scale is None:
             return vectors
-        return ops.normalize(vectors, axis=-1)
+        # Not `ops.normalize`, whose gradient at zero is not a number.
+        square = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
+        return vectors * ops.rsqrt(ops.maximum(square, 1e-14))
 
     def _start_like(self, features):
         shape = (ops.shape(features)[0], 1, features.shape[-1])

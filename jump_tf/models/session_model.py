@@ -75,41 +75,58 @@ class SessionModel(keras.Model):
 
         Every part is summed over the clicks that it is defined on and divided
         by the number of all: eq. 17 with the mean over sessions replaced by
-        one over their clicks. Padded steps are taken out before anything is
-        computed on them.
+        one over their clicks. A click is a step of positive weight.
         """
         weights = ops.reshape(sample_weight, (-1,))
-        clicks = ops.nonzero(weights)[0]
         step = ops.broadcast_to(
             ops.arange(ops.shape(sample_weight)[1])[None],
             ops.shape(sample_weight),
         )
-
-        def real(tensor):
-            return ops.take(ops.reshape(tensor, (-1,)), clicks, axis=0)
-
-        features = ops.take(
-            ops.reshape(y_pred, (-1, y_pred.shape[-1])), clicks, axis=0
+        flat = {name: ops.reshape(value, (-1,)) for name, value in y.items()}
+        number = ops.sum(ops.cast(weights > 0, weights.dtype))
+        features, targets, step, weights = self._weighted(
+            weights,
+            ops.reshape(y_pred, (-1, y_pred.shape[-1])),
+            flat,
+            ops.reshape(step, (-1,)),
         )
-        targets = {name: real(value) for name, value in y.items()}
-        total = self._click_loss(features, targets, real(step), training)
-        dwell_loss = self._dwell_loss(features, targets, training)
+        total = self._click_loss(features, targets, step, weights, training)
+        dwell_loss = self._dwell_loss(features, targets, weights, training)
         total = total + self.config.dwell_weight * dwell_loss
         if self.config.end_weight:
-            end_loss = self._end_loss(features, targets, training)
+            end_loss = self._end_loss(features, targets, weights, training)
             total = total + self.config.end_weight * end_loss
-        return total / ops.cast(ops.maximum(ops.size(clicks), 1), total.dtype)
+        return total / ops.maximum(number, 1.0)
 
-    def _click_loss(self, features, targets, step, training):
+    @property
+    def fixed_shapes(self):
+        """Whether the loss may not drop steps, as a compiler needs it.
+
+        Then padding is computed and weighs nothing; the loss is the same.
+        """
+        return keras.backend.backend() != "tensorflow" or self.jit_compile
+
+    def _weighted(self, weights, *steps):
+        """The steps that weigh something, then their weights.
+
+        All of them where shapes are fixed.
+        """
+        if self.fixed_shapes:
+            return *steps, weights
+        kept = ops.nonzero(weights > 0)[0]
+        return keras.tree.map_structure(
+            lambda column: ops.take(column, kept, axis=0), (*steps, weights)
+        )
+
+    def _click_loss(self, features, targets, step, weights, training):
         items = targets[schema.ITEMS]
         if not self.config.learned_start:
-            later = ops.nonzero(step)[0]
-            items = ops.take(items, later, axis=0)
-            features = ops.take(features, later, axis=0)
+            later = weights * ops.cast(step > 0, weights.dtype)
+            features, items, weights = self._weighted(later, features, items)
         unreduced = self._unreduced_click_loss(
             self.queries(features), items, training
         )
-        return self._sum("click_loss", unreduced)
+        return self._sum("click_loss", unreduced, weights)
 
     def _unreduced_click_loss(self, queries, items, training):
         """The configured loss in training, else softmax over all items."""
@@ -151,7 +168,7 @@ class SessionModel(keras.Model):
                     calibration=config.gbce_calibration,
                 )
 
-    def _dwell_loss(self, features, targets, training):
+    def _dwell_loss(self, features, targets, weights, training):
         distribution = self.dwell_distribution(
             features, targets[schema.ITEMS], training=training
         )
@@ -161,22 +178,19 @@ class SessionModel(keras.Model):
             targets[schema.DWELL_CENSORED],
         )
         if self.config.end_weight:
-            followed = 1.0 - targets[schema.SESSION_END]
-            return self._sum("dwell_loss", unreduced, followed)
-        return self._sum("dwell_loss", unreduced)
+            weights = weights * (1.0 - targets[schema.SESSION_END])
+        return self._sum("dwell_loss", unreduced, weights)
 
-    def _end_loss(self, features, targets, training):
+    def _end_loss(self, features, targets, weights, training):
         logits = self.session_end_logits(
             features, targets[schema.ITEMS], training=training
         )
         ended = targets[schema.SESSION_END]
         unreduced = ops.softplus(logits) - ended * logits
-        return self._sum("end_loss", unreduced)
+        return self._sum("end_loss", unreduced, weights)
 
-    def _sum(self, name, unreduced, weights=None):
+    def _sum(self, name, unreduced, weights):
         """The sum of a loss, of which its metric sees the mean."""
-        if weights is None:
-            weights = ops.ones_like(unreduced)
         self.loss_parts[name].update_state(unreduced, sample_weight=weights)
         return ops.sum(unreduced * weights)
 

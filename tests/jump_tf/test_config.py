@@ -60,6 +60,8 @@ def test_whole_numbers_are_taken_for_floats():
         ("model.gbce_calibration=1.1", r"`gbce_calibration` must be in \[0"),
         ("training.learning_rate=0", "`learning_rate` must be positive"),
         ("training.schedule=linear", "`schedule` must be one of"),
+        ("training.precision=float16", "`precision` must be one of"),
+        ("training.jit_compile=1", "`jit_compile` must be of type bool"),
         ("training.epochs=true", "`epochs` must be of type int"),
     ],
 )

@@ -8,13 +8,16 @@ from jump_tf import input_pipeline
 from jump_tf import schema
 
 
-def training_batches(folder, epoch=0, seed=4, sessions=13, clicks=40):
+def training_batches(
+    folder, epoch=0, seed=4, sessions=13, clicks=40, fixed_shapes=False
+):
     return input_pipeline.training_batches(
         folder,
         batch_sessions=sessions,
         batch_clicks=clicks,
         seed=seed,
         epoch=tf.Variable(epoch, dtype=tf.int64),
+        fixed_shapes=fixed_shapes,
     )
 
 
@@ -29,6 +32,10 @@ def sessions_in(batches):
         for row in range(len(weights)):
             length = int(weights[row].sum())
             items = targets[schema.ITEMS][row]
+            if length == 0:  # A session that fills up a batch.
+                assert not any(column[row].any() for column in inputs.values())
+                assert not any(column[row].any() for column in targets.values())
+                continue
             assert (weights[row] == (np.arange(len(items)) < length)).all()
             assert (items[length:] == schema.PAD_ID).all()
             assert list(inputs[schema.ITEMS][row, : length - 1]) == list(
@@ -62,6 +69,26 @@ def test_an_epoch_has_each_training_session_once(data_folder, sessions):
     assert sessions_in(batches) == expected_sessions(sessions[schema.TRAIN])
 
 
+def test_fixed_shapes_are_few_and_lose_no_session(data_folder, sessions):
+    batches = list(training_batches(data_folder, fixed_shapes=True))
+    assert sessions_in(batches) == expected_sessions(sessions[schema.TRAIN])
+    shapes = {tuple(weights.shape) for *_, weights in batches}
+    assert shapes == {(13, 2), (13, 3), (13, 4), (8, 6), (5, 8), (3, 12)}
+    assert all(
+        inputs[schema.ITEMS].shape == (weights.shape[0], weights.shape[1] - 1)
+        for inputs, _, weights in batches
+    )
+
+
+def test_fixed_shapes_waste_little(data_folder):
+    """Empty sessions at the end of each pool, a third of a row at most."""
+    empty = sum(
+        int(np.sum(~weights.numpy().any(1)))
+        for *_, weights in training_batches(data_folder, fixed_shapes=True)
+    )
+    assert empty < 2 * 13  # There are two pools.
+
+
 @pytest.mark.parametrize("split", [schema.VALIDATION, schema.TEST])
 def test_evaluation_has_each_session_once(data_folder, sessions, split):
     batches = input_pipeline.evaluation_batches(
@@ -81,11 +108,14 @@ def test_batches_hold_similar_lengths_within_the_bounds(data_folder):
     assert real / slots > 0.9
 
 
-def test_order_depends_on_seed_and_epoch_alone(data_folder):
+@pytest.mark.parametrize("fixed", [False, True])
+def test_order_depends_on_seed_and_epoch_alone(data_folder, fixed):
     def order(**options):
         return [
             inputs[schema.ITEMS].numpy().tolist()
-            for inputs, *_ in training_batches(data_folder, **options)
+            for inputs, *_ in training_batches(
+                data_folder, fixed_shapes=fixed, **options
+            )
         ]
 
     assert order(epoch=3) == order(epoch=3)

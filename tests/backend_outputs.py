@@ -1,0 +1,220 @@
+"""Numbers that every backend of Keras must agree on.
+
+    KERAS_BACKEND=jax python -m tests.backend_outputs OUTPUTS.npz
+
+Nothing here is random but by NumPy, and nothing imports TensorFlow.
+"""
+
+import sys
+
+import keras
+import numpy as np
+from keras import ops
+
+from jump_tf import losses
+from jump_tf import metrics
+from jump_tf import schema
+from jump_tf import survival
+from jump_tf.layers.click_embedding import ClickEmbedding
+from jump_tf.layers.dwell_heads import ItemDwellHead
+from jump_tf.layers.dwell_heads import SharedDwellHead
+from jump_tf.layers.dwell_history import DwellHistory
+from jump_tf.layers.fast_slow import FastSlow
+from jump_tf.layers.highway import HighwayUnit
+from jump_tf.layers.session_attention import SessionAttention
+from jump_tf.sampling import PopularitySampler
+from tests.small_models import OPTIONS
+from tests.small_models import UNITS
+from tests.small_models import VOCABULARY
+from tests.small_models import make_model
+
+ITEMS = np.int32([[3, 5, 2, 9], [7, 1, 10, 4], [2, 2, 0, 0], [0, 0, 0, 0]])
+SECONDS = np.float32(
+    [[30, 700, 9, 1500], [2000, -1, 0, 61], [5, 333, 0, 0], [0, 0, 0, 0]]
+)
+INPUTS = {schema.ITEMS: ITEMS, schema.DWELL_SECONDS: SECONDS}
+TARGETS = {
+    schema.ITEMS: np.int32(
+        [[3, 5, 2, 9, 4], [7, 6, 10, 4, 11], [2, 2, 8, 0, 0], [0] * 5]
+    ),
+    schema.DWELL_SECONDS: np.float32(
+        [
+            [30, 700, 9, 1500, 9],
+            [2000, 40, 0, 61, 9],
+            [5, 333, 9, 0, 0],
+            [0] * 5,
+        ]
+    ),
+    schema.DWELL_CENSORED: np.float32(
+        [[0, 0, 0, 0, 1], [1, 0, 0, 0, 1], [0, 0, 1, 0, 0], [0] * 5]
+    ),
+    schema.SESSION_END: np.float32(
+        [[0, 0, 0, 0, 1], [0, 0, 0, 0, 1], [0, 0, 1, 0, 0], [0] * 5]
+    ),
+}
+WEIGHTS = np.float32(TARGETS[schema.ITEMS] > 0)
+NUM_IDS = schema.FIRST_ITEM_ID + len(VOCABULARY)
+FEW_STEPS = {"micro_step_seconds": 700.0}  # Quick to compile.
+MODELS = {**OPTIONS, "sampled": {**OPTIONS["shared"], "negatives": 5}}
+
+
+def all_outputs():
+    """Name -> array."""
+    parts = (layers, functions, sampler, models, training_steps)
+    return {
+        name: ops.convert_to_numpy(value)
+        for part in parts
+        for name, value in part().items()
+    }
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def given(layer):
+    """The layer, its weights the same wherever it was made."""
+    for index, weight in enumerate(layer.trainable_weights):
+        weight.assign(0.2 * normal(*weight.shape, seed=index))
+    return layer
+
+
+def layers():
+    clicks, features = normal(*ITEMS.shape, UNITS), normal(6, UNITS, seed=1)
+    found = {}
+
+    def run(name, layer, *inputs, **options):
+        layer(*inputs, **options)  # Builds it.
+        found[name] = given(layer)(*inputs, **options)
+
+    run("highway", HighwayUnit(UNITS, True), features)
+    run("history", DwellHistory(2000.0), SECONDS)
+    run("attention", SessionAttention(residual=True), clicks)
+    for spacing in ("seconds", "log"):
+        layer = ClickEmbedding(UNITS, 2000.0, spacing)
+        run(f"clicks {spacing}", layer, clicks, SECONDS, ITEMS > 0)
+        run(f"{spacing} fit", layer, clicks, SECONDS, ITEMS > 0, training=True)
+    for use_bias, tied in ((False, True), (True, False)):
+        layer = FastSlow(UNITS, 200.0, 2000.0, use_bias, tied)
+        run(f"fast slow {tied}", layer, clicks, SECONDS)
+    items, vectors = ITEMS.ravel()[:6], normal(6, UNITS, seed=2)
+    for name, layer in {
+        "item head": ItemDwellHead(NUM_IDS, units=UNITS),
+        "shared head": SharedDwellHead(units=UNITS),
+    }.items():
+        layer.build((None, UNITS))
+        law = given(layer)(features, items, vectors)
+        found |= {f"{name} {k}": v for k, v in vars(law).items()}
+    found["ends"] = layer.session_end(features, vectors)
+    return found
+
+
+def functions():
+    """Losses, survival and metrics."""
+    seconds = np.float32([0.3, 30.0, 700.0, 2000.0])
+    censored = np.float32([0, 0, 1, 1])
+    law = survival.LogNormal(normal(4) + 4.0, np.float32([0.5, 1, 1.5, 10]))
+    queries, table = normal(4, 3), normal(NUM_IDS, 3, seed=1)
+    targets, negatives = np.int32([2, 5, 9, 3]), np.int32([3, 4, 9])
+    scores = losses.catalogue_logits(queries, table)
+    return {
+        "likelihood": survival.censored_log_likelihood(law, seconds, censored),
+        "survival": law.log_survival(seconds),
+        "quantile": law.quantile(np.float32(0.9)),
+        "late quantile": law.quantile(np.float32(0.25), seconds),
+        "tail": survival.normal_upper_quantile(np.float32([-1e-3, -1, -50])),
+        "softmax": losses.softmax_cross_entropy(queries, table, targets),
+        "sampled softmax": losses.sampled_softmax_cross_entropy(
+            queries,
+            table[targets],
+            targets,
+            table[negatives],
+            negatives,
+            normal(3, seed=3),
+        ),
+        "scores": scores,
+        "ranks": metrics.conservative_ranks(np.asarray(scores), targets),
+    }
+
+
+def sampler():
+    """The draws are each backend's own; their law is not."""
+    layer = PopularitySampler(NUM_IDS, power=0.5, seed=3)
+    layer.build()
+    counts = np.arange(NUM_IDS) ** 2
+    layer.set_counts(counts)
+    ids, log_expected = map(ops.convert_to_numpy, layer(size=40_000))
+    rates = np.where(
+        np.arange(NUM_IDS) < schema.FIRST_ITEM_ID, 0.0, counts**0.5
+    )
+    rates /= rates.sum()
+    drawn = np.bincount(ids, minlength=NUM_IDS) / len(ids)
+    np.testing.assert_allclose(drawn, rates, atol=0.01)
+    np.testing.assert_allclose(
+        log_expected, np.log(len(ids) * rates[ids]), rtol=1e-4
+    )
+    again, _ = layer(size=40_000)
+    assert (ops.convert_to_numpy(again) != ids).any()
+    return {"rates": layer.log_rates}
+
+
+def models():
+    found = {}
+    for name, options in OPTIONS.items():
+        model = given(make_model(options))
+        features = model(INPUTS)
+        last = features[:, -1]
+        law = model.dwell_distribution(last, ITEMS[:, 0])
+        found |= {
+            f"{name} features": features,
+            f"{name} scores": model.click_scores(last),
+            f"{name} location": law.location,
+            f"{name} scale": law.scale,
+        }
+    return found
+
+
+def training_steps():
+    """After a step of plain descent the weights show the gradient."""
+    found = {}
+    for name, optimizer, steps in (
+        ("jump", keras.optimizers.SGD(1.0), 1),
+        ("sampled", keras.optimizers.SGD(1.0), 1),
+        ("sampled", keras.optimizers.Adam(1e-3, global_clipnorm=5.0), 2),
+    ):
+        model = given(make_model({**MODELS[name], **FEW_STEPS}))
+        draws = np.int32([2, 3, 5, 7, 9]), normal(5, seed=4)
+        model.sampler.call = lambda size, draws=draws: draws
+        model.compile(optimizer)
+        for step in range(steps):
+            logs = model.train_on_batch(
+                INPUTS, TARGETS, sample_weight=WEIGHTS, return_dict=True
+            )
+            prefix = f"{name} {optimizer.name} {step}"
+            found |= {f"{prefix} {k}": v for k, v in logs.items()}
+        found |= {
+            f"{prefix} {weight.path}": weight.value
+            for weight in model.trainable_weights
+        }
+    return found
+
+
+def random_step():
+    """With everything random a step is a number, and the next another."""
+    options = {**MODELS["sampled"], **FEW_STEPS, "dropout": 0.3}
+    options |= {"dwell_dropout": 0.3, "unknown_dwell_rate": 0.3}
+    model = make_model(options)
+    model.compile(keras.optimizers.SGD(0.0))
+    loss, other = (
+        model.train_on_batch(INPUTS, TARGETS, sample_weight=WEIGHTS)[0]
+        for _ in range(2)
+    )
+    assert np.isfinite(loss)
+    assert loss != other
+
+
+if __name__ == "__main__":
+    np.savez(sys.argv[1], **all_outputs())
+    random_step()
+    if keras.backend.backend() != "tensorflow":
+        assert "tensorflow" not in sys.modules
