@@ -19,6 +19,7 @@ from jump_tf.checkpoints import load_best
 from jump_tf.config import Config
 from jump_tf.config import TrainingConfig
 from jump_tf.models.jump import JUMP
+from jump_tf.optimizers import LazyAdam
 from jump_tf.summaries import ImageSummaries
 
 MONITORED = "val_recall_at_20"
@@ -228,7 +229,7 @@ def _empty_model(config: Config, num_items: int, dtype="float32") -> JUMP:
 
 
 def _compile(model: JUMP, training: TrainingConfig) -> None:
-    optimizer = keras.optimizers.Adam(
+    optimizer = LazyAdam(
         training.learning_rate, global_clipnorm=training.clip_norm
     )
     model.compile(optimizer=optimizer, jit_compile=training.jit_compile)

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from jump_tf.layers.item_table import ItemTable
 from jump_tf.survival import LogNormal
 
 
@@ -71,18 +72,13 @@ class ItemDwellHead(DwellHead):
     def __init__(self, vocabulary_size, **kwargs):
         super().__init__(**kwargs)
         self.vocabulary_size = vocabulary_size
-        self.kernel = keras.layers.Embedding(
-            vocabulary_size,
-            self.units,
-            embeddings_initializer="zeros",
-            name="kernel",
+        self.kernel = ItemTable(
+            vocabulary_size, self.units, "zeros", name="kernel"
         )
-        self.bias = keras.layers.Embedding(
+        self.bias = ItemTable(
             vocabulary_size,
             1,
-            embeddings_initializer=keras.initializers.Constant(
-                self.initial_log_seconds
-            ),
+            keras.initializers.Constant(self.initial_log_seconds),
             name="bias",
         )
 

@@ -11,6 +11,7 @@ from jump_tf.layers.dwell_heads import SharedDwellHead
 from jump_tf.layers.dwell_history import HISTORY_SIZE
 from jump_tf.layers.dwell_history import DwellHistory
 from jump_tf.layers.fast_slow import FastSlow
+from jump_tf.layers.item_table import ItemTable
 from jump_tf.layers.session_attention import SessionAttention
 from jump_tf.models.session_model import SessionModel
 
@@ -59,9 +60,7 @@ class JUMP(SessionModel):
             dtype=dtype,
             autocast=False,
         )
-        self.items = keras.layers.Embedding(
-            vocabulary_size, config.units, name="items"
-        )
+        self.items = ItemTable(vocabulary_size, config.units, name="items")
         self.click_embedding = ClickEmbedding(
             config.units,
             config.max_dwell_seconds,
@@ -80,6 +79,8 @@ class JUMP(SessionModel):
         self.attention = SessionAttention(
             config.residual, name="attention", dtype=self.dtype_policy
         )
+        if config.item_bias:
+            self.bias = ItemTable(vocabulary_size, 1, "zeros", name="bias")
         self.click_dropout = keras.layers.Dropout(config.dropout)
         self.feature_dropout = keras.layers.Dropout(config.dropout)
         # Not the negatives' seed, or both would draw the same numbers.
@@ -99,9 +100,7 @@ class JUMP(SessionModel):
         width = self.config.units + HISTORY_SIZE * self.config.dwell_history
         self.dwell_head.build((None, width))
         if self.config.item_bias:
-            self.bias = self.add_weight(
-                name="bias", shape=(self.vocabulary_size,), initializer="zeros"
-            )
+            self.bias.build()
         if self.config.learned_start:
             self.start = self.add_weight(
                 name="start",
@@ -140,8 +139,8 @@ class JUMP(SessionModel):
             vectors = self._rows(items)
         if not self.config.item_bias:
             return vectors
-        bias = self.bias if items is None else ops.take(self.bias, items, 0)
-        return ops.concatenate([vectors, bias[..., None]], axis=-1)
+        bias = self.bias.embeddings if items is None else self.bias(items)
+        return ops.concatenate([vectors, bias], axis=-1)
 
     def queries(self, features):
         features = features[..., : self.config.units]

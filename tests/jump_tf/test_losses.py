@@ -221,21 +221,3 @@ def test_gbce_without_calibration_is_binary_cross_entropy(drawn):
         np.testing.assert_allclose(
             losses.gbce(*drawn, **options)[rows], expected, rtol=1e-5
         )
-
-
-@pytest.mark.parametrize("power", [0.0, 0.75, 1.0])
-def test_sampler_draws_by_count_to_a_power(power):
-    counts = np.array([999, 999, 80, 40, 20, 20, 1])
-    sampler = PopularitySampler(7, power=power, seed=5)
-    sampler.build()
-    sampler.set_counts(counts)
-    ids, log_expected = map(np.asarray, sampler(size=40_000))
-    rates = counts[2:] ** power / (counts[2:] ** power).sum()
-    seen = np.bincount(ids, minlength=7)
-    assert seen[:2].sum() == 0
-    deviation = np.sqrt(40_000 * rates * (1 - rates))
-    assert (np.abs(seen[2:] - 40_000 * rates) < 4 * deviation + 1).all()
-    np.testing.assert_allclose(
-        log_expected, np.log(40_000 * rates)[ids - 2], rtol=1e-4
-    )
-    assert not np.array_equal(ids, sampler(size=40_000)[0])

@@ -1,0 +1,161 @@
+"""Time of a training step against the size of the catalogue.
+
+python -m tests.benchmarks.embedding_scale [--optimizer adam] [--ids popular]
+
+Each size runs in a process of its own. A batch is 256 sessions of 8 clicks,
+the loss a sampled softmax with 2048 negatives; clicks are drawn from the whole
+catalogue, evenly or by a power law, so that rows come from memory, not caches.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from jump_tf import schema
+from jump_tf.models.jump import JUMP
+from jump_tf.optimizers import LazyAdam
+
+SIZES = (10_000, 100_000, 1_000_000, 5_000_000)
+SESSIONS, CLICKS = 256, 8
+WARM_UP, STEPS = 5, 40
+OPTIMIZERS = {"lazy": LazyAdam, "adam": keras.optimizers.Adam}
+
+
+def main() -> None:
+    """Prints a line for each size."""
+    arguments = _parser().parse_args()
+    if arguments.worker:
+        print(json.dumps(measure(arguments)))
+        return
+    print(
+        f"{'items':>9} {'ms/step':>8} {'fastest':>8} ratio  peak GB", flush=True
+    )
+    first = None
+    for size in arguments.sizes:
+        found = _in_process(size, arguments)
+        first = first or found
+        ratio = found["median_ms"] / first["median_ms"]
+        print(
+            f"{size:>9} {found['median_ms']:>8.1f} {found['fastest_ms']:>8.1f} "
+            f"{ratio:>5.2f} {found['peak_gb']:>8.2f}",
+            flush=True,
+        )
+
+
+def measure(arguments) -> dict[str, float]:
+    """Trains a model of one size for some steps."""
+    size = arguments.worker
+    random = np.random.default_rng(0)
+    ranks = np.arange(1, size + 1)
+    counts = np.concatenate([np.zeros(schema.FIRST_ITEM_ID), 1.0 / ranks])
+    keras.utils.set_random_seed(0)
+    model = JUMP(
+        len(counts),
+        units=100,
+        negatives=2048,
+        dwell_head=arguments.head,
+        dwell_scale=1.0,
+        click_scale=16.0,
+        item_bias=True,
+        learned_start=True,
+        initial_log_dwell=4.0,
+    )
+    model.build()
+    model.sampler.set_counts(counts)
+    model.compile(
+        OPTIMIZERS[arguments.optimizer](1e-3, global_clipnorm=5.0),
+        jit_compile=False,
+    )
+    batches = [
+        _batch(random, counts, arguments.ids == "popular")
+        for _ in range(WARM_UP + STEPS)
+    ]
+    clock = Clock()
+    model.fit(
+        tf.data.Dataset.from_generator(
+            lambda: iter(batches),
+            output_signature=tf.nest.map_structure(
+                lambda array: tf.TensorSpec(array.shape, array.dtype),
+                batches[0],
+            ),
+        ),
+        verbose=0,
+        shuffle=None,
+        callbacks=[clock],
+    )
+    steps = 1e3 * np.diff(clock.times)[WARM_UP - 1 :]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "median_ms": float(np.median(steps)),
+        "fastest_ms": float(steps.min()),
+        "peak_gb": peak / 2**20,
+    }
+
+
+class Clock(keras.callbacks.Callback):
+    """Notes when each step is over."""
+
+    def __init__(self):
+        super().__init__()
+        self.times: list[float] = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.times.append(time.perf_counter())
+
+
+def _batch(random, counts, popular):
+    if popular:
+        heights = random.random((SESSIONS, CLICKS)) * counts.sum()
+        items = np.searchsorted(np.cumsum(counts), heights, side="right")
+    else:
+        items = random.integers(
+            schema.FIRST_ITEM_ID, len(counts), (SESSIONS, CLICKS)
+        )
+    items = items.astype(np.int32)
+    dwell = random.lognormal(4.0, 1.0, items.shape).astype(np.float32)
+    end = np.zeros(items.shape, np.float32)
+    end[:, -1] = 1.0
+    inputs = {
+        schema.ITEMS: items[:, :-1],
+        schema.DWELL_SECONDS: dwell[:, :-1],
+    }
+    targets = {
+        schema.ITEMS: items,
+        schema.DWELL_SECONDS: dwell,
+        schema.DWELL_CENSORED: end,
+        schema.SESSION_END: end,
+    }
+    return inputs, targets, np.ones(items.shape, np.float32)
+
+
+def _in_process(size, arguments):
+    command = [
+        *(sys.executable, "-m", "tests.benchmarks.embedding_scale"),
+        *("--worker", str(size), "--ids", arguments.ids),
+        *("--optimizer", arguments.optimizer, "--head", arguments.head),
+    ]
+    output = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True
+    ).stdout
+    return json.loads(output.splitlines()[-1])
+
+
+def _parser():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    parser.add_argument("--ids", choices=("even", "popular"), default="even")
+    parser.add_argument("--head", choices=("shared", "item"), default="shared")
+    parser.add_argument("--optimizer", choices=OPTIMIZERS, default="lazy")
+    parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
+    return parser
+
+
+if __name__ == "__main__":
+    main()
