@@ -130,7 +130,11 @@ def _answers(
 ):
     """All clicks of a split and what the model says of them."""
     batches = input_pipeline.evaluation_batches(
-        data, split, moment=moment, batch_clicks=batch_clicks
+        data,
+        split,
+        moment=moment,
+        batch_clicks=batch_clicks,
+        step_seconds=model.step_seconds,
     )
     clicks, answers = predictions.predictor(model)(batches)
     input_pipeline.check_complete(data, split, len(clicks))

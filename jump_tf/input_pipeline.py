@@ -10,10 +10,11 @@ A batch holds `B` sessions of up to `L` clicks, right-padded with zeros:
     weights  [B, L] float32: 1 on a real click, 0 on padding. They are made
              here and nowhere else.
 
-Sessions of similar length share a batch. Lengths are sorted in pools of tens
-of thousands of sessions, in bulk, which costs little beside the parsing; one
-by one, as `bucket_by_sequence_length` does it, the pipeline becomes the
-bottleneck.
+Sessions of similar length share a batch, or, for a model that makes more steps
+where a visitor stayed longer, sessions that take it similarly many. They are
+sorted in pools of tens of thousands, in bulk, which costs little beside the
+parsing; one by one, as `bucket_by_sequence_length` does it, the pipeline
+becomes the bottleneck.
 
 With fixed shapes, which XLA compiles one by one, L is one of `LENGTHS` and B
 is settled by it: sessions of up to a hundred clicks make 12 shapes. A batch
@@ -22,6 +23,7 @@ that a pool cannot fill ends in sessions without a click, of weight 0.
 
 import functools
 import json
+import math
 import pathlib
 from typing import Any
 
@@ -130,6 +132,7 @@ def training_batches(
     batch_clicks: int,
     seed: int,
     epoch: tf.Variable,
+    step_seconds: float = math.inf,
     fixed_shapes: bool = False,
 ) -> tf.data.Dataset:
     """Shuffled batches of the training split; a new order for each epoch.
@@ -143,6 +146,8 @@ def training_batches(
         epoch: int64 variable, read when an epoch begins: the same seed and
             epoch give the same batches in the same order, so that a resumed
             run sees what an uninterrupted one would have seen.
+        step_seconds: dwell that a step of the model stands for; a click
+            takes at least one.
         fixed_shapes: whether every batch has one of few shapes, see above.
     """
     files = shards(data, schema.TRAIN)
@@ -158,6 +163,7 @@ def training_batches(
                 batch_sessions,
                 batch_clicks,
                 False,
+                step_seconds,
                 fixed_shapes,
                 order,
             )
@@ -178,6 +184,7 @@ def evaluation_batches(
     *,
     moment: str = schema.PAGE_LEAVE,
     batch_clicks: int = 8192,
+    step_seconds: float = math.inf,
 ) -> tf.data.Dataset:
     """Every session of a split once, in a fixed order.
 
@@ -190,12 +197,19 @@ def evaluation_batches(
             click of the session in its first row), so that the sums over both
             moments are over the same clicks.
         batch_clicks: at most so many steps a batch, roughly.
+        step_seconds: see `training_batches`.
     """
     squared = moment == schema.PAGE_LOAD
     pools = _pools(shards(data, split))
     dataset = pools.flat_map(
         functools.partial(
-            _cut_pool, batch_clicks, batch_clicks, squared, False, None
+            _cut_pool,
+            batch_clicks,
+            batch_clicks,
+            squared,
+            step_seconds,
+            False,
+            None,
         )
     )
     if squared:
@@ -223,24 +237,28 @@ def _cut_pool(
     batch_sessions: int,
     batch_clicks: int,
     squared: bool,
+    step_seconds: float,
     fixed_shapes: bool,
     seed: tf.Tensor | None,
     pool: tf.Tensor,
     columns: Columns,
 ) -> tf.data.Dataset:
-    """Batches of sessions of similar length out of one pool of sessions."""
+    """Batches of sessions of similarly many steps out of one pool of them."""
     lengths = tf.cast(columns[schema.ITEMS].row_lengths(), tf.int32)
     if fixed_shapes:
         lengths = tf.gather(LENGTHS, tf.searchsorted(LENGTHS, lengths))
-    order = tf.range(tf.size(lengths))
+        steps = lengths - 1
+    else:
+        steps = _input_steps(columns[schema.DWELL_SECONDS], step_seconds)
+    order = tf.range(tf.size(steps))
     if seed is not None:
         seed = seed + pool
         order = tf.random.experimental.stateless_shuffle(order, seed=seed)
-    by_length = tf.argsort(
-        tf.gather(lengths, order), direction="DESCENDING", stable=True
+    by_steps = tf.argsort(
+        tf.gather(steps, order), direction="DESCENDING", stable=True
     )
-    order = tf.gather(order, by_length)
-    cost = tf.gather(lengths, order) - 1
+    order = tf.gather(order, by_steps)
+    cost = tf.gather(steps, order)
     cost = tf.maximum(cost * cost if squared else cost, 1)
     sizes = tf.clip_by_value(batch_clicks // cost, 1, batch_sessions)
     starts = _starts(sizes)
@@ -265,6 +283,12 @@ def _cut_pool(
         return _batch(clicks, tf.stack([sizes[start], lengths[rows[0]]]))
 
     return tf.data.Dataset.from_tensor_slices(starts).map(batch)
+
+
+def _input_steps(dwell_seconds: tf.RaggedTensor, step_seconds: float):
+    """Steps of a model over each session's inputs: all clicks but the last."""
+    steps = tf.maximum(tf.math.ceil(dwell_seconds[:, :-1] / step_seconds), 1.0)
+    return tf.cast(tf.reduce_sum(steps, 1), tf.int32)
 
 
 def _starts(sizes):

@@ -87,6 +87,7 @@ def train(
         batch_clicks=config.training.batch_clicks,
         seed=config.training.seed,
         epoch=epoch,
+        step_seconds=model.step_seconds,
         fixed_shapes=config.training.jit_compile,
     )
     model.fit(

@@ -5,6 +5,7 @@ import math
 import keras
 from keras import ops
 
+from jump_tf.layers import fast_slow_scan
 from jump_tf.layers.highway import HighwayUnit
 
 
@@ -113,6 +114,11 @@ class FastSlowCell(keras.layers.Layer):
 class FastSlow(keras.layers.Layer):
     """Runs the fast-slow cell along sessions.
 
+    Where shapes may vary, `fast_slow_scan` does it, in which a step of the
+    scan is a fast step that is really made. Where a compiler needs them fixed,
+    the cell itself does, in which every click makes the largest number of fast
+    steps and those beyond its own change nothing. Both give the same.
+
     Args:
         units: size d.
         micro_step_seconds: z, the dwell that one fast step stands for.
@@ -124,11 +130,13 @@ class FastSlow(keras.layers.Layer):
     Call arguments:
         clicks: `[B, T, d]` embedded clicks.
         dwell_seconds: `[B, T]`; negative or NaN where unknown.
+        real: `[B, T]` bool, False on padding on the right; None for no padding.
+        fixed_shapes: whether a compiler needs them fixed.
 
     Returns:
         `[B, T, d]`, the fast state after each click.
 
-    Masking: right padding changes nothing before it; no mask is read.
+    Masking: right padding changes nothing before it; `real` only saves work.
     """
 
     def __init__(
@@ -161,14 +169,32 @@ class FastSlow(keras.layers.Layer):
     def build(self, clicks_shape, dwell_seconds_shape):
         self.rnn.build((*clicks_shape[:-1], 2 * self.units + 1))
 
-    def call(self, clicks, dwell_seconds):
+    def call(self, clicks, dwell_seconds, real=None, fixed_shapes=False):
         steps = num_fast_steps(
             dwell_seconds, self.micro_step_seconds, self.max_dwell_seconds
         )
         clicks = ops.cast(clicks, self.compute_dtype)
-        projection = self.cell.fast.project(clicks)  # One product for all T.
-        steps = ops.cast(steps, projection.dtype)
-        return self.rnn(ops.concatenate([projection, steps[..., None]], -1))
+        if fixed_shapes:
+            projection = self.cell.fast.project(clicks)  # All T at once.
+            steps = ops.cast(steps, projection.dtype)
+            return self.rnn(ops.concatenate([projection, steps[..., None]], -1))
+        steps = ops.cast(steps, "int32")
+        if real is not None:
+            steps = ops.where(real, steps, 0)
+        return fast_slow_scan.fast_slow(
+            clicks, fast_slow_scan.plan(steps), *self._transitions()
+        )
+
+    def _transitions(self):
+        """The weights that `fast_slow_scan.fast_slow` takes."""
+        dtype = self.compute_dtype
+        fast, slow = self.cell.fast, self.cell.slow
+        from_slow = fast.kernel if self.tie_inputs else self.cell.slow_to_fast
+        return (
+            ops.cast(fast.kernel, dtype),
+            fast.transition(dtype, from_slow),
+            slow.transition(dtype, slow.kernel),
+        )
 
     def get_config(self):
         return {

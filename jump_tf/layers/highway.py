@@ -1,7 +1,32 @@
 """Recurrent highway unit with multiplicative integration."""
 
+import typing
+from typing import Any
+
 import keras
 from keras import ops
+
+
+class Transition(typing.NamedTuple):
+    """A highway unit's weights as tensors; the letters are `HighwayUnit`'s.
+
+    Attributes:
+        kernel: W_c beside W_g, `[d, 2d]`.
+        recurrent_kernel: U_c beside U_g, `[d, 2d]`.
+        alpha: `[d]`, as are the others.
+        beta: of the input.
+        gamma: of the state.
+        candidate_bias: b_c.
+        gate_bias: b_g.
+    """
+
+    kernel: Any
+    recurrent_kernel: Any
+    alpha: Any
+    beta: Any
+    gamma: Any
+    candidate_bias: Any
+    gate_bias: Any
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
@@ -80,6 +105,24 @@ class HighwayUnit(keras.layers.Layer):
             gate = gate + self.gate_bias
         gate = ops.sigmoid(gate)
         return state + gate * (ops.tanh(candidate) - state)
+
+    def transition(self, dtype, kernel):
+        """The weights as tensors, to read its input through `kernel`."""
+        biases = (
+            (self.candidate_bias, self.gate_bias)
+            if self.use_bias
+            else (ops.zeros_like(self.alpha), ops.zeros_like(self.alpha))
+        )
+        weights = (
+            kernel,
+            self.recurrent_kernel,
+            self.alpha,
+            self.beta,
+            self.gamma,
+            *biases,
+        )
+        # A product, as a custom gradient takes tensors, not variables.
+        return Transition(*(1 * ops.cast(weight, dtype) for weight in weights))
 
     def get_config(self):
         return {

@@ -110,6 +110,10 @@ class JUMP(SessionModel):
             )
         self.built = True
 
+    @property
+    def step_seconds(self):
+        return self.config.micro_step_seconds
+
     def call(self, inputs, training=False):
         items = inputs[schema.ITEMS]
         dwell_seconds = inputs[schema.DWELL_SECONDS]
@@ -130,7 +134,9 @@ class JUMP(SessionModel):
             self._rows(items), dwell_seconds, real, training=training
         )
         clicks = self.click_dropout(clicks, training=training)
-        return self.fast_slow(clicks, dwell_seconds)
+        return self.fast_slow(
+            clicks, dwell_seconds, real, fixed_shapes=self.fixed_shapes
+        )
 
     def item_vectors(self, items=None):
         if items is None:

@@ -1,6 +1,7 @@
 """What every session model offers, and the joint loss over it."""
 
 import dataclasses
+import math
 
 import keras
 from keras import ops
@@ -97,6 +98,14 @@ class SessionModel(keras.Model):
             end_loss = self._end_loss(features, targets, weights, training)
             total = total + self.config.end_weight * end_loss
         return total / ops.maximum(number, 1.0)
+
+    @property
+    def step_seconds(self):
+        """The dwell that a step of the encoder stands for, at least a click's.
+
+        Sessions with equally many steps make batches without padding.
+        """
+        return math.inf
 
     @property
     def fixed_shapes(self):
