@@ -343,7 +343,10 @@ def _by_weights(gradients, ticks, projection):
     by_slow = Transition(
         by_slow_input,
         by_slow_product,
-        *middle,
+        middle[0],
+        middle[1],
+        middle[2],
+        middle[3],
         ops.sum(by_slow_gate, axis=(0, 1)),
     )
     return (*by_fast, *by_slow)
