@@ -17,7 +17,7 @@ parsing; one by one, as `bucket_by_sequence_length` does it, the pipeline
 becomes the bottleneck.
 
 With fixed shapes, which XLA compiles one by one, L is one of `LENGTHS` and B
-is settled by it: sessions of up to a hundred clicks make 12 shapes. A batch
+is settled by it: sessions of up to 96 clicks make 12 shapes at most. A batch
 that a pool cannot fill ends in sessions without a click, of weight 0.
 """
 
