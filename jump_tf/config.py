@@ -2,147 +2,23 @@
 
 import dataclasses
 import importlib.resources
-import math
 import pathlib
-import types
-import typing
 from collections.abc import Iterable
 from typing import Any
 
 import yaml
 
 from jump_tf import schema
+from jump_tf.config_checks import above_zero
+from jump_tf.config_checks import at_least
+from jump_tf.config_checks import check_types
+from jump_tf.config_checks import one_of
+from jump_tf.model_config import MODELS
+from jump_tf.model_config import JumpConfig
+from jump_tf.model_config import SessionConfig
 
-ROW_SPACINGS = ("seconds", "log")
-DWELL_HEADS = ("item", "shared")
 SCHEDULES = ("constant", "cosine")
-CATALOGUE_LOSSES = ("softmax", "chunked_softmax")
-SAMPLED_LOSSES = ("sampled_softmax", "bpr_max", "top1_max", "gbce")
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
-
-
-@dataclasses.dataclass(frozen=True)
-class SessionConfig:
-    """What every session model shares: its losses.
-
-    Attributes:
-        click_loss: over the whole catalogue "softmax", or "chunked_softmax",
-            the same in little memory; over negatives that a batch shares
-            "sampled_softmax", "bpr_max", "top1_max" or "gbce". Whatever it
-            is, validation is by softmax over the whole catalogue.
-        negatives: how many a batch shares; 0 over the whole catalogue.
-        sampling_power: negatives are drawn by `count ** sampling_power`.
-        bpr_regularization: weight of the negatives' squared scores in
-            "bpr_max".
-        gbce_calibration: t in "gbce", from 0, which is binary cross entropy,
-            to 1, which undoes its overconfidence; supposes negatives drawn
-            uniformly, that is `sampling_power` 0.
-        dwell_weight: lambda, the weight of the dwell loss.
-        end_weight: weight of the loss of the session's end. At 0, the last
-            click enters the dwell loss as a censored one (JUMP, eq. 4);
-            otherwise it does not, and the dwell is that of clicks that are
-            followed by another.
-        learned_start: whether the features before the first click are learned
-            (then the first click is part of the click loss) or zero.
-        seed: of negatives and hidden inputs.
-    """
-
-    click_loss: str = "softmax"
-    negatives: int = 0
-    sampling_power: float = 0.75
-    bpr_regularization: float = 1.0
-    gbce_calibration: float = 0.75
-    dwell_weight: float = 1.0
-    end_weight: float = 0.0
-    learned_start: bool = False
-    seed: int = 0
-
-    def __post_init__(self):
-        _check_types(self)
-        _at_least(self, 0, "negatives", "dwell_weight", "end_weight", "seed")
-        _at_least(self, 0, "bpr_regularization")
-        _one_of(self, "click_loss", CATALOGUE_LOSSES + SAMPLED_LOSSES)
-        if not 0 <= self.gbce_calibration <= 1:
-            _refuse(self, "gbce_calibration", "be in [0, 1]")
-        sampled = self.click_loss in SAMPLED_LOSSES
-        if sampled != (self.negatives > 0):
-            must = "be at least 1" if sampled else "be 0"
-            _refuse(
-                self, "negatives", f"{must} for click_loss={self.click_loss!r}"
-            )
-
-
-@dataclasses.dataclass(frozen=True)
-class JumpConfig(SessionConfig):
-    """JUMP; the defaults are the paper's.
-
-    Attributes:
-        units: size d of everything.
-        max_dwell_seconds: c1; training takes it from the data's manifest.
-        micro_step_seconds: z, the dwell of one fast step; the paper does not
-            give it.
-        row_spacing: "seconds": a dwell row for each whole second, as printed;
-            "log": rows evenly spaced in log(1 + seconds).
-        use_bias: biases in the highway units.
-        tie_inputs: whether the fast unit reads click and slow state through
-            the same matrices, as printed.
-        residual: adds h_k to the attention's v_k.
-        click_scale: None scores by the inner product; a number by the cosine
-            times it, which keeps popular items from winning by their length
-            alone.
-        item_bias: whether an item also has a score of its own, whatever the
-            session; the paper has none.
-        dropout: rate on the embedded clicks and on the features, in training.
-        unknown_dwell_rate: share of input dwells that training hides, so that
-            the model can answer while the visitor is still on the page.
-        unknown_item_rate: share of input items that training replaces by the
-            unknown item, so that its row means something.
-        dwell_head: "item": one regressor for each item, as printed;
-            "shared": regressors that share strength between items.
-        dwell_history: whether the shared head reads the pace of the visitor
-            directly, see `DwellHistory`.
-        dwell_dropout: rate in the shared head, in training.
-        dwell_scale: sigma, or None to learn it. With `dwell_weight` it is the
-            switch between the paper's literal form (sigma = 10, weight 1) and
-            one in which the scale and the trade-off are two numbers.
-        initial_log_dwell: where mu starts; None for the mean log dwell of
-            the training split.
-    """
-
-    units: int = 100
-    max_dwell_seconds: float = schema.MAX_DWELL_SECONDS
-    micro_step_seconds: float = 200.0
-    row_spacing: str = "seconds"
-    use_bias: bool = False
-    tie_inputs: bool = True
-    residual: bool = False
-    click_scale: float | None = None
-    item_bias: bool = False
-    dropout: float = 0.0
-    unknown_dwell_rate: float = 0.0
-    unknown_item_rate: float = 0.0
-    dwell_head: str = "item"
-    dwell_history: bool = False
-    dwell_dropout: float = 0.0
-    dwell_scale: float | None = 10.0
-    initial_log_dwell: float | None = None
-
-    def __post_init__(self):
-        super().__post_init__()
-        _at_least(self, 1, "units")
-        _above_zero(
-            self,
-            "max_dwell_seconds",
-            "micro_step_seconds",
-            "click_scale",
-            "dwell_scale",
-        )
-        _one_of(self, "row_spacing", ROW_SPACINGS)
-        _one_of(self, "dwell_head", DWELL_HEADS)
-        _rate(self, "dropout", "dwell_dropout")
-        _rate(self, "unknown_dwell_rate", "unknown_item_rate")
-        if self.dwell_head != "shared":
-            _unset(self, "end_weight", "dwell_history", "dwell_dropout")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,13 +56,13 @@ class TrainingConfig:
     seed: int = 0
 
     def __post_init__(self):
-        _check_types(self)
-        _at_least(self, 1, "epochs", "batch_sessions", "batch_clicks")
-        _at_least(self, 1, "patience")
-        _at_least(self, 0, "seed")
-        _above_zero(self, "learning_rate", "clip_norm")
-        _one_of(self, "schedule", SCHEDULES)
-        _one_of(self, "precision", tuple(PRECISIONS))
+        check_types(self)
+        at_least(self, 1, "epochs", "batch_sessions", "batch_clicks")
+        at_least(self, 1, "patience")
+        at_least(self, 0, "seed")
+        above_zero(self, "learning_rate", "clip_norm")
+        one_of(self, "schedule", SCHEDULES)
+        one_of(self, "precision", tuple(PRECISIONS))
 
     @property
     def dtype(self) -> str:
@@ -196,9 +72,16 @@ class TrainingConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """All there is to say about a run but its data."""
+    """All there is to say about a run but its data.
 
-    model: JumpConfig = dataclasses.field(default_factory=JumpConfig)
+    Attributes:
+        architecture: which model, a name of `MODELS`.
+        model: its hyper-parameters.
+        training: how it is trained.
+    """
+
+    architecture: str = "jump"
+    model: SessionConfig = dataclasses.field(default_factory=JumpConfig)
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
 
     def override(self, assignments: Iterable[str]) -> "Config":
@@ -211,10 +94,10 @@ class Config:
         for assignment in assignments:
             path, equals, value = assignment.partition("=")
             section, _, name = path.partition(".")
-            if not equals or name not in tree.get(section, {}):
+            if not equals or name not in _names(tree).get(section, ()):
                 raise schema.InputError(
                     "`--set` must be section.name=value with a name of "
-                    f"{_known(tree)}. Received: {assignment}"
+                    f"{_known(_names(tree))}. Received: {assignment}"
                 )
             try:
                 tree[section][name] = yaml.safe_load(value)
@@ -235,20 +118,28 @@ def from_dict(tree: dict[str, Any]) -> Config:
     Raises:
         InputError: a name is unknown or a value is refused.
     """
-    sections = {"model": JumpConfig, "training": TrainingConfig}
-    known = dataclasses.asdict(Config())
-    for section, values in tree.items():
-        unknown = set(values or {}) - set(known.get(section, {}))
+    architecture = tree.get("architecture", Config.architecture)
+    if architecture not in MODELS:
+        raise schema.InputError(
+            f"`architecture` must be one of {tuple(MODELS)}. "
+            f"Received: {architecture}"
+        )
+    sections = {"model": MODELS[architecture], "training": TrainingConfig}
+    known = {
+        section: [field.name for field in dataclasses.fields(kind)]
+        for section, kind in sections.items()
+    }
+    given = {name: tree[name] for name in tree if name != "architecture"}
+    for section, values in given.items():
+        unknown = set(values or {}) - set(known.get(section, ()))
         if section not in known or unknown:
             raise schema.InputError(
                 f"A configuration must hold only {_known(known)}. Received: "
                 f"{section}: {sorted(unknown) or values}"
             )
     return Config(
-        **{
-            section: sections[section](**(values or {}))
-            for section, values in tree.items()
-        }
+        architecture,
+        *(kind(**(given.get(name) or {})) for name, kind in sections.items()),
     )
 
 
@@ -290,67 +181,13 @@ def preset(name: str) -> Config:
         return load(path)
 
 
-def _known(tree) -> list[str]:
-    return [f"{section}.{name}" for section in tree for name in tree[section]]
+def _names(tree) -> dict[str, list[str]]:
+    return {
+        name: list(values)
+        for name, values in tree.items()
+        if isinstance(values, dict)
+    }
 
 
-def _refuse(config, name: str, must: str) -> typing.NoReturn:
-    raise schema.InputError(
-        f"`{name}` must {must}. Received: {name}={getattr(config, name)!r}"
-    )
-
-
-def _check_types(config) -> None:
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        allowed = (
-            typing.get_args(field.type)
-            if isinstance(field.type, types.UnionType)
-            else (field.type,)
-        )
-        if float in allowed and _is_number(value):
-            object.__setattr__(config, field.name, float(value))
-        elif type(value) not in allowed:
-            names = " or ".join(kind.__name__ for kind in allowed)
-            _refuse(config, field.name, f"be of type {names}")
-
-
-def _is_number(value) -> bool:
-    """Whole numbers, and what YAML 1.1 takes for text, such as 1e-3."""
-    if isinstance(value, str):
-        try:
-            float(value)
-        except ValueError:
-            return False
-        return True
-    return type(value) in (int, float)
-
-
-def _at_least(config, bound, *names) -> None:
-    for name in names:
-        if not bound <= getattr(config, name) < math.inf:
-            _refuse(config, name, f"be at least {bound}")
-
-
-def _above_zero(config, *names) -> None:
-    for name in names:
-        value = getattr(config, name)
-        if value is not None and not 0 < value < math.inf:
-            _refuse(config, name, "be positive and finite")
-
-
-def _rate(config, *names) -> None:
-    for name in names:
-        if not 0 <= getattr(config, name) < 1:
-            _refuse(config, name, "be a rate in [0, 1)")
-
-
-def _unset(config, *names) -> None:
-    for name in names:
-        if getattr(config, name):
-            _refuse(config, name, "be off unless `dwell_head` is 'shared'")
-
-
-def _one_of(config, name, allowed) -> None:
-    if getattr(config, name) not in allowed:
-        _refuse(config, name, f"be one of {allowed}")
+def _known(names) -> list[str]:
+    return [f"{section}.{name}" for section in names for name in names[section]]

@@ -18,10 +18,13 @@ from jump_tf.checkpoints import Checkpoints
 from jump_tf.checkpoints import load_best
 from jump_tf.config import Config
 from jump_tf.config import TrainingConfig
+from jump_tf.models.gru4rec import GRU4Rec
+from jump_tf.models.joint_model import JointModel
 from jump_tf.models.jump import JUMP
 from jump_tf.optimizers import LazyAdam
 from jump_tf.summaries import ImageSummaries
 
+MODELS: dict[str, type[JointModel]] = {"jump": JUMP, "gru4rec": GRU4Rec}
 MONITORED = "val_recall_at_20"
 FINAL_LEARNING_RATE = 0.01  # Of the cosine schedule, as a share.
 
@@ -101,7 +104,7 @@ def train(
     return recorder.best
 
 
-def build_model(config: Config, data: pathlib.Path) -> JUMP:
+def build_model(config: Config, data: pathlib.Path) -> JointModel:
     """A fresh model that knows how often each item is clicked in `data`."""
     num_items = input_pipeline.read_manifest(data)["num_items"]
     model = _empty_model(config, num_items, config.training.dtype)
@@ -109,7 +112,7 @@ def build_model(config: Config, data: pathlib.Path) -> JUMP:
     return model
 
 
-def load_run(run: pathlib.Path) -> JUMP:
+def load_run(run: pathlib.Path) -> JointModel:
     """The model of a run with the weights of its best epoch.
 
     Raises:
@@ -219,8 +222,8 @@ def learning_rate(training: TrainingConfig, epoch: int) -> float:
     return training.learning_rate * share
 
 
-def _empty_model(config: Config, num_items: int, dtype="float32") -> JUMP:
-    model = JUMP(
+def _empty_model(config: Config, num_items: int, dtype="float32") -> JointModel:
+    model = MODELS[config.architecture](
         schema.FIRST_ITEM_ID + num_items,
         dtype=dtype,
         **dataclasses.asdict(config.model),
@@ -229,7 +232,7 @@ def _empty_model(config: Config, num_items: int, dtype="float32") -> JUMP:
     return model
 
 
-def _compile(model: JUMP, training: TrainingConfig) -> None:
+def _compile(model: JointModel, training: TrainingConfig) -> None:
     optimizer = LazyAdam(
         training.learning_rate, global_clipnorm=training.clip_norm
     )

@@ -3,21 +3,15 @@
 import keras
 from keras import ops
 
-from jump_tf import schema
-from jump_tf.config import JumpConfig
 from jump_tf.layers.click_embedding import ClickEmbedding
-from jump_tf.layers.dwell_heads import ItemDwellHead
-from jump_tf.layers.dwell_heads import SharedDwellHead
-from jump_tf.layers.dwell_history import HISTORY_SIZE
-from jump_tf.layers.dwell_history import DwellHistory
 from jump_tf.layers.fast_slow import FastSlow
-from jump_tf.layers.item_table import ItemTable
 from jump_tf.layers.session_attention import SessionAttention
-from jump_tf.models.session_model import SessionModel
+from jump_tf.model_config import JumpConfig
+from jump_tf.models.joint_model import JointModel
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class JUMP(SessionModel):
+class JUMP(JointModel):
     """Embedding, fast-slow layer and attention under two heads.
 
         x_j = BatchNorm(V[i_j] + T[row(tau_j)])                        (16)
@@ -53,14 +47,8 @@ class JUMP(SessionModel):
     ):
         config = JumpConfig(**options)
         super().__init__(
-            vocabulary_size,
-            config,
-            name=name,
-            trainable=trainable,
-            dtype=dtype,
-            autocast=False,
+            vocabulary_size, config, name=name, trainable=trainable, dtype=dtype
         )
-        self.items = ItemTable(vocabulary_size, config.units, name="items")
         self.click_embedding = ClickEmbedding(
             config.units,
             config.max_dwell_seconds,
@@ -79,136 +67,27 @@ class JUMP(SessionModel):
         self.attention = SessionAttention(
             config.residual, name="attention", dtype=self.dtype_policy
         )
-        if config.item_bias:
-            self.bias = ItemTable(vocabulary_size, 1, "zeros", name="bias")
-        self.click_dropout = keras.layers.Dropout(config.dropout)
-        self.feature_dropout = keras.layers.Dropout(config.dropout)
-        # Not the negatives' seed, or both would draw the same numbers.
-        self.hiding = keras.random.SeedGenerator(config.seed + 1)
-        if config.dwell_history:
-            self.dwell_history = DwellHistory(
-                config.max_dwell_seconds, name="dwell_history"
-            )
-        self.dwell_head = _dwell_head(vocabulary_size, config)
 
     def build(self, input_shape=None):
         clicks = (None, None, self.config.units)
-        self.items.build()
-        self.sampler.build()
         self.click_embedding.build(clicks)
         self.fast_slow.build(clicks, clicks[:-1])
-        width = self.config.units + HISTORY_SIZE * self.config.dwell_history
-        self.dwell_head.build((None, width))
-        if self.config.item_bias:
-            self.bias.build()
-        if self.config.learned_start:
-            self.start = self.add_weight(
-                name="start",
-                shape=(self.config.units,),
-                initializer="glorot_uniform",
-                autocast=False,
-            )
-        self.built = True
+        super().build(input_shape)
 
     @property
     def step_seconds(self):
         return self.config.micro_step_seconds
 
-    def call(self, inputs, training=False):
-        items = inputs[schema.ITEMS]
-        dwell_seconds = inputs[schema.DWELL_SECONDS]
-        real = items != schema.PAD_ID
-        if training:
-            items, dwell_seconds = self._hide(items, dwell_seconds)
+    def encode(self, items, dwell_seconds, real, training=False):
         states = self.states(items, dwell_seconds, real, training)
-        features = ops.cast(self.attention(states), "float32")
-        features = self.feature_dropout(features, training=training)
-        if self.config.dwell_history:
-            history = self.dwell_history(dwell_seconds)
-            features = ops.concatenate([features, history], axis=-1)
-        return ops.concatenate([self._start_like(features), features], axis=1)
+        return ops.cast(self.attention(states), "float32")
 
     def states(self, items, dwell_seconds, real, training=False):
         """`[B, T, d]` outputs of the fast-slow layer."""
         clicks = self.click_embedding(
-            self._rows(items), dwell_seconds, real, training=training
+            self.rows(items), dwell_seconds, real, training=training
         )
         clicks = self.click_dropout(clicks, training=training)
         return self.fast_slow(
             clicks, dwell_seconds, real, fixed_shapes=self.fixed_shapes
         )
-
-    def item_vectors(self, items=None):
-        if items is None:
-            vectors = self._normalized(self.items.embeddings)
-        else:
-            vectors = self._rows(items)
-        if not self.config.item_bias:
-            return vectors
-        bias = self.bias.embeddings if items is None else self.bias(items)
-        return ops.concatenate([vectors, bias], axis=-1)
-
-    def queries(self, features):
-        features = features[..., : self.config.units]
-        if self.config.click_scale is not None:
-            features = self.config.click_scale * self._normalized(features)
-        if not self.config.item_bias:
-            return features
-        ones = ops.ones_like(features[..., :1])  # What the bias is times.
-        return ops.concatenate([features, ones], axis=-1)
-
-    def dwell_distribution(self, features, items, training=False):
-        if self.config.dwell_head == "item":
-            return self.dwell_head(features, items, None)
-        return self.dwell_head(
-            features, items, self._rows(items), training=training
-        )
-
-    def session_end_logits(self, features, items, training=False):
-        return self.dwell_head.session_end(
-            features, self._rows(items), training=training
-        )
-
-    def _rows(self, items):
-        return self._normalized(self.items(items))
-
-    def _normalized(self, vectors):
-        if self.config.click_scale is None:
-            return vectors
-        # Not `ops.normalize`, whose gradient at zero is not a number.
-        square = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
-        return vectors * ops.rsqrt(ops.maximum(square, 1e-14))
-
-    def _start_like(self, features):
-        shape = (ops.shape(features)[0], 1, features.shape[-1])
-        if not self.config.learned_start:
-            return ops.zeros(shape, features.dtype)
-        history = shape[-1] - self.config.units
-        return ops.broadcast_to(ops.pad(self.start, [[0, history]]), shape)
-
-    def _hide(self, items, dwell_seconds):
-        draws = keras.random.uniform((2, *ops.shape(items)), seed=self.hiding)
-        hidden = (draws[0] < self.config.unknown_item_rate) & (
-            items != schema.PAD_ID
-        )
-        return (
-            ops.where(hidden, schema.OOV_ID, items),
-            ops.where(
-                draws[1] < self.config.unknown_dwell_rate,
-                schema.UNKNOWN_DWELL,
-                dwell_seconds,
-            ),
-        )
-
-
-def _dwell_head(vocabulary_size, config):
-    options = {
-        "units": config.units,
-        "scale": config.dwell_scale,
-        "name": "dwell_head",
-    }
-    if config.initial_log_dwell is not None:
-        options["initial_log_seconds"] = config.initial_log_dwell
-    if config.dwell_head == "item":
-        return ItemDwellHead(vocabulary_size, **options)
-    return SharedDwellHead(dropout=config.dwell_dropout, **options)

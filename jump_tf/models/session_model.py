@@ -8,8 +8,8 @@ from keras import ops
 
 from jump_tf import losses
 from jump_tf import schema
-from jump_tf.config import SAMPLED_LOSSES
-from jump_tf.config import SessionConfig
+from jump_tf.model_config import SAMPLED_LOSSES
+from jump_tf.model_config import SessionConfig
 from jump_tf.sampling import PopularitySampler
 from jump_tf.survival import LogNormal
 from jump_tf.survival import censored_log_likelihood
@@ -92,8 +92,9 @@ class SessionModel(keras.Model):
             ops.reshape(step, (-1,)),
         )
         total = self._click_loss(features, targets, step, weights, training)
-        dwell_loss = self._dwell_loss(features, targets, weights, training)
-        total = total + self.config.dwell_weight * dwell_loss
+        if self.config.dwell_weight:
+            dwell_loss = self._dwell_loss(features, targets, weights, training)
+            total = total + self.config.dwell_weight * dwell_loss
         if self.config.end_weight:
             end_loss = self._end_loss(features, targets, weights, training)
             total = total + self.config.end_weight * end_loss

@@ -1,0 +1,152 @@
+"""Hyper-parameters of the models: frozen, checked at birth."""
+
+import dataclasses
+
+from jump_tf import schema
+from jump_tf.config_checks import above_zero
+from jump_tf.config_checks import at_least
+from jump_tf.config_checks import check_types
+from jump_tf.config_checks import one_of
+from jump_tf.config_checks import rate
+from jump_tf.config_checks import refuse
+from jump_tf.config_checks import unset
+
+ROW_SPACINGS = ("seconds", "log")
+DWELL_HEADS = ("item", "shared")
+CATALOGUE_LOSSES = ("softmax", "chunked_softmax")
+SAMPLED_LOSSES = ("sampled_softmax", "bpr_max", "top1_max", "gbce")
+
+
+@dataclasses.dataclass(frozen=True)
+class SessionConfig:
+    """What every session model has: its size, scores, heads and losses.
+
+    Attributes:
+        units: size d of everything.
+        max_dwell_seconds: c1; training takes it from the data's manifest.
+        click_scale: None scores by the inner product; a number by the cosine
+            times it, which keeps popular items from winning by their length
+            alone.
+        item_bias: whether an item also has a score of its own, whatever the
+            session; the paper has none.
+        dropout: rate on the embedded clicks and on the features, in training.
+        unknown_dwell_rate: share of input dwells that training hides, so that
+            the model can answer while the visitor is still on the page.
+        unknown_item_rate: share of input items that training replaces by the
+            unknown item, so that its row means something.
+        click_loss: over the whole catalogue "softmax", or "chunked_softmax",
+            the same in little memory; over negatives that a batch shares
+            "sampled_softmax", "bpr_max", "top1_max" or "gbce". Whatever it
+            is, validation is by softmax over the whole catalogue.
+        negatives: how many a batch shares; 0 over the whole catalogue.
+        sampling_power: negatives are drawn by `count ** sampling_power`.
+        bpr_regularization: weight of the negatives' squared scores in
+            "bpr_max".
+        gbce_calibration: t in "gbce", from 0, which is binary cross entropy,
+            to 1, which undoes its overconfidence; supposes negatives drawn
+            uniformly, that is `sampling_power` 0.
+        dwell_weight: lambda, the weight of the dwell loss.
+        dwell_head: "item": one regressor for each item, as the paper prints
+            it; "shared": regressors that share strength between items.
+        dwell_history: whether the shared head reads the pace of the visitor
+            directly, see `DwellHistory`.
+        dwell_dropout: rate in the shared head, in training.
+        dwell_scale: sigma, or None to learn it. With `dwell_weight` it is the
+            switch between the paper's literal form (sigma = 10, weight 1) and
+            one in which the scale and the trade-off are two numbers.
+        initial_log_dwell: where mu starts; None for the mean log dwell of
+            the training split.
+        end_weight: weight of the loss of the session's end. At 0, the last
+            click enters the dwell loss as a censored one (JUMP, eq. 4);
+            otherwise it does not, and the dwell is that of clicks that are
+            followed by another.
+        learned_start: whether the features before the first click are learned
+            (then the first click is part of the click loss) or zero.
+        seed: of negatives and hidden inputs.
+    """
+
+    units: int = 100
+    max_dwell_seconds: float = schema.MAX_DWELL_SECONDS
+    click_scale: float | None = None
+    item_bias: bool = False
+    dropout: float = 0.0
+    unknown_dwell_rate: float = 0.0
+    unknown_item_rate: float = 0.0
+    click_loss: str = "softmax"
+    negatives: int = 0
+    sampling_power: float = 0.75
+    bpr_regularization: float = 1.0
+    gbce_calibration: float = 0.75
+    dwell_weight: float = 1.0
+    dwell_head: str = "item"
+    dwell_history: bool = False
+    dwell_dropout: float = 0.0
+    dwell_scale: float | None = 10.0
+    initial_log_dwell: float | None = None
+    end_weight: float = 0.0
+    learned_start: bool = False
+    seed: int = 0
+
+    def __post_init__(self):
+        check_types(self)
+        at_least(self, 1, "units")
+        at_least(self, 0, "negatives", "dwell_weight", "end_weight", "seed")
+        at_least(self, 0, "bpr_regularization")
+        above_zero(self, "max_dwell_seconds", "click_scale", "dwell_scale")
+        rate(self, "dropout", "dwell_dropout")
+        rate(self, "unknown_dwell_rate", "unknown_item_rate")
+        one_of(self, "dwell_head", DWELL_HEADS)
+        if self.dwell_head != "shared":
+            unset(self, "end_weight", "dwell_history", "dwell_dropout")
+        one_of(self, "click_loss", CATALOGUE_LOSSES + SAMPLED_LOSSES)
+        if not 0 <= self.gbce_calibration <= 1:
+            refuse(self, "gbce_calibration", "be in [0, 1]")
+        sampled = self.click_loss in SAMPLED_LOSSES
+        if sampled != (self.negatives > 0):
+            must = "be at least 1" if sampled else "be 0"
+            refuse(
+                self, "negatives", f"{must} for click_loss={self.click_loss!r}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class JumpConfig(SessionConfig):
+    """JUMP; the defaults are the paper's.
+
+    Attributes:
+        micro_step_seconds: z, the dwell of one fast step; the paper does not
+            give it.
+        row_spacing: "seconds": a dwell row for each whole second, as printed;
+            "log": rows evenly spaced in log(1 + seconds).
+        use_bias: biases in the highway units.
+        tie_inputs: whether the fast unit reads click and slow state through
+            the same matrices, as printed.
+        residual: adds h_k to the attention's v_k.
+    """
+
+    micro_step_seconds: float = 200.0
+    row_spacing: str = "seconds"
+    use_bias: bool = False
+    tie_inputs: bool = True
+    residual: bool = False
+
+    def __post_init__(self):
+        super().__post_init__()
+        above_zero(self, "micro_step_seconds")
+        one_of(self, "row_spacing", ROW_SPACINGS)
+
+
+@dataclasses.dataclass(frozen=True)
+class GRU4RecConfig(SessionConfig):
+    """GRU4Rec: what every session model has is all it has.
+
+    It scores by the inner product, learns no dwell (`dwell_weight` 0) and
+    shares a head that then answers with the mean log dwell of the training.
+    """
+
+    dwell_weight: float = 0.0
+    dwell_head: str = "shared"
+    dwell_scale: float | None = 1.0
+
+
+MODELS = {"jump": JumpConfig, "gru4rec": GRU4RecConfig}

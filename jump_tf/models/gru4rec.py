@@ -1,0 +1,64 @@
+"""GRU4Rec: a gated recurrent unit along the session."""
+
+import keras
+from keras import ops
+
+from jump_tf.model_config import GRU4RecConfig
+from jump_tf.models.joint_model import JointModel
+
+
+@keras.saving.register_keras_serializable(package="jump_tf")
+class GRU4Rec(JointModel):
+    """A GRU over the rows of the clicked items.
+
+        r, z = sigmoid(W x + U h);  g = tanh(W x + U (r * h))
+        h'   = (1 - z) * h + z * g
+
+    As in its authors' later work the item table is both read and scored, and
+    the loss is a choice of `GRU4RecConfig`: sampled softmax with shared
+    negatives, BPR-max and others. Unlike theirs, it learns from whole sessions,
+    with gradients through all their clicks. It sees no dwell.
+
+    Args:
+        vocabulary_size: number of ids V, padding and unknown included.
+        name: of the model.
+        trainable: whether `fit` may change the weights.
+        dtype: Keras dtype policy of the GRU; all else is float32.
+        **options: fields of `GRU4RecConfig`.
+
+    Call arguments, returns and masking: see `SessionModel`.
+
+    Reference: Hidasi et al., ICLR 2016 (arXiv 1511.06939); Hidasi &
+    Karatzoglou, CIKM 2018 (arXiv 1706.03847).
+    """
+
+    config: GRU4RecConfig
+
+    def __init__(
+        self,
+        vocabulary_size,
+        *,
+        name="gru4rec",
+        trainable=True,
+        dtype=None,
+        **options,
+    ):
+        config = GRU4RecConfig(**options)
+        super().__init__(
+            vocabulary_size, config, name=name, trainable=trainable, dtype=dtype
+        )
+        self.gru = keras.layers.GRU(
+            config.units,
+            return_sequences=True,
+            reset_after=False,
+            name="gru",
+            dtype=self.dtype_policy,
+        )
+
+    def build(self, input_shape=None):
+        self.gru.build((None, None, self.config.units))
+        super().build(input_shape)
+
+    def encode(self, items, dwell_seconds, real, training=False):
+        clicks = self.click_dropout(self.rows(items), training=training)
+        return ops.cast(self.gru(clicks), "float32")

@@ -1,0 +1,153 @@
+"""A session model of an encoder, the item table's scores and a dwell head."""
+
+import keras
+from keras import ops
+
+from jump_tf import schema
+from jump_tf.layers.dwell_heads import ItemDwellHead
+from jump_tf.layers.dwell_heads import SharedDwellHead
+from jump_tf.layers.dwell_history import HISTORY_SIZE
+from jump_tf.layers.dwell_history import DwellHistory
+from jump_tf.layers.item_table import ItemTable
+from jump_tf.models.session_model import SessionModel
+
+
+class JointModel(SessionModel):
+    """What is around an encoder: a subclass only says how it encodes.
+
+    Items are scored by the table that their clicks are read from. In training,
+    items and dwells are hidden, as serving will not know all of them.
+
+    Args, call arguments, returns and masking: see `SessionModel`.
+    """
+
+    def __init__(self, vocabulary_size, config, **kwargs):
+        super().__init__(vocabulary_size, config, autocast=False, **kwargs)
+        self.items = ItemTable(vocabulary_size, config.units, name="items")
+        if config.item_bias:
+            self.bias = ItemTable(vocabulary_size, 1, "zeros", name="bias")
+        self.click_dropout = keras.layers.Dropout(config.dropout)
+        self.feature_dropout = keras.layers.Dropout(config.dropout)
+        # Not the negatives' seed, or both would draw the same numbers.
+        self.hiding = keras.random.SeedGenerator(config.seed + 1)
+        if config.dwell_history:
+            self.dwell_history = DwellHistory(
+                config.max_dwell_seconds, name="dwell_history"
+            )
+        self.dwell_head = _dwell_head(vocabulary_size, config)
+
+    def encode(self, items, dwell_seconds, real, training=False):
+        """`[B, T, d]` float32: row k - 1 knows the first k clicks.
+
+        Args:
+            items: `[B, T]` ids.
+            dwell_seconds: `[B, T]`; negative or NaN where unknown.
+            real: `[B, T]` bool, False on padding on the right.
+            training: whether dropout and the like are on.
+        """
+        raise NotImplementedError
+
+    def build(self, input_shape=None):
+        self.items.build()
+        self.sampler.build()
+        width = self.config.units + HISTORY_SIZE * self.config.dwell_history
+        self.dwell_head.build((None, width))
+        if self.config.item_bias:
+            self.bias.build()
+        if self.config.learned_start:
+            self.start = self.add_weight(
+                name="start",
+                shape=(self.config.units,),
+                initializer="glorot_uniform",
+                autocast=False,
+            )
+        self.built = True
+
+    def call(self, inputs, training=False):
+        items = inputs[schema.ITEMS]
+        dwell_seconds = inputs[schema.DWELL_SECONDS]
+        real = items != schema.PAD_ID
+        if training:
+            items, dwell_seconds = self._hide(items, dwell_seconds)
+        features = self.encode(items, dwell_seconds, real, training)
+        features = self.feature_dropout(features, training=training)
+        if self.config.dwell_history:
+            history = self.dwell_history(dwell_seconds)
+            features = ops.concatenate([features, history], axis=-1)
+        return ops.concatenate([self._start_like(features), features], axis=1)
+
+    def rows(self, items):
+        """Rows of the item table as they are scored and read, `[..., d]`."""
+        return self._normalized(self.items(items))
+
+    def item_vectors(self, items=None):
+        if items is None:
+            vectors = self._normalized(self.items.embeddings)
+        else:
+            vectors = self.rows(items)
+        if not self.config.item_bias:
+            return vectors
+        bias = self.bias.embeddings if items is None else self.bias(items)
+        return ops.concatenate([vectors, bias], axis=-1)
+
+    def queries(self, features):
+        features = features[..., : self.config.units]
+        if self.config.click_scale is not None:
+            features = self.config.click_scale * self._normalized(features)
+        if not self.config.item_bias:
+            return features
+        ones = ops.ones_like(features[..., :1])  # What the bias is times.
+        return ops.concatenate([features, ones], axis=-1)
+
+    def dwell_distribution(self, features, items, training=False):
+        if self.config.dwell_head == "item":
+            return self.dwell_head(features, items, None)
+        return self.dwell_head(
+            features, items, self.rows(items), training=training
+        )
+
+    def session_end_logits(self, features, items, training=False):
+        return self.dwell_head.session_end(
+            features, self.rows(items), training=training
+        )
+
+    def _normalized(self, vectors):
+        if self.config.click_scale is None:
+            return vectors
+        # Not `ops.normalize`, whose gradient at zero is not a number.
+        square = ops.sum(ops.square(vectors), axis=-1, keepdims=True)
+        return vectors * ops.rsqrt(ops.maximum(square, 1e-14))
+
+    def _start_like(self, features):
+        shape = (ops.shape(features)[0], 1, features.shape[-1])
+        if not self.config.learned_start:
+            return ops.zeros(shape, features.dtype)
+        history = shape[-1] - self.config.units
+        return ops.broadcast_to(ops.pad(self.start, [[0, history]]), shape)
+
+    def _hide(self, items, dwell_seconds):
+        draws = keras.random.uniform((2, *ops.shape(items)), seed=self.hiding)
+        hidden = (draws[0] < self.config.unknown_item_rate) & (
+            items != schema.PAD_ID
+        )
+        return (
+            ops.where(hidden, schema.OOV_ID, items),
+            ops.where(
+                draws[1] < self.config.unknown_dwell_rate,
+                schema.UNKNOWN_DWELL,
+                dwell_seconds,
+            ),
+        )
+
+
+def _dwell_head(vocabulary_size, config):
+    options = {
+        "units": config.units,
+        "scale": config.dwell_scale,
+        "name": "dwell_head",
+    }
+    if config.initial_log_dwell is not None:
+        options["initial_log_seconds"] = config.initial_log_dwell
+    if config.dwell_head == "item":
+        return ItemDwellHead(vocabulary_size, **options)
+    return SharedDwellHead(dropout=config.dwell_dropout, **options)
