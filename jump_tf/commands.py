@@ -74,11 +74,26 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=pathlib.Path, help="data folder")
     add_report_arguments(parser)
     _add_config(parser)
-    parser.add_argument(
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument(
         "--resume",
         action="store_true",
         help="go on with the run after its last finished epoch; data and "
         "configuration are its own",
+    )
+    start.add_argument(
+        "--warm-start",
+        type=pathlib.Path,
+        metavar="RUN",
+        help="start with the weights of another run, whose configuration is "
+        "the default; items may have come and gone since",
+    )
+    parser.add_argument(
+        "--gone-items",
+        choices=("drop", "keep"),
+        default="drop",
+        help="what a warm start does with items that the data no longer has: "
+        "forget them (default) or go on recommending them",
     )
 
 
@@ -86,11 +101,19 @@ def run_train(arguments: argparse.Namespace) -> int:
     """Trains a model on a data folder."""
     from jump_tf import runs
     from jump_tf import training
+    from jump_tf import warm_start
 
     run, data = arguments.run_folder, arguments.data
-    chosen = arguments.preset or arguments.config or arguments.set
-    if arguments.resume and not chosen:
+    named = arguments.preset or arguments.config
+    start = None
+    if arguments.warm_start:
+        start = warm_start.WarmStart(
+            arguments.warm_start, gone_items=arguments.gone_items
+        )
+    if arguments.resume and not (named or arguments.set):
         config = runs.read_config(run)
+    elif start and not named:
+        config = runs.read_config(start.run).override(arguments.set)
     else:
         config = _config(arguments)
     if data is None:
@@ -99,7 +122,9 @@ def run_train(arguments: argparse.Namespace) -> int:
                 "`--data` must be given unless a run is resumed. Received: none"
             )
         data = runs.read_data_folder(run)
-    best = training.train(config, data, run, resume=arguments.resume)
+    best = training.train(
+        config, data, run, resume=arguments.resume, warm_start=start
+    )
     print(f"best {training.one_line(best)}")
     return 0
 

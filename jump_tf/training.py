@@ -20,6 +20,10 @@ from jump_tf.config import Config
 from jump_tf.config import TrainingConfig
 from jump_tf.models.jump import JUMP
 from jump_tf.summaries import ImageSummaries
+from jump_tf.warm_start import WarmStart
+from jump_tf.warm_start import check_started
+from jump_tf.warm_start import origin
+from jump_tf.warm_start import vocabulary
 
 MONITORED = "val_recall_at_20"
 FINAL_LEARNING_RATE = 0.01  # Of the cosine schedule, as a share.
@@ -35,6 +39,7 @@ def train(
     run: pathlib.Path,
     *,
     resume: bool = False,
+    warm_start: WarmStart | None = None,
     verbose: int | str = "auto",
 ) -> dict[str, Any]:
     """Trains until the epochs are over or validation stops improving.
@@ -45,6 +50,7 @@ def train(
         run: the run folder to make; with `resume`, the one to go on with.
         resume: goes on after the last finished epoch, with the same result as
             if there had been no interruption.
+        warm_start: the run whose weights it starts with, if not from chance.
         verbose: of Keras `fit`.
 
     Returns:
@@ -56,19 +62,29 @@ def train(
     """
     config = _with_data(config, data)
     _check_splits(data)
+    if warm_start is not None:
+        warm_start.check(config)
     keras.utils.set_random_seed(config.training.seed)
-    model = build_model(config, data)
     if resume:
         history = runs.reopen_run(run, config, data)
+        names = runs.read_vocabulary(run)
     else:
-        runs.open_run(run, config, data)
         history = []
+        names = vocabulary(data, warm_start)
+    model = build_model(config, data, len(names))
     _compile(model, config.training)
+    if warm_start is not None:
+        warm_start.take_over(model, names, _compiled)
+    if not resume:
+        runs.open_run(run, config, data, names, origin(warm_start))
     epoch = tf.Variable(0, dtype=tf.int64)
     checkpoints = Checkpoints(run, model, epoch)
     if resume:
+        check_started(run)
         checkpoints.restore_last()
         history = history[: int(epoch)]
+    elif warm_start is not None:
+        checkpoints.save_last()  # A resumed run needs no source.
     validation = evaluation.Validation(model, data)
     recorder = EpochRecorder(
         run,
@@ -98,9 +114,15 @@ def train(
     return recorder.best
 
 
-def build_model(config: Config, data: pathlib.Path) -> JUMP:
-    """A fresh model that knows how often each item is clicked in `data`."""
-    num_items = input_pipeline.read_manifest(data)["num_items"]
+def build_model(
+    config: Config, data: pathlib.Path, num_items: int | None = None
+) -> JUMP:
+    """A fresh model that knows how often each item is clicked in `data`.
+
+    Of items beyond those of `data`, it knows that they are not.
+    """
+    if num_items is None:
+        num_items = input_pipeline.read_manifest(data)["num_items"]
     model = _empty_model(config, num_items)
     model.sampler.set_counts(input_pipeline.item_counts(data, num_items))
     return model
@@ -221,6 +243,12 @@ def _empty_model(config: Config, num_items: int) -> JUMP:
         schema.FIRST_ITEM_ID + num_items, **dataclasses.asdict(config.model)
     )
     model.build()
+    return model
+
+
+def _compiled(config: Config, num_items: int) -> JUMP:
+    model = _empty_model(config, num_items)
+    _compile(model, config.training)
     return model
 
 

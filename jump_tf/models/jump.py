@@ -123,6 +123,15 @@ class JUMP(SessionModel):
         clicks = self.click_dropout(clicks, training=training)
         return self.fast_slow(clicks, dwell_seconds)
 
+    @property
+    def item_variables(self):
+        bias = [self.bias] if self.config.item_bias else []
+        return [
+            self.items.embeddings,
+            *bias,
+            *self.dwell_head.item_variables,
+        ]
+
     def item_vectors(self, items=None):
         if items is None:
             vectors = self._normalized(self.items.embeddings)

@@ -1,0 +1,226 @@
+"""Starts a run where another one ended, over a catalogue that has changed.
+
+Ids go by popularity, so new data names old items by other ids. Whatever holds
+a row for each item moves with its item: the weights, and Adam's moments of
+them. What has no items moves as it is; so does Adam's count of steps, without
+which moments that are already grown would be taken for fresh ones. The
+sampler's counts are the new data's.
+
+Weights and moments are those of the source's last finished epoch, since only
+there they belong together; its best epoch is kept without moments.
+
+A new item has no row to move. It gets one by `new_items`:
+
+    fresh    what a new model starts with;
+    unknown  the unknown item's, which stood for such items, and some noise;
+    mean     the mean of all old items', and some noise.
+
+Its moments are zero. Items that are gone can be kept, with ids after those of
+the new data; they are never a target, nor drawn as a negative.
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from jump_tf import checkpoints
+from jump_tf import input_pipeline
+from jump_tf import runs
+from jump_tf import schema
+from jump_tf.config import Config
+from jump_tf.models.session_model import SessionModel
+
+DROP = "drop"
+KEEP = "keep"
+GONE_ITEMS = (DROP, KEEP)
+NEW_ITEMS = ("fresh", "unknown", "mean")
+SLOTS = ("momentum", "velocity")  # Of Adam.
+NOISE = 0.1  # Of a new row, as a share of the spread of the old rows.
+# What can be said anew, because no weight depends on it.
+FREE = frozenset(
+    (
+        *("negatives", "sampling_power", "seed", "initial_log_dwell"),
+        *("dwell_weight", "end_weight", "dropout", "dwell_dropout"),
+        *("unknown_dwell_rate", "unknown_item_rate"),
+    )
+)
+Build = Callable[[Config, int], SessionModel]
+
+
+@dataclasses.dataclass(frozen=True)
+class WarmStart:
+    """Where a run starts.
+
+    Attributes:
+        run: folder of the source, which must have finished an epoch.
+        gone_items: "drop" forgets items that the new data does not have;
+            "keep" goes on recommending them.
+        new_items: what the rows of items start with that the source does not
+            have, one of `NEW_ITEMS`.
+    """
+
+    run: pathlib.Path
+    gone_items: str = DROP
+    new_items: str = "fresh"
+
+    def __post_init__(self):
+        for name, allowed in (
+            ("gone_items", GONE_ITEMS),
+            ("new_items", NEW_ITEMS),
+        ):
+            if getattr(self, name) not in allowed:
+                raise schema.InputError(
+                    f"`{name}` must be one of {allowed}. "
+                    f"Received: {name}={getattr(self, name)!r}"
+                )
+
+    def check(self, config: Config) -> None:
+        """Refuses a configuration under which the weights mean another thing.
+
+        Raises:
+            InputError: so it is, or the source is no run.
+        """
+        mine = dataclasses.asdict(config.model)
+        theirs = dataclasses.asdict(runs.read_config(self.run).model)
+        other = [
+            f"{name}={mine[name]} instead of {theirs[name]}"
+            for name in mine
+            if name not in FREE and mine[name] != theirs[name]
+        ]
+        if other:
+            raise schema.InputError(
+                "`--warm-start` must keep what the weights depend on. "
+                f"Received: model.{', model.'.join(other)}"
+            )
+
+    def take_over(
+        self, model: SessionModel, names: Sequence[str], build: Build
+    ) -> None:
+        """Moves all that the source has learned into a fresh model.
+
+        Args:
+            model: built and compiled, of a configuration that was checked.
+            names: raw ids of its items, in the order of ids.
+            build: makes a compiled model for a configuration and a number of
+                items.
+
+        Raises:
+            InputError: the source has no whole checkpoint.
+        """
+        old_names = runs.read_vocabulary(self.run)
+        source = build(runs.read_config(self.run), len(old_names))
+        for one in (source, model):
+            one.optimizer.build(one.trainable_variables)
+        _restore(self.run, source)
+        ids = old_ids(old_names, names)
+        random = np.random.default_rng(model.config.seed)
+        tables = {id(variable) for variable in model.item_variables}
+        for old, new in zip(_learned(source), _learned(model), strict=True):
+            if id(new) in tables:
+                start = new_rows(self.new_items, np.array(new), old, random)
+                new.assign(_moved(old, ids, start))
+            else:
+                new.assign(old)
+        moments = {
+            f"{variable.path.replace('/', '_')}_{slot}"  # As Keras names them.
+            for variable in model.item_variables
+            for slot in SLOTS
+        }
+        for old, new in zip(_slots(source), _slots(model), strict=True):
+            if new.name in moments:
+                new.assign(_moved(old, ids, np.zeros(new.shape, new.dtype)))
+            else:
+                new.assign(old)
+
+
+def vocabulary(data: pathlib.Path, start: WarmStart | None) -> list[str]:
+    """A new run's raw item ids: those of the data, then the kept ones."""
+    names = input_pipeline.read_vocabulary(data / schema.VOCABULARY_FILE)
+    if start is None or start.gone_items == DROP:
+        return names
+    present = set(names)
+    old = runs.read_vocabulary(start.run)
+    return names + [name for name in old if name not in present]
+
+
+def origin(start: WarmStart | None) -> dict[str, str] | None:
+    """What the run folder says of it."""
+    if start is None:
+        return None
+    return {**dataclasses.asdict(start), "run": str(start.run.resolve())}
+
+
+def check_started(run: pathlib.Path) -> None:
+    """Refuses to resume a run that ended before it took over its weights.
+
+    Raises:
+        InputError: so it is; else it would go on from chance.
+    """
+    started = tf.train.latest_checkpoint(str(run / checkpoints.FOLDER))
+    if runs.read_warm_start(run) and started is None:
+        raise schema.InputError(
+            "`--resume` must be given a run that has started. "
+            f"Received: {run}, which ended before its warm start; remove it"
+        )
+
+
+def old_ids(old_names: Sequence[str], names: Sequence[str]) -> np.ndarray:
+    """`[V]` the id by which the source knows each id of the run; -1 if not."""
+    number = {name: n for n, name in enumerate(old_names, schema.FIRST_ITEM_ID)}
+    special = range(schema.FIRST_ITEM_ID)
+    return np.array([*special, *(number.get(name, -1) for name in names)])
+
+
+def new_rows(
+    kind: str, fresh: np.ndarray, old: keras.Variable, random
+) -> np.ndarray:
+    """What the rows of new items start with, `[V, ...]`, one for each id."""
+    if kind == "fresh":
+        return fresh
+    items = np.array(old)[schema.FIRST_ITEM_ID :]
+    middle = old[schema.OOV_ID] if kind == "unknown" else items.mean(0)
+    noise = NOISE * items.std(0) * random.normal(size=fresh.shape)
+    return np.asarray(middle + noise, fresh.dtype)
+
+
+def _moved(old: keras.Variable, ids: np.ndarray, start: np.ndarray):
+    """Each item's old row, and that of `start` where it has none."""
+    known = (ids >= 0).reshape(-1, *[1] * (start.ndim - 1))
+    return np.where(known, np.array(old)[ids], start)
+
+
+def _learned(model):
+    """All weights but the sampler's, which follow from counts."""
+    counts = {id(weight) for weight in model.sampler.weights}
+    return [weight for weight in model.weights if id(weight) not in counts]
+
+
+def _slots(model):
+    """The optimizer's moments and count of steps; the rate is the config's."""
+    rate = model.optimizer.learning_rate
+    return [slot for slot in model.optimizer.variables if slot is not rate]
+
+
+def _restore(run, source):
+    """Gives a model and its optimizer the state of the run's last epoch."""
+    folder = run / checkpoints.FOLDER
+    path = tf.train.latest_checkpoint(str(folder))
+    if path is None:
+        raise schema.InputError(
+            "`--warm-start` must be a run that finished an epoch. "
+            f"Received: {run}, which has no checkpoint"
+        )
+    try:
+        tf.train.Checkpoint(model=source, optimizer=source.optimizer).restore(
+            path
+        ).expect_partial().assert_existing_objects_matched()
+    except (ValueError, AssertionError, tf.errors.OpError) as error:
+        raise schema.InputError(
+            "The checkpoint must be whole and of the run's model. "
+            f"Received: {path} ({error})"
+        ) from error
