@@ -5,6 +5,7 @@ import math
 import pathlib
 import time
 from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -14,12 +15,12 @@ from jump_tf import evaluation
 from jump_tf import input_pipeline
 from jump_tf import runs
 from jump_tf import schema
+from jump_tf import summaries
 from jump_tf.checkpoints import Checkpoints
 from jump_tf.checkpoints import load_best
 from jump_tf.config import Config
 from jump_tf.config import TrainingConfig
 from jump_tf.models.jump import JUMP
-from jump_tf.summaries import ImageSummaries
 from jump_tf.warm_start import WarmStart
 from jump_tf.warm_start import check_started
 from jump_tf.warm_start import origin
@@ -40,6 +41,8 @@ def train(
     *,
     resume: bool = False,
     warm_start: WarmStart | None = None,
+    profile: tuple[int, int] | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: int | str = "auto",
 ) -> dict[str, Any]:
     """Trains until the epochs are over or validation stops improving.
@@ -51,6 +54,8 @@ def train(
         resume: goes on after the last finished epoch, with the same result as
             if there had been no interruption.
         warm_start: the run whose weights it starts with, if not from chance.
+        profile: the first and last batch to profile, counted from 1.
+        callbacks: called after all others; the logs have the validation.
         verbose: of Keras `fit`.
 
     Returns:
@@ -109,7 +114,19 @@ def train(
         epochs=config.training.epochs,
         initial_epoch=len(history),
         verbose=verbose,
-        callbacks=_callbacks(config.training, run, recorder, validation),
+        callbacks=[
+            _scheduler(config.training),
+            recorder,
+            *summaries.callbacks(
+                run / runs.TENSORBOARD_FOLDER,
+                config,
+                names,
+                validation,
+                recorder.is_best,
+                profile,
+            ),
+            *callbacks,
+        ],
     )
     return recorder.best
 
@@ -178,6 +195,10 @@ class EpochRecorder(keras.callbacks.Callback):
         """The record of the best epoch."""
         return max(self.history, key=_monitored)
 
+    def is_best(self) -> bool:
+        """Whether the last epoch is the best so far."""
+        return self.best is self.history[-1]
+
     def finished(self, epochs: int) -> bool:
         """Whether training is over after the history so far."""
         if not self.history:
@@ -202,7 +223,7 @@ class EpochRecorder(keras.callbacks.Callback):
         record |= {name: float(value) for name, value in logs.items()}
         self.history.append(record)
         self.epoch.assign(epoch + 1)
-        if self.best is record:
+        if self.is_best():
             self.checkpoints.save_best()
         # The checkpoint last: what it counts as finished is on record.
         runs.write_history(self.run, self.history)
@@ -217,16 +238,10 @@ def _monitored(record: dict[str, Any]) -> float:
     return -math.inf if value is None or math.isnan(value) else value
 
 
-def _callbacks(training: TrainingConfig, run, recorder, validation):
-    folder = run / runs.TENSORBOARD_FOLDER
-    return [
-        keras.callbacks.LearningRateScheduler(
-            lambda epoch: learning_rate(training, epoch)
-        ),
-        recorder,
-        keras.callbacks.TensorBoard(folder, update_freq="epoch"),
-        ImageSummaries(folder / "images", validation),
-    ]
+def _scheduler(training: TrainingConfig) -> keras.callbacks.Callback:
+    return keras.callbacks.LearningRateScheduler(
+        lambda epoch: learning_rate(training, epoch)
+    )
 
 
 def learning_rate(training: TrainingConfig, epoch: int) -> float:

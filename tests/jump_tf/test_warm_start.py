@@ -209,6 +209,7 @@ def test_new_rows_are_as_they_say(kind, source, changed, names):
         assert np.abs(table - middle).max() < 5 * warm_start.NOISE * old.std()
 
 
+@pytest.mark.parametrize("source", ["item head"], indirect=True)
 def test_kept_items_are_still_recommended(source, changed, names, tmp_path):
     run = tmp_path / "run"
     training.train(
@@ -232,6 +233,7 @@ def test_kept_items_are_still_recommended(source, changed, names, tmp_path):
     training.train(runs.read_config(run), changed, run, resume=True, verbose=0)
 
 
+@pytest.mark.parametrize("source", ["item head"], indirect=True)
 def test_dropped_items_are_gone(source, changed):
     _, names = started(source, changed)
     assert names == input_pipeline.read_vocabulary(
@@ -243,6 +245,7 @@ class Killed(BaseException):
     pass
 
 
+@pytest.mark.parametrize("source", ["shared head"], indirect=True)
 def test_a_killed_warm_start_resumes_warm(
     source, changed, tmp_path, monkeypatch
 ):
@@ -270,6 +273,7 @@ def test_a_killed_warm_start_resumes_warm(
         training.train(config, changed, run, resume=True, verbose=0)
 
 
+@pytest.mark.parametrize("source", ["item head"], indirect=True)
 def test_what_does_not_fit_is_refused(source, data_folder, tmp_path, capsys):
     train = ["train", "--data", data_folder, "--run", tmp_path / "run"]
 
@@ -292,6 +296,7 @@ def test_what_does_not_fit_is_refused(source, data_folder, tmp_path, capsys):
         WarmStart(source, gone_items="hide")
 
 
+@pytest.mark.parametrize("source", ["item head"], indirect=True)
 def test_command_takes_the_configuration_of_the_source(
     source, changed, tmp_path, capsys
 ):
