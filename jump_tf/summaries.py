@@ -19,8 +19,6 @@ import numpy as np
 import tensorflow as tf
 from tensorboard.compat.proto import event_pb2
 from tensorboard.plugins.hparams import api as hparams
-from tensorboard.plugins.scalar import summary_v2 as scalar
-from tensorboard.summary.writer import event_file_writer
 
 from jump_tf import input_pipeline
 from jump_tf import plots
@@ -78,8 +76,8 @@ class StepScalars(keras.callbacks.Callback):
     """Writes losses, learning rate and speed every few steps.
 
     A loss is the mean since the point before, not since the epoch began. A
-    step is one of the optimizer's, which a checkpoint keeps: a resumed run
-    tells TensorBoard to forget what was written after its checkpoint.
+    step is one of the optimizer's, which a checkpoint keeps; what a run wrote
+    after the checkpoint from which it resumes is removed.
 
     Args:
         folder: of the event files.
@@ -96,10 +94,9 @@ class StepScalars(keras.callbacks.Callback):
         self.before: dict[str, tuple[float, float]] = {}
 
     def on_train_begin(self, logs=None):
-        self.writer = event_file_writer.EventFileWriter(str(self.folder))
-        self.step = int(self.model.optimizer.iterations)
-        start = event_pb2.SessionLog(status=event_pb2.SessionLog.START)
-        self._add(session_log=start, step=self.step + 1)
+        self.step = int(_number(self.model.optimizer.iterations))
+        _forget_after(self.step, self.folder)
+        self.writer = tf.summary.create_file_writer(str(self.folder))
 
     def on_epoch_begin(self, epoch, logs=None):
         self.before = {}
@@ -109,34 +106,33 @@ class StepScalars(keras.callbacks.Callback):
         self.step += 1
         if self.step % self.every and batch + 1 != self.params["steps"]:
             return
-        now, sums = time.monotonic(), self._sums()
-        for name, (total, count) in sums.items():
-            total_before, count_before = self.before.get(name, (0.0, 0.0))
-            total, count = total - total_before, count - count_before
-            if count:
-                self._scalar(name, total / count)
-            if name == "click_loss":
-                speed = count / (now - self.since)
-                self._scalar("clicks_per_second", speed)
-        self._scalar("learning_rate", float(self.model.optimizer.learning_rate))
-        self.before, self.since = sums, now
+        with self.writer.as_default(step=self.step):
+            self._write(time.monotonic(), self._sums())
         self.writer.flush()
 
     def on_train_end(self, logs=None):
         self.writer.close()
 
+    def _write(self, now, sums):
+        for name, (total, count) in sums.items():
+            total_before, count_before = self.before.get(name, (0.0, 0.0))
+            total, count = total - total_before, count - count_before
+            if count:
+                tf.summary.scalar(name, total / count)
+            if name == "click_loss":
+                speed = count / (now - self.since)
+                tf.summary.scalar("clicks_per_second", speed)
+        rate = _number(self.model.optimizer.learning_rate)
+        tf.summary.scalar("learning_rate", rate)
+        self.before, self.since = sums, now
+
     def _sums(self):
         """What the means of the epoch so far are made of."""
         return {
-            metric.name: (float(metric.total), float(metric.count))
+            metric.name: (_number(metric.total), _number(metric.count))
             for metric in self.model.metrics
+            if isinstance(metric, keras.metrics.Mean)
         }
-
-    def _scalar(self, name, value):
-        self._add(summary=scalar.scalar_pb(name, value), step=self.step)
-
-    def _add(self, **content):
-        self.writer.add_event(event_pb2.Event(wall_time=time.time(), **content))
 
 
 class _EpochSummaries(keras.callbacks.Callback):
@@ -254,6 +250,24 @@ class ItemVectors(keras.callbacks.Callback):
             vectors = np.array(self.model.item_vectors(), np.float32)
             vectors = vectors[schema.FIRST_ITEM_ID :]
             projector.write(self.folder, vectors, self.names, self.clicks)
+
+
+def _forget_after(step: int, folder: pathlib.Path) -> None:
+    """Removes events of later steps, which not every reader would pass over."""
+    for path in folder.glob("events.out.tfevents.*"):
+        beside = path.with_name(f"writing-{path.name}")
+        # A killed process may have left half a record at the end.
+        events = tf.data.TFRecordDataset(str(path)).ignore_errors()
+        with tf.io.TFRecordWriter(str(beside)) as out:
+            for event in events.as_numpy_iterator():
+                if event_pb2.Event.FromString(event).step <= step:
+                    out.write(event)
+        beside.replace(path)
+
+
+def _number(variable) -> float:
+    """Its value; a variable of several replicas is no number by itself."""
+    return float(keras.ops.convert_to_numpy(variable))
 
 
 def _trial(folder: pathlib.Path) -> str:

@@ -78,16 +78,22 @@ def events(run, part):
     )
     accumulator.Reload()
     return {
-        tag: {
-            event.step: tf.make_ndarray(event.tensor_proto)
-            for event in accumulator.Tensors(tag)
-        }
-        for tag in accumulator.Tags()["tensors"]
+        tag: accumulator.Tensors(tag) for tag in accumulator.Tags()["tensors"]
     }
 
 
 def steps_of(run, part):
-    return {tag: list(points) for tag, points in events(run, part).items()}
+    return {
+        tag: [event.step for event in points]
+        for tag, points in events(run, part).items()
+    }
+
+
+def values_of(run, part, tag):
+    return [
+        float(tf.make_ndarray(event.tensor_proto))
+        for event in events(run, part)[tag]
+    ]
 
 
 def test_scalars_and_images_of_every_epoch(logdir):
@@ -111,20 +117,30 @@ def test_scalars_and_images_of_every_epoch(logdir):
 
 def test_the_last_step_of_an_epoch_has_a_point(logdir):
     """As no other of so short an epoch has; so it is the epoch's mean."""
-    steps, train = (
-        events(logdir / "one", "steps"),
-        events(logdir / "one", "train"),
-    )
+    run = logdir / "one"
     for name in ("loss", "click_loss", "dwell_loss", "end_loss"):
-        assert len(steps[name]) == EPOCHS
-        np.testing.assert_allclose(
-            list(steps[name].values()),
-            list(train[f"epoch_{name}"].values()),
-            rtol=1e-4,
-        )
-    assert min(steps["clicks_per_second"].values()) > 0
-    rates = list(steps["learning_rate"].values())
-    assert rates[0] == pytest.approx(0.01) and rates[1] < rates[0]
+        points = values_of(run, "steps", name)
+        assert len(points) == EPOCHS
+        epochs = values_of(run, "train", f"epoch_{name}")
+        np.testing.assert_allclose(points, epochs, rtol=1e-4)
+    assert min(values_of(run, "steps", "clicks_per_second")) > 0
+    first, last = values_of(run, "steps", "learning_rate")
+    assert first == pytest.approx(0.01) and last < first
+
+
+def test_a_point_is_the_mean_since_the_point_before(tmp_path):
+    """A model that cannot learn: its losses are the squares of the targets."""
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Lambda(abs)])
+    model.compile("sgd", "mse")
+    model.fit(
+        np.zeros((7, 1)),
+        np.sqrt(np.arange(7.0))[:, None],
+        batch_size=1,
+        shuffle=False,
+        callbacks=[summaries.StepScalars(tmp_path / "tensorboard/steps", 3)],
+        verbose=0,
+    )
+    assert values_of(tmp_path, "steps", "loss") == pytest.approx([1, 4, 6])
 
 
 class Killed(BaseException):
@@ -160,6 +176,8 @@ def test_points_of_a_resumed_run_follow_its_checkpoint(tmp_path):
     with pytest.raises(Killed):
         fit(KillAt(14))
     killed = steps_of(tmp_path / "run", "steps")["loss"]
+    (file,) = (tmp_path / "run/tensorboard/steps").iterdir()
+    file.write_bytes(file.read_bytes() + b"half a record")
     model.optimizer.iterations.assign(8)
     time.sleep(1.1)  # Event files are read in the order of their seconds.
     fit(initial_epoch=1)
