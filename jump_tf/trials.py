@@ -64,10 +64,10 @@ def line(trial) -> str:
 
 
 def _row(trial) -> Row:
-    recalls = trial.intermediate_values
+    recalls, state = trial.intermediate_values, trial.state.name.lower()
     return {
         "trial": trial.number,
-        "state": trial.state.name.lower(),
+        "state": "unfinished" if state == "running" else state,
         "epochs": max(recalls, default=0),
         "recall_at_20": max(recalls.values(), default=None),
         **trial.params,

@@ -133,7 +133,7 @@ def test_out_of_time_ends_with_the_epoch_and_goes_on_later(fake, search):
         patch.setattr(tuning, "time", clock)
         rows = search(minutes=4 / 60)
     assert fake.epochs == 3
-    assert [(row["state"], row["epochs"]) for row in rows] == [("running", 3)]
+    assert [(row["state"], row["epochs"]) for row in rows] == [("unfinished", 3)]
     rows = search(trials=1)
     assert [(row["state"], row["epochs"]) for row in rows] == [("complete", 4)]
     assert fake.resumed == [3]

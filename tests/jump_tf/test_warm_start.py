@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shutil
 
+import keras
 import numpy as np
 import pytest
 
@@ -176,14 +177,12 @@ def test_other_ids_for_the_same_items_change_no_prediction(
     assert ours == pytest.approx(theirs, rel=1e-5)
 
 
+@pytest.mark.parametrize("source", ["item head"], indirect=True)
 def test_unchanged_data_trains_as_the_source_would_have(
     source, data_folder, shuffled, tmp_path
 ):
-    """Ids are only names: what follows a start does not depend on them.
-
-    Negatives are drawn by id, so this is only so without them.
-    """
-    config = runs.read_config(source).override(["model.negatives=0"])
+    """Ids are only names: what follows a start does not depend on them."""
+    config = runs.read_config(source)
     ends = []
     for data in (data_folder, shuffled):
         run = tmp_path / data.parent.name
@@ -197,26 +196,30 @@ def test_unchanged_data_trains_as_the_source_would_have(
 
 @pytest.mark.parametrize("source", ["item head"], indirect=True)
 def test_kept_items_are_still_recommended(source, changed, names, tmp_path):
+    """By the command, which takes the configuration of the source."""
     run = tmp_path / "run"
-    training.train(
-        runs.read_config(source),
-        changed,
-        run,
-        warm_start=WarmStart(source, gone_items="keep"),
-        verbose=0,
-    )
+    arguments = [
+        *("train", "--data", changed, "--run", run, "--warm-start", source),
+        *("--gone-items", "keep", "--set", "training.patience=7"),
+    ]
+    assert cli.main([str(argument) for argument in arguments]) == 0
+    config = runs.read_config(run)
+    assert config.model == runs.read_config(source).model
+    assert config.training.patience == 7
+    origin = {"run": str(source.resolve()), "gone_items": "keep"}
+    assert runs.read_warm_start(run) == origin
     present = input_pipeline.read_vocabulary(changed / schema.VOCABULARY_FILE)
     gone = [name for name in names if name not in present]
     assert len(gone) == 3
     assert runs.read_vocabulary(run) == present + gone
     model = training.load_run(run)
     assert model.vocabulary_size == 2 + len(present) + len(gone)
-    features = np.ones((1, model.dwell_head.units + 9), "float32")
-    assert np.isfinite(model.click_scores(features)[0, -len(gone) :]).all()
+    scores = np.array(model.click_scores(np.ones((1, 6), "float32")))
+    assert np.isfinite(scores[0, 2:]).all()
     runs.check_vocabulary(run, changed)
     result = evaluation.evaluate(model, changed, replicates=2)
     assert result["num_predictions"] > 0
-    training.train(runs.read_config(run), changed, run, resume=True, verbose=0)
+    training.train(config, changed, run, resume=True, verbose=0)
 
 
 @pytest.mark.parametrize("source", ["item head"], indirect=True)
@@ -231,32 +234,34 @@ class Killed(BaseException):
     pass
 
 
-@pytest.mark.parametrize("source", ["shared head"], indirect=True)
-def test_a_killed_warm_start_resumes_warm(
-    source, changed, tmp_path, monkeypatch
-):
-    """Before its first epoch is over, and after the source is gone."""
-    moved = tmp_path / "source"
-    shutil.copytree(source, moved)
-    run, whole = tmp_path / "run", tmp_path / "whole"
-    config, start = runs.read_config(source), WarmStart(moved)
-    training.train(config, changed, whole, warm_start=start, verbose=0)
-
-    def die(*_):
+class KillAtOnce(keras.callbacks.Callback):
+    def on_train_begin(self, logs=None):
+        variables = self.model.weights + self.model.optimizer.variables
+        self.state = [np.array(variable) for variable in variables]
         raise Killed
 
-    with monkeypatch.context() as patch:
-        patch.setattr(training.EpochRecorder, "on_epoch_end", die)
+
+@pytest.mark.parametrize("source", ["shared head"], indirect=True)
+def test_a_killed_warm_start_resumes_warm(source, changed, tmp_path):
+    """Before its first step, and after the source is gone."""
+    run, moved = tmp_path / "run", tmp_path / "source"
+    shutil.copytree(source, moved)
+    states = []
+    for start in ({"warm_start": WarmStart(moved)}, {"resume": True}):
+        kill = KillAtOnce()
         with pytest.raises(Killed):
-            training.train(config, changed, run, warm_start=start, verbose=0)
-    shutil.rmtree(moved)
-    training.train(config, changed, run, resume=True, verbose=0)
-    ours, theirs = (runs.read_history(folder)[0] for folder in (run, whole))
-    for name in ours.keys() - {"training_seconds"}:
-        assert ours[name] == pytest.approx(theirs[name], rel=1e-5), name
+            training.train(
+                *(runs.read_config(source), changed, run),
+                callbacks=[kill],
+                **start,
+            )
+        states.append(kill.state)
+        shutil.rmtree(moved, ignore_errors=True)
+    for begun, resumed in zip(*states, strict=True):
+        np.testing.assert_array_equal(begun, resumed)
     shutil.rmtree(run / "checkpoints")
     with pytest.raises(schema.InputError, match="must be given a run that has"):
-        training.train(config, changed, run, resume=True, verbose=0)
+        training.train(runs.read_config(run), changed, run, resume=True)
 
 
 @pytest.mark.parametrize("source", ["item head"], indirect=True)
@@ -280,22 +285,3 @@ def test_what_does_not_fit_is_refused(source, data_folder, tmp_path, capsys):
     assert "has no checkpoint" in refused("--warm-start", empty)
     with pytest.raises(schema.InputError, match="`gone_items` must be one of"):
         WarmStart(source, gone_items="hide")
-
-
-@pytest.mark.parametrize("source", ["item head"], indirect=True)
-def test_command_takes_the_configuration_of_the_source(
-    source, changed, tmp_path, capsys
-):
-    run = tmp_path / "run"
-    arguments = [
-        *("train", "--data", changed, "--run", run, "--warm-start", source),
-        *("--gone-items", "keep", "--set", "training.patience=7"),
-    ]
-    assert cli.main([str(a) for a in arguments]) == 0
-    config = runs.read_config(run)
-    assert config.model == runs.read_config(source).model
-    assert config.training.patience == 7
-    assert runs.read_warm_start(run) == {
-        "run": str(source.resolve()),
-        "gone_items": "keep",
-    }
