@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 from tensorboard.compat.proto import event_pb2
 from tensorboard.plugins.hparams import api as hparams
@@ -247,7 +246,7 @@ class ItemVectors(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         if self.is_best():
-            vectors = np.array(self.model.item_vectors(), np.float32)
+            vectors = keras.ops.convert_to_numpy(self.model.item_vectors())
             vectors = vectors[schema.FIRST_ITEM_ID :]
             projector.write(self.folder, vectors, self.names, self.clicks)
 

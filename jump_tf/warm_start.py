@@ -22,6 +22,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
+from keras import ops
 
 from jump_tf import checkpoints
 from jump_tf import input_pipeline
@@ -106,8 +107,7 @@ class WarmStart:
         ids = old_ids(old_names, names)
         tables = {id(variable) for variable in model.item_variables}
         for old, new in zip(_learned(source), _learned(model), strict=True):
-            rows = _moved(old, ids, new) if id(new) in tables else old
-            new.assign(rows)
+            _move(old, new, ids if id(new) in tables else None)
         moments = {
             f"{variable.path.replace('/', '_')}_{slot}"  # As Keras names them.
             for variable in model.item_variables
@@ -115,8 +115,7 @@ class WarmStart:
         }
         # Those of the new model are zero, as those of a new item shall be.
         for old, new in zip(_slots(source), _slots(model), strict=True):
-            rows = _moved(old, ids, new) if new.name in moments else old
-            new.assign(rows)
+            _move(old, new, ids if new.name in moments else None)
 
 
 def vocabulary(data: pathlib.Path, start: WarmStart | None) -> list[str]:
@@ -157,10 +156,13 @@ def old_ids(old_names: Sequence[str], names: Sequence[str]) -> np.ndarray:
     return np.array([*special, *(number.get(name, -1) for name in names)])
 
 
-def _moved(old, ids: np.ndarray, new) -> np.ndarray:
-    """The new table with each known item's old row in it."""
-    known = (ids >= 0).reshape(-1, *[1] * (len(new.shape) - 1))
-    return np.where(known, np.array(old)[ids], np.array(new))
+def _move(old, new, ids: np.ndarray | None) -> None:
+    """Gives a variable its old value; by `ids`, each known row its old one."""
+    value = ops.convert_to_numpy(old)
+    if ids is not None:
+        known = (ids >= 0).reshape(-1, *[1] * (len(new.shape) - 1))
+        value = np.where(known, value[ids], ops.convert_to_numpy(new))
+    new.assign(value)
 
 
 def _learned(model):

@@ -133,9 +133,10 @@ def test_out_of_time_ends_with_the_epoch_and_goes_on_later(fake, search):
         patch.setattr(tuning, "time", clock)
         rows = search(minutes=4 / 60)
     assert fake.epochs == 3
-    assert [(row["state"], row["epochs"]) for row in rows] == [("unfinished", 3)]
-    rows = search(trials=1)
-    assert [(row["state"], row["epochs"]) for row in rows] == [("complete", 4)]
+    (row,) = rows
+    assert (row["state"], row["epochs"]) == ("unfinished", 3)
+    (row,) = search(trials=1)
+    assert (row["state"], row["epochs"]) == ("complete", 4)
     assert fake.resumed == [3]
 
 
