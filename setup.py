@@ -22,6 +22,7 @@ SERVING = [
     "tensorflow-serving-api~=2.21.0",
 ]
 REPORT = ["matplotlib~=3.11"]
+TUNE = ["optuna~=5.0"]
 TEST = ["jax~=0.10.2", "pytest>=8,<10", "scipy~=1.17"]
 DEV = [
     "import-linter~=2.16",
@@ -41,7 +42,7 @@ setuptools.setup(
     packages=setuptools.find_packages(
         include=["jump_tf*", "beam_jobs*", "serving*"]
     ),
-    package_data={"jump_tf": ["presets/*.yaml"]},
+    package_data={"jump_tf": ["presets/*.yaml", "spaces/*.yaml"]},
     install_requires=[
         "keras~=3.15.0",
         "numpy~=2.4",
@@ -54,9 +55,10 @@ setuptools.setup(
         "gcp": [*BEAM, "apache-beam[gcp]~=2.77.0"],
         "serving": SERVING,
         "report": REPORT,
+        "tune": TUNE,
         "test": TEST,
         "dev": DEV,
-        "all": [*BEAM, *SERVING, *REPORT, *TEST, *DEV],
+        "all": [*BEAM, *SERVING, *REPORT, *TUNE, *TEST, *DEV],
     },
     entry_points={"console_scripts": ["jump-tf = jump_tf.cli:main"]},
 )

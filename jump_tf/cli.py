@@ -31,6 +31,12 @@ _VERBS = (
         "Train a model on a data folder.",
     ),
     (
+        "tune",
+        commands.add_tune_arguments,
+        commands.run_tune,
+        "Search for a better configuration.",
+    ),
+    (
         "evaluate",
         commands.add_evaluate_arguments,
         commands.run_evaluate,
@@ -158,6 +164,7 @@ _EXTRAS = {
     "grpc": "serving",
     "tensorflow_serving": "serving",
     "matplotlib": "report",
+    "optuna": "tune",
 }
 
 

@@ -74,23 +74,63 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=pathlib.Path, help="data folder")
     add_report_arguments(parser)
     _add_config(parser)
-    parser.add_argument(
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument(
         "--resume",
         action="store_true",
         help="go on with the run after its last finished epoch; data and "
         "configuration are its own",
     )
+    start.add_argument(
+        "--warm-start",
+        type=pathlib.Path,
+        metavar="RUN",
+        help="start with the weights of another run, whose configuration is "
+        "the default; items may have come and gone since",
+    )
+    parser.add_argument(
+        "--gone-items",
+        choices=("drop", "keep"),
+        help="what a warm start does with items that the data no longer has: "
+        "forget them (default) or go on recommending them",
+    )
+    parser.add_argument(
+        "--profile",
+        type=_batches,
+        metavar="FIRST,LAST",
+        help="profile these batches, counted from 1, for TensorBoard",
+    )
+
+
+def _batches(text: str) -> tuple[int, int]:
+    """`FIRST,LAST`; the parser makes a refusal of a `ValueError`."""
+    first, last = (int(number) for number in text.split(","))
+    if not 1 <= first <= last:
+        raise ValueError
+    return first, last
 
 
 def run_train(arguments: argparse.Namespace) -> int:
     """Trains a model on a data folder."""
     from jump_tf import runs
     from jump_tf import training
+    from jump_tf import warm_start
 
     run, data = arguments.run_folder, arguments.data
-    chosen = arguments.preset or arguments.config or arguments.set
-    if arguments.resume and not chosen:
+    named = arguments.preset or arguments.config
+    start = None
+    if arguments.warm_start:
+        gone = arguments.gone_items or warm_start.DROP
+        start = warm_start.WarmStart(arguments.warm_start, gone_items=gone)
+    elif arguments.gone_items:
+        raise schema.InputError(
+            "`--gone-items` must come with `--warm-start`. "
+            f"Received: --gone-items={arguments.gone_items} alone"
+        )
+    if arguments.resume and not (named or arguments.set):
         config = runs.read_config(run)
+    elif start and not named:
+        config = runs.read_config(start.run).override(arguments.set)
     else:
         config = _config(arguments)
     if data is None:
@@ -99,8 +139,63 @@ def run_train(arguments: argparse.Namespace) -> int:
                 "`--data` must be given unless a run is resumed. Received: none"
             )
         data = runs.read_data_folder(run)
-    best = training.train(config, data, run, resume=arguments.resume)
+    best = training.train(
+        config,
+        data,
+        run,
+        resume=arguments.resume,
+        warm_start=start,
+        profile=arguments.profile,
+    )
     print(f"best {training.one_line(best)}")
+    return 0
+
+
+def add_tune_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags of `jump-tf tune`."""
+    parser.add_argument(
+        "--data", required=True, type=pathlib.Path, help="data folder"
+    )
+    parser.add_argument(
+        "--study",
+        required=True,
+        type=pathlib.Path,
+        help="folder of the study; one that is there goes on",
+    )
+    _add_config(parser)
+    parser.add_argument(
+        "--space",
+        default="default",
+        metavar="FILE",
+        help="what to search, in YAML: `section.name: {low: 1, high: 9}` or "
+        "`{choices: [a, b]}` (default: one that ships with the package)",
+    )
+    parser.add_argument(
+        "--trials", type=int, help="how many the study shall have in all"
+    )
+    parser.add_argument(
+        "--minutes", type=float, help="after which to stop at the next epoch"
+    )
+
+
+def run_tune(arguments: argparse.Namespace) -> int:
+    """Searches for a better configuration."""
+    from jump_tf import search_space
+    from jump_tf import trials
+    from jump_tf import tuning
+
+    config = _config(arguments)
+    rows = tuning.tune(
+        config,
+        arguments.data,
+        arguments.study,
+        search_space.load(arguments.space, config),
+        trials=arguments.trials,
+        minutes=arguments.minutes,
+    )
+    best = arguments.study / trials.BEST_FILE
+    print(trials.format_table(rows))
+    print(f"best: {best}" if best.is_file() else "no trial is complete yet")
     return 0
 
 

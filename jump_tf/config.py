@@ -107,6 +107,14 @@ class Config:
                 ) from error
         return from_dict(tree)
 
+    def flat(self) -> dict[str, Any]:
+        """All values: `architecture`, then by the names that `--set` takes."""
+        flat: dict[str, Any] = {"architecture": self.architecture}
+        for section in ("model", "training"):
+            values = dataclasses.asdict(getattr(self, section))
+            flat |= {f"{section}.{name}": values[name] for name in values}
+        return flat
+
     def to_yaml(self) -> str:
         """The YAML that `load` reads back."""
         return yaml.safe_dump(dataclasses.asdict(self), sort_keys=False)

@@ -242,7 +242,7 @@ def _check(model, data, moment):
         )
     manifest = input_pipeline.read_manifest(data)
     size = schema.FIRST_ITEM_ID + manifest["num_items"]
-    if model.vocabulary_size != size:
+    if model.vocabulary_size < size:  # A warm start may keep items beyond.
         raise schema.InputError(
             "The model must be trained on the vocabulary of the data folder. "
             f"Received: {data} with {size} ids, a model with "

@@ -4,9 +4,9 @@ import json
 import os
 import pathlib
 import platform
-import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -33,9 +33,21 @@ def is_new(folder: pathlib.Path) -> bool:
 
 
 def open_run(
-    run: pathlib.Path, config: configs.Config, data: pathlib.Path
+    run: pathlib.Path,
+    config: configs.Config,
+    data: pathlib.Path,
+    vocabulary: Sequence[str],
+    warm_start: dict[str, str] | None = None,
 ) -> None:
     """Makes a run folder that says what will be trained on what.
+
+    Args:
+        run: the folder to make.
+        config: of model and training.
+        data: the data folder.
+        vocabulary: raw item ids of the model, in the order of ids: those of
+            the data, and maybe more behind.
+        warm_start: where its weights come from, if not from chance.
 
     Raises:
         InputError: the folder holds something already.
@@ -46,11 +58,20 @@ def open_run(
             f"Received: {run}"
         )
     run.mkdir(parents=True, exist_ok=True)
-    shutil.copy(data / schema.VOCABULARY_FILE, run / schema.VOCABULARY_FILE)
+    (run / schema.VOCABULARY_FILE).write_text(
+        "".join(f"{name}\n" for name in vocabulary),
+        encoding="utf-8",
+        newline="\n",
+    )
     (run / CONFIG_FILE).write_text(config.to_yaml())
     manifest = input_pipeline.read_manifest(data)
     _write_json(
-        run / DATA_FILE, {"folder": str(data.resolve()), "manifest": manifest}
+        run / DATA_FILE,
+        {
+            "folder": str(data.resolve()),
+            "manifest": manifest,
+            "warm_start": warm_start,
+        },
     )
     _write_json(run / ENVIRONMENT_FILE, _environment(config))
 
@@ -82,7 +103,8 @@ def check_vocabulary(run: pathlib.Path, data: pathlib.Path) -> None:
     input_pipeline.read_manifest(data)
     read_config(run)
     mine, theirs = run / schema.VOCABULARY_FILE, data / schema.VOCABULARY_FILE
-    if mine.read_bytes() != theirs.read_bytes():
+    # Behind the ids of its data, a run may have kept items of an older one.
+    if not mine.read_bytes().startswith(theirs.read_bytes()):
         raise schema.InputError(
             "The data folder must have the vocabulary that the run was "
             f"trained with. Received: {theirs}, which is not {mine}"
@@ -111,6 +133,11 @@ def read_vocabulary(run: pathlib.Path) -> list[str]:
 def read_data_folder(run: pathlib.Path) -> pathlib.Path:
     """The data folder that the run was trained on."""
     return pathlib.Path(json.loads((run / DATA_FILE).read_text())["folder"])
+
+
+def read_warm_start(run: pathlib.Path) -> dict[str, str] | None:
+    """Where the run's weights came from, if not from chance."""
+    return json.loads((run / DATA_FILE).read_text()).get("warm_start")
 
 
 def read_history(run: pathlib.Path) -> list[dict[str, Any]]:

@@ -146,11 +146,16 @@ def slice_masks(
     """
     support = training_counts[clicks.item]
     return {
-        "session_length": _ranges(clicks.length, (2, 7, 10, 31, 151)),
+        "session_length": session_length_masks(clicks),
         "item_support": _ranges(support, (1, 5, 20, 100, 500)),
         "position": _ranges(clicks.position, (2, 3, 4, 6, 11, 31)),
         "repeat": {"new": ~clicks.repeated, "repeated": clicks.repeated},
     }
+
+
+def session_length_masks(clicks: Clicks) -> dict[str, np.ndarray]:
+    """Parts of the clicks by the length of their session, `[N]` bool each."""
+    return _ranges(clicks.length, (2, 7, 10, 31, 151))
 
 
 def means(measures: Measures) -> dict[str, Any]:

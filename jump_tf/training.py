@@ -5,6 +5,7 @@ import math
 import pathlib
 import time
 from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -14,6 +15,7 @@ from jump_tf import evaluation
 from jump_tf import input_pipeline
 from jump_tf import runs
 from jump_tf import schema
+from jump_tf import summaries
 from jump_tf.checkpoints import Checkpoints
 from jump_tf.checkpoints import load_best
 from jump_tf.config import Config
@@ -22,7 +24,10 @@ from jump_tf.models.gru4rec import GRU4Rec
 from jump_tf.models.joint_model import JointModel
 from jump_tf.models.jump import JUMP
 from jump_tf.optimizers import LazyAdam
-from jump_tf.summaries import ImageSummaries
+from jump_tf.warm_start import WarmStart
+from jump_tf.warm_start import check_started
+from jump_tf.warm_start import origin
+from jump_tf.warm_start import vocabulary
 
 MODELS: dict[str, type[JointModel]] = {"jump": JUMP, "gru4rec": GRU4Rec}
 MONITORED = "val_recall_at_20"
@@ -39,6 +44,9 @@ def train(
     run: pathlib.Path,
     *,
     resume: bool = False,
+    warm_start: WarmStart | None = None,
+    profile: tuple[int, int] | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
     verbose: int | str = "auto",
 ) -> dict[str, Any]:
     """Trains until the epochs are over or validation stops improving.
@@ -49,6 +57,9 @@ def train(
         run: the run folder to make; with `resume`, the one to go on with.
         resume: goes on after the last finished epoch, with the same result as
             if there had been no interruption.
+        warm_start: the run whose weights it starts with, if not from chance.
+        profile: the first and last batch to profile, counted from 1.
+        callbacks: called after all others; the logs have the validation.
         verbose: of Keras `fit`.
 
     Returns:
@@ -60,19 +71,29 @@ def train(
     """
     config = _with_data(config, data)
     _check_splits(data)
+    if warm_start is not None:
+        warm_start.check(config)
     keras.utils.set_random_seed(config.training.seed)
-    model = build_model(config, data)
     if resume:
         history = runs.reopen_run(run, config, data)
+        names = runs.read_vocabulary(run)
     else:
-        runs.open_run(run, config, data)
         history = []
+        names = vocabulary(data, warm_start)
+    model = build_model(config, data, len(names))
     _compile(model, config.training)
+    if warm_start is not None:
+        warm_start.take_over(model, names, _compiled)
+    if not resume:
+        runs.open_run(run, config, data, names, origin(warm_start))
     epoch = tf.Variable(0, dtype=tf.int64)
     checkpoints = Checkpoints(run, model, epoch)
     if resume:
+        check_started(run)
         checkpoints.restore_last()
         history = history[: int(epoch)]
+    elif warm_start is not None:
+        checkpoints.save_last()  # A resumed run needs no source.
     validation = evaluation.Validation(model, data)
     recorder = EpochRecorder(
         run,
@@ -99,14 +120,32 @@ def train(
         epochs=config.training.epochs,
         initial_epoch=len(history),
         verbose=verbose,
-        callbacks=_callbacks(config.training, run, recorder, validation),
+        callbacks=[
+            _scheduler(config.training),
+            recorder,
+            *summaries.callbacks(
+                run / runs.TENSORBOARD_FOLDER,
+                config,
+                names,
+                validation,
+                recorder.is_best,
+                profile,
+            ),
+            *callbacks,
+        ],
     )
     return recorder.best
 
 
-def build_model(config: Config, data: pathlib.Path) -> JointModel:
-    """A fresh model that knows how often each item is clicked in `data`."""
-    num_items = input_pipeline.read_manifest(data)["num_items"]
+def build_model(
+    config: Config, data: pathlib.Path, num_items: int | None = None
+) -> JointModel:
+    """A fresh model that knows how often each item is clicked in `data`.
+
+    Of items beyond those of `data`, it knows that they are not.
+    """
+    if num_items is None:
+        num_items = input_pipeline.read_manifest(data)["num_items"]
     model = _empty_model(config, num_items, config.training.dtype)
     model.sampler.set_counts(input_pipeline.item_counts(data, num_items))
     return model
@@ -162,6 +201,10 @@ class EpochRecorder(keras.callbacks.Callback):
         """The record of the best epoch."""
         return max(self.history, key=_monitored)
 
+    def is_best(self) -> bool:
+        """Whether the last epoch is the best so far."""
+        return self.best is self.history[-1]
+
     def finished(self, epochs: int) -> bool:
         """Whether training is over after the history so far."""
         if not self.history:
@@ -186,7 +229,7 @@ class EpochRecorder(keras.callbacks.Callback):
         record |= {name: float(value) for name, value in logs.items()}
         self.history.append(record)
         self.epoch.assign(epoch + 1)
-        if self.best is record:
+        if self.is_best():
             self.checkpoints.save_best()
         # The checkpoint last: what it counts as finished is on record.
         runs.write_history(self.run, self.history)
@@ -201,16 +244,10 @@ def _monitored(record: dict[str, Any]) -> float:
     return -math.inf if value is None or math.isnan(value) else value
 
 
-def _callbacks(training: TrainingConfig, run, recorder, validation):
-    folder = run / runs.TENSORBOARD_FOLDER
-    return [
-        keras.callbacks.LearningRateScheduler(
-            lambda epoch: learning_rate(training, epoch)
-        ),
-        recorder,
-        keras.callbacks.TensorBoard(folder, update_freq="epoch"),
-        ImageSummaries(folder / "images", validation),
-    ]
+def _scheduler(training: TrainingConfig) -> keras.callbacks.Callback:
+    return keras.callbacks.LearningRateScheduler(
+        lambda epoch: learning_rate(training, epoch)
+    )
 
 
 def learning_rate(training: TrainingConfig, epoch: int) -> float:
@@ -229,6 +266,12 @@ def _empty_model(config: Config, num_items: int, dtype="float32") -> JointModel:
         **dataclasses.asdict(config.model),
     )
     model.build()
+    return model
+
+
+def _compiled(config: Config, num_items: int) -> JointModel:
+    model = _empty_model(config, num_items, config.training.dtype)
+    _compile(model, config.training)
     return model
 
 

@@ -34,6 +34,11 @@ class DwellHead(keras.layers.Layer):
         self.scale = scale
         self.initial_log_seconds = initial_log_seconds
 
+    @property
+    def item_variables(self):
+        """The weights that hold a row for each item; none unless it says so."""
+        return []
+
     def get_config(self):
         return {
             **super().get_config(),
@@ -81,6 +86,10 @@ class ItemDwellHead(DwellHead):
             keras.initializers.Constant(self.initial_log_seconds),
             name="bias",
         )
+
+    @property
+    def item_variables(self):
+        return [self.kernel.embeddings, self.bias.embeddings]
 
     def build(self, features_shape):
         self.kernel.build()

@@ -76,6 +76,15 @@ class JointModel(SessionModel):
             features = ops.concatenate([features, history], axis=-1)
         return ops.concatenate([self._start_like(features), features], axis=1)
 
+    @property
+    def item_variables(self):
+        bias = [self.bias.embeddings] if self.config.item_bias else []
+        return [
+            self.items.embeddings,
+            *bias,
+            *self.dwell_head.item_variables,
+        ]
+
     def rows(self, items):
         """Rows of the item table as they are scored and read, `[..., d]`."""
         return self._normalized(self.items(items))

@@ -47,6 +47,14 @@ class SessionModel(keras.Model):
             for name in ("click_loss", "dwell_loss", "end_loss")
         }
 
+    @property
+    def item_variables(self):
+        """The weights that hold a row for each id along their first axis.
+
+        All that training changes, that is; the sampler's follow from counts.
+        """
+        raise NotImplementedError
+
     def item_vectors(self, items=None):
         """Rows with which features are multiplied: `[..., d]`, all if None."""
         raise NotImplementedError

@@ -19,7 +19,7 @@ def call(*arguments, capsys):
 
 
 VERBS = (
-    *("prepare", "train", "evaluate", "report"),
+    *("prepare", "train", "tune", "evaluate", "report"),
     *("export", "serve", "predict", "demo"),
 )
 
@@ -50,6 +50,16 @@ def test_every_verb_has_help(verb, capsys):
         ["predict", "--address", "127.0.0.1:1", "--items", "a", "--top", "0"],
         ["predict", "--address", "127.0.0.1:1", "--elapsed", "inf"],
         ["train", "--run", "RUN"],
+        ["train", "--data", "DATA", "--run", "RUN", "--warm-start", "nowhere"],
+        ["train", "--data", "DATA", "--run", "RUN", "--gone-items", "keep"],
+        ["train", "--data", "DATA", "--run", "RUN", "--profile", "5,2"],
+        ["tune", "--data", "DATA", "--study", "STUDY"],
+        ["tune", "--data", "DATA", "--study", "STUDY", "--trials", "0"],
+        ["tune", "--data", "nowhere", "--study", "STUDY", "--trials", "1"],
+        [
+            *("tune", "--data", "DATA", "--study", "STUDY"),
+            *("--trials", "1", "--space", "no.yaml"),
+        ],
         ["prepare", "--format", "csv", "--input", ".", "--output", "OUT"],
         ["prepare", "--format", "csv", "--input", "no.csv", "--output", "OUT"],
         ["bake"],

@@ -6,11 +6,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorboard.backend.event_processing import event_accumulator
 
 from jump_tf import evaluation
 from jump_tf import runs
 from jump_tf import schema
+from jump_tf import summaries
 from jump_tf import training
 from jump_tf.config import preset
 
@@ -48,7 +48,7 @@ class Killed(BaseException):
 @pytest.mark.parametrize(
     ("place", "epochs_on_record"),
     [
-        ((training.ImageSummaries, "on_epoch_end"), 1),
+        ((summaries.ImageSummaries, "on_epoch_end"), 1),
         ((training.Checkpoints, "save_last"), 1),
         ((training.Checkpoints, "save_best"), 0),
     ],
@@ -110,30 +110,6 @@ def test_run_folder_says_what_it_was(run, config, data_folder):
     stored = runs.read_config(run).model
     assert stored.initial_log_dwell == pytest.approx(4.0, abs=0.5)
     assert stored.units == 6
-
-
-def test_tensorboard_shows_train_validation_and_images(run):
-    def events(part):
-        accumulator = event_accumulator.EventAccumulator(
-            str(run / runs.TENSORBOARD_FOLDER / part),
-            size_guidance={event_accumulator.TENSORS: 0},
-        )
-        accumulator.Reload()
-        return {
-            tag: [event.step for event in accumulator.Tensors(tag)]
-            for tag in accumulator.Tags()["tensors"]
-        }
-
-    epochs = list(range(EPOCHS))
-    train, validation = events("train"), events("validation")
-    for tag in ("epoch_loss", "epoch_click_loss", "epoch_dwell_loss"):
-        assert train[tag] == epochs
-    for tag in ("epoch_recall_at_20", "epoch_dwell_mae_seconds"):
-        assert validation[tag] == epochs
-    assert events("images") == {
-        "dwell_calibration": epochs,
-        "attention": epochs,
-    }
 
 
 def test_early_stopping_waits_for_patience():
