@@ -6,11 +6,13 @@ without them.
 
 import argparse
 import pathlib
+import sys
 
 from jump_tf import config as configs
 from jump_tf import schema
 
 MODEL_NAME = "jump"
+STOPPED = 143  # As a shell names a process that SIGTERM ended.
 
 
 def add_prepare_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,16 +79,33 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="go on with the run after its last finished epoch; data and "
+        help="go on with the run after its last checkpoint; data and "
         "configuration are its own",
+    )
+    parser.add_argument(
+        "--strategy",
+        default="none",
+        choices=("none", "mirrored", "multiworker"),
+        help="none: one device (default); mirrored: all GPUs of this machine; "
+        "multiworker: those of all processes that TF_CONFIG lists, each of "
+        "which runs this command on a run folder that all of them see",
+    )
+    parser.add_argument(
+        "--logical-cpus",
+        type=int,
+        help="split the processor into so many devices, to try a strategy out",
     )
 
 
 def run_train(arguments: argparse.Namespace) -> int:
     """Trains a model on a data folder."""
+    from jump_tf import distribution
+    from jump_tf import recorder
     from jump_tf import runs
     from jump_tf import training
 
+    if arguments.logical_cpus:
+        distribution.split_cpu(arguments.logical_cpus)
     run, data = arguments.run_folder, arguments.data
     chosen = arguments.preset or arguments.config or arguments.set
     if arguments.resume and not chosen:
@@ -99,7 +118,17 @@ def run_train(arguments: argparse.Namespace) -> int:
                 "`--data` must be given unless a run is resumed. Received: none"
             )
         data = runs.read_data_folder(run)
-    best = training.train(config, data, run, resume=arguments.resume)
+    try:
+        best = training.train(
+            config,
+            data,
+            run,
+            resume=arguments.resume,
+            strategy=arguments.strategy,
+        )
+    except recorder.TrainingStopped as stopped:
+        print(f"jump-tf: {stopped}", file=sys.stderr)
+        return STOPPED
     print(f"best {training.one_line(best)}")
     return 0
 

@@ -135,6 +135,8 @@ class TrainingConfig:
         patience: epochs without a better validation recall@20 before the
             training stops.
         seed: of the initial weights and the order of the data.
+        checkpoint_seconds: time between two checkpoints within an epoch; 0
+            for one after every step. Its end is always one.
     """
 
     epochs: int = 20
@@ -145,12 +147,13 @@ class TrainingConfig:
     batch_clicks: int = 4096
     patience: int = 3
     seed: int = 0
+    checkpoint_seconds: float = 300.0
 
     def __post_init__(self):
         _check_types(self)
         _at_least(self, 1, "epochs", "batch_sessions", "batch_clicks")
         _at_least(self, 1, "patience")
-        _at_least(self, 0, "seed")
+        _at_least(self, 0, "seed", "checkpoint_seconds")
         _above_zero(self, "learning_rate", "clip_norm")
         _one_of(self, "schedule", SCHEDULES)
 

@@ -45,14 +45,19 @@ def open_run(
             "`--run` must be a new or empty folder unless `--resume` is given. "
             f"Received: {run}"
         )
-    run.mkdir(parents=True, exist_ok=True)
-    shutil.copy(data / schema.VOCABULARY_FILE, run / schema.VOCABULARY_FILE)
-    (run / CONFIG_FILE).write_text(config.to_yaml())
     manifest = input_pipeline.read_manifest(data)
+    # Beside, then renamed: a run folder is whole from its first moment.
+    beside = run.with_name(f".{run.name}.writing")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    shutil.copy(data / schema.VOCABULARY_FILE, beside / schema.VOCABULARY_FILE)
+    (beside / CONFIG_FILE).write_text(config.to_yaml())
     _write_json(
-        run / DATA_FILE, {"folder": str(data.resolve()), "manifest": manifest}
+        beside / DATA_FILE,
+        {"folder": str(data.resolve()), "manifest": manifest},
     )
-    _write_json(run / ENVIRONMENT_FILE, _environment(config))
+    _write_json(beside / ENVIRONMENT_FILE, _environment(config))
+    beside.replace(run)
 
 
 def reopen_run(

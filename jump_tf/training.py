@@ -1,32 +1,40 @@
 """Trains a model on a data folder into a run folder."""
 
+import contextlib
 import dataclasses
 import math
 import pathlib
-import time
-from collections.abc import Callable
+import signal
+import threading
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from jump_tf import distribution
 from jump_tf import evaluation
 from jump_tf import input_pipeline
 from jump_tf import runs
 from jump_tf import schema
 from jump_tf.checkpoints import Checkpoints
+from jump_tf.checkpoints import Position
 from jump_tf.checkpoints import load_best
 from jump_tf.config import Config
 from jump_tf.config import TrainingConfig
+from jump_tf.distribution import Devices
 from jump_tf.models.jump import JUMP
+from jump_tf.recorder import EpochRecorder
+from jump_tf.recorder import StepRecorder
+from jump_tf.recorder import TrainingError
 from jump_tf.summaries import ImageSummaries
 
-MONITORED = "val_recall_at_20"
 FINAL_LEARNING_RATE = 0.01  # Of the cosine schedule, as a share.
-
-
-class TrainingError(RuntimeError):
-    """Training cannot go on; what was saved before is whole."""
+_NETWORK_ERRORS = (
+    tf.errors.AbortedError,
+    tf.errors.DeadlineExceededError,
+    tf.errors.InternalError,
+    tf.errors.UnavailableError,
+)
 
 
 def train(
@@ -35,6 +43,7 @@ def train(
     run: pathlib.Path,
     *,
     resume: bool = False,
+    strategy: str = distribution.NONE,
     verbose: int | str = "auto",
 ) -> dict[str, Any]:
     """Trains until the epochs are over or validation stops improving.
@@ -43,8 +52,10 @@ def train(
         config: model and training.
         data: a data folder.
         run: the run folder to make; with `resume`, the one to go on with.
-        resume: goes on after the last finished epoch, with the same result as
-            if there had been no interruption.
+        resume: goes on after the last checkpoint, with the same result as if
+            there had been no interruption.
+        strategy: which devices share the work, see `distribution.Devices`; a
+            run may be resumed on others.
         verbose: of Keras `fit`.
 
     Returns:
@@ -52,50 +63,77 @@ def train(
 
     Raises:
         InputError: the data or the run folder is not fit for it.
-        TrainingError: the loss is no longer a number.
+        TrainingError: the loss is no longer a number, the disk is full or
+            another process is gone.
+        TrainingStopped: SIGTERM came, and a checkpoint is saved.
     """
+    devices = Devices(strategy)
     config = _with_data(config, data)
     _check_splits(data)
     keras.utils.set_random_seed(config.training.seed)
-    model = build_model(config, data)
+    history: list[dict[str, Any]] = []
     if resume:
         history = runs.reopen_run(run, config, data)
-    else:
+    elif devices.chief:
         runs.open_run(run, config, data)
-        history = []
-    _compile(model, config.training)
-    epoch = tf.Variable(0, dtype=tf.int64)
-    checkpoints = Checkpoints(run, model, epoch)
+    position = Position()
+    with devices.strategy.scope():
+        model = build_model(config, data)
+        _compile(model, config.training)
+        checkpoints = Checkpoints(run, model, position, devices.chief)
+    devices.prepare(model)
     if resume:
         checkpoints.restore_last()
-        history = history[: int(epoch)]
     validation = evaluation.Validation(model, data)
     recorder = EpochRecorder(
         run,
         checkpoints,
-        epoch,
-        history,
+        position,
+        history[: int(position.epoch)],
+        config.training.epochs,
         config.training.patience,
         validation,
+        devices,
     )
-    if recorder.finished(config.training.epochs):
-        return recorder.best
+    with _when_terminated() as stop, _in_words(run):
+        _fit(
+            model,
+            data,
+            config.training,
+            devices,
+            recorder,
+            StepRecorder(
+                checkpoints,
+                position,
+                config.training.checkpoint_seconds,
+                stop,
+                devices,
+            ),
+            verbose if devices.chief else 0,
+        )
+    return recorder.best
+
+
+def _fit(model, data, training, devices, recorder, steps, verbose):
+    """Fits what is left of the epoch in progress, then whole epochs."""
+    position = recorder.position
     batches = input_pipeline.training_batches(
         data,
-        batch_sessions=config.training.batch_sessions,
-        batch_clicks=config.training.batch_clicks,
-        seed=config.training.seed,
-        epoch=epoch,
+        batch_sessions=training.batch_sessions,
+        batch_clicks=training.batch_clicks,
+        seed=training.seed,
+        epoch=position.epoch,
     )
-    model.fit(
-        batches,
-        shuffle=None,
-        epochs=config.training.epochs,
-        initial_epoch=len(history),
-        verbose=verbose,
-        callbacks=_callbacks(config.training, run, recorder, validation),
-    )
-    return recorder.best
+    while not recorder.finished:
+        first, done = int(position.epoch), int(position.batch)
+        model.fit(
+            devices.cut(batches.skip(done)),
+            shuffle=None,
+            initial_epoch=first,
+            epochs=first + 1 if done else training.epochs,
+            verbose=verbose,
+            callbacks=_callbacks(training, recorder, steps),
+        )
 
 
 def build_model(config: Config, data: pathlib.Path) -> JUMP:
@@ -118,93 +156,60 @@ def load_run(run: pathlib.Path) -> JUMP:
     return model
 
 
-class EpochRecorder(keras.callbacks.Callback):
-    """After each epoch: validates, records, saves, and stops when it is time.
-
-    All it remembers is the history, so that a resumed run decides as an
-    uninterrupted one.
-
-    Args:
-        run: the run folder.
-        checkpoints: of the run.
-        epoch: variable that counts finished epochs.
-        history: the lines of `metrics.jsonl` so far.
-        patience: epochs to wait for a better `val_recall_at_20`.
-        validate: returns the validation metrics of the model as it is.
-    """
-
-    def __init__(
-        self,
-        run: pathlib.Path,
-        checkpoints: Checkpoints,
-        epoch: tf.Variable,
-        history: list[dict[str, Any]],
-        patience: int,
-        validate: Callable[[], dict[str, float]],
-    ):
-        super().__init__()
-        self.run = run
-        self.checkpoints = checkpoints
-        self.epoch = epoch
-        self.history = list(history)
-        self.patience = patience
-        self.validate = validate
-        self.started = 0.0
-
-    @property
-    def best(self) -> dict[str, Any]:
-        """The record of the best epoch."""
-        return max(self.history, key=_monitored)
-
-    def finished(self, epochs: int) -> bool:
-        """Whether training is over after the history so far."""
-        if not self.history:
-            return False
-        waited = self.history[-1]["epoch"] - self.best["epoch"]
-        return waited >= self.patience or len(self.history) >= epochs
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.started = time.monotonic()
-
-    def on_epoch_end(self, epoch, logs=None):
-        logs = {} if logs is None else logs
-        seconds = time.monotonic() - self.started
-        if not math.isfinite(logs["loss"]):
-            raise TrainingError(
-                f"The loss must be a number. Received: loss={logs['loss']} in "
-                f"epoch {epoch + 1}; the epochs before it are saved"
-            )
-        validation = self.validate()
-        logs.update({f"val_{name}": validation[name] for name in validation})
-        record = {"epoch": epoch + 1, "training_seconds": seconds}
-        record |= {name: float(value) for name, value in logs.items()}
-        self.history.append(record)
-        self.epoch.assign(epoch + 1)
-        if self.best is record:
-            self.checkpoints.save_best()
-        # The checkpoint last: what it counts as finished is on record.
-        runs.write_history(self.run, self.history)
-        self.checkpoints.save_last()
-        if self.finished(self.params["epochs"]):
-            self.model.stop_training = True
-
-
-def _monitored(record: dict[str, Any]) -> float:
-    """What the best epoch has most of; nothing, where it is not a number."""
-    value = record[MONITORED]
-    return -math.inf if value is None or math.isnan(value) else value
-
-
-def _callbacks(training: TrainingConfig, run, recorder, validation):
-    folder = run / runs.TENSORBOARD_FOLDER
-    return [
+def _callbacks(training: TrainingConfig, recorder, steps):
+    callbacks = [
         keras.callbacks.LearningRateScheduler(
             lambda epoch: learning_rate(training, epoch)
         ),
         recorder,
-        keras.callbacks.TensorBoard(folder, update_freq="epoch"),
-        ImageSummaries(folder / "images", validation),
     ]
+    if recorder.devices.chief:
+        folder = recorder.run / runs.TENSORBOARD_FOLDER
+        callbacks += [
+            keras.callbacks.TensorBoard(folder, update_freq="epoch"),
+            ImageSummaries(folder / "images", recorder.validate),
+        ]
+    return [*callbacks, steps]
+
+
+@contextlib.contextmanager
+def _when_terminated():
+    """An event that SIGTERM sets; a second one ends the process at once."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop  # Python lets only the main thread listen.
+        return
+
+    def listen(*_):
+        stop.set()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+    former = signal.signal(signal.SIGTERM, listen)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGTERM, former)
+
+
+@contextlib.contextmanager
+def _in_words(run: pathlib.Path):
+    """Says what a failure of disk or network means for the run."""
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        text = str(error)
+        if "No space left" in text:
+            raise TrainingError(
+                f"The disk of {run} must have room. Received: a full one; the "
+                "last checkpoint is whole, go on with --resume"
+            ) from error
+        if isinstance(error, _NETWORK_ERRORS):
+            raise TrainingError(
+                "All workers must stay in touch. Received: "
+                f"{text.strip().partition(chr(10))[0]}; start all of them "
+                "again with --resume, from the last checkpoint"
+            ) from error
+        raise
 
 
 def learning_rate(training: TrainingConfig, epoch: int) -> float:

@@ -9,6 +9,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing import event_accumulator
 
 from jump_tf import evaluation
+from jump_tf import recorder
 from jump_tf import runs
 from jump_tf import schema
 from jump_tf import training
@@ -137,18 +138,20 @@ def test_tensorboard_shows_train_validation_and_images(run):
 
 
 def test_early_stopping_waits_for_patience():
-    def recorder(recalls, patience):
+    def after(recalls, patience=2, epochs=9):
         history = [
-            {"epoch": n, training.MONITORED: recall}
+            {"epoch": n, recorder.MONITORED: recall}
             for n, recall in enumerate(recalls, 1)
         ]
-        return training.EpochRecorder(None, None, None, history, patience, None)
+        return recorder.EpochRecorder(
+            None, None, None, history, epochs, patience, None, None
+        )
 
-    assert not recorder([], 2).finished(9)
-    assert not recorder([0.1, 0.3, 0.2], 2).finished(9)
-    assert recorder([0.1, 0.3, 0.2, 0.3], 2).finished(9)
-    assert recorder([0.1, 0.2], 2).finished(2)
-    assert recorder([0.3, 0.3], 2).best["epoch"] == 1
+    assert not after([]).finished
+    assert not after([0.1, 0.3, 0.2]).finished
+    assert after([0.1, 0.3, 0.2, 0.3]).finished
+    assert after([0.1, 0.2], epochs=2).finished
+    assert after([0.3, 0.3]).best["epoch"] == 1
 
 
 def test_learning_rate_schedules(config):
@@ -172,7 +175,7 @@ def test_a_loss_that_is_no_number_stops_the_run(
         "jump_tf.layers.highway.keras.initializers.Constant",
         lambda value: broken,
     )
-    with pytest.raises(training.TrainingError, match="must be a number"):
+    with pytest.raises(recorder.TrainingError, match="must be a number"):
         training.train(config, data_folder, folder, verbose=0)
     assert runs.read_history(folder) == []
     with pytest.raises(schema.InputError, match=r"no checkpoints/best"):
@@ -218,12 +221,12 @@ def test_an_empty_validation_split_is_refused_at_once(
 
 def test_an_epoch_without_validation_recall_is_never_the_best():
     history = [
-        {"epoch": n, training.MONITORED: recall}
+        {"epoch": n, recorder.MONITORED: recall}
         for n, recall in enumerate([float("nan"), 0.1, 0.2], 1)
     ]
-    recorder = training.EpochRecorder(None, None, None, history, 2, None)
-    assert recorder.best["epoch"] == 3
-    assert not recorder.finished(9)
+    mine = recorder.EpochRecorder(None, None, None, history, 9, 2, None, None)
+    assert mine.best["epoch"] == 3
+    assert not mine.finished
 
 
 def test_damaged_weights_are_refused(run, tmp_path):
