@@ -118,6 +118,12 @@ class Devices:
         for layer in model._flatten_layers():
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer._moments = functools.partial(_moments, layer)
+        # Keras clips each replica's gradients, then sums them up.
+        optimizer = model.optimizer
+        optimizer._clip_gradients = functools.partial(
+            _sum_then_clip, optimizer._clip_gradients
+        )
+        optimizer._all_reduce_sum_gradients = list
         if self.several_processes:
             model.train_step = functools.partial(_vector_logs, model.train_step)
 
@@ -133,7 +139,8 @@ class Devices:
         return self.any(flag and self.chief)[0]
 
     def _sum_over_processes(self, values):
-        total = self.strategy.run(_all_reduce, (values,))
+        # Of a copy, which has a device.
+        total = self.strategy.run(lambda: _all_reduce(tf.identity(values)))
         return self.strategy.experimental_local_results(total)[0]
 
 
@@ -199,6 +206,10 @@ def _share_of_loss(
     part = loss * mine / number
     replicas = tf.distribute.get_strategy().num_replicas_in_sync
     return part + tf.stop_gradient(total / number / replicas - part)
+
+
+def _sum_then_clip(clip, gradients):
+    return clip(_all_reduce(list(gradients)))
 
 
 def _moments(layer, inputs, mask):
