@@ -21,6 +21,13 @@ from jump_tf import schema
 FOLDER = "checkpoints"
 BEST = "best.weights.h5"
 KEPT = 2
+_UNREADABLE = (
+    AssertionError,
+    IndexError,
+    RuntimeError,
+    ValueError,
+    tf.errors.OpError,
+)
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -133,7 +140,7 @@ class Checkpoints:
             try:
                 status = self.checkpoint.read(str(prefix))
                 status.assert_existing_objects_matched()
-            except (ValueError, AssertionError, tf.errors.OpError) as error:
+            except _UNREADABLE as error:
                 errors.append(f"{prefix} ({_first_line(error)})")
                 continue
             if errors:

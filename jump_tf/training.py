@@ -4,6 +4,7 @@ import contextlib
 import dataclasses
 import math
 import pathlib
+import re
 import signal
 import threading
 from typing import Any
@@ -206,10 +207,17 @@ def _in_words(run: pathlib.Path):
         if isinstance(error, _NETWORK_ERRORS):
             raise TrainingError(
                 "All workers must stay in touch. Received: "
-                f"{text.strip().partition(chr(10))[0]}; start all of them "
-                "again with --resume, from the last checkpoint"
+                f"{_lost(error)}; start all of them again with --resume, from "
+                "the last checkpoint"
             ) from error
         raise
+
+
+def _lost(error) -> str:
+    """The worker that an error of the network names, or its kind."""
+    found = re.search(r"/job:(\w+)(?:/replica:\d+)?/task:(\d+)", str(error))
+    name = type(error).__name__
+    return f"{name} of {found[1]} {found[2]}" if found else name
 
 
 def learning_rate(training: TrainingConfig, epoch: int) -> float:
