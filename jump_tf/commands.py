@@ -100,7 +100,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
 def run_train(arguments: argparse.Namespace) -> int:
     """Trains a model on a data folder."""
     from jump_tf import distribution
-    from jump_tf import recorder
+    from jump_tf import interruptions
     from jump_tf import runs
     from jump_tf import training
 
@@ -126,7 +126,7 @@ def run_train(arguments: argparse.Namespace) -> int:
             resume=arguments.resume,
             strategy=arguments.strategy,
         )
-    except recorder.TrainingStopped as stopped:
+    except interruptions.TrainingStopped as stopped:
         print(f"jump-tf: {stopped}", file=sys.stderr)
         return STOPPED
     print(f"best {training.one_line(best)}")

@@ -14,16 +14,10 @@ from jump_tf import runs
 from jump_tf.checkpoints import Checkpoints
 from jump_tf.checkpoints import Position
 from jump_tf.distribution import Devices
+from jump_tf.interruptions import TrainingError
+from jump_tf.interruptions import TrainingStopped
 
 MONITORED = "val_recall_at_20"
-
-
-class TrainingError(RuntimeError):
-    """Training cannot go on; what was saved before is whole."""
-
-
-class TrainingStopped(Exception):  # noqa: N818 - It was asked for.
-    """Training was told to stop, and has saved what it did."""
 
 
 class EpochRecorder(keras.callbacks.Callback):

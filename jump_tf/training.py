@@ -1,16 +1,11 @@
 """Trains a model on a data folder into a run folder."""
 
-import contextlib
 import dataclasses
 import math
 import pathlib
-import re
-import signal
-import threading
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from jump_tf import distribution
 from jump_tf import evaluation
@@ -23,19 +18,14 @@ from jump_tf.checkpoints import load_best
 from jump_tf.config import Config
 from jump_tf.config import TrainingConfig
 from jump_tf.distribution import Devices
+from jump_tf.interruptions import in_words
+from jump_tf.interruptions import when_terminated
 from jump_tf.models.jump import JUMP
 from jump_tf.recorder import EpochRecorder
 from jump_tf.recorder import StepRecorder
-from jump_tf.recorder import TrainingError
 from jump_tf.summaries import ImageSummaries
 
 FINAL_LEARNING_RATE = 0.01  # Of the cosine schedule, as a share.
-_NETWORK_ERRORS = (
-    tf.errors.AbortedError,
-    tf.errors.DeadlineExceededError,
-    tf.errors.InternalError,
-    tf.errors.UnavailableError,
-)
 
 
 def train(
@@ -96,7 +86,7 @@ def train(
         validation,
         devices,
     )
-    with _when_terminated() as stop, _in_words(run):
+    with when_terminated() as stop, in_words(run, devices.several_processes):
         _fit(
             model,
             data,
@@ -125,7 +115,7 @@ def _fit(model, data, training, devices, recorder, steps, verbose):
         seed=training.seed,
         epoch=position.epoch,
     )
-    while not recorder.finished:
+    while not devices.of_chief(recorder.finished):
         first, done = int(position.epoch), int(position.batch)
         model.fit(
             devices.cut(batches.skip(done)),
@@ -171,53 +161,6 @@ def _callbacks(training: TrainingConfig, recorder, steps):
             ImageSummaries(folder / "images", recorder.validate),
         ]
     return [*callbacks, steps]
-
-
-@contextlib.contextmanager
-def _when_terminated():
-    """An event that SIGTERM sets; a second one ends the process at once."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop  # Python lets only the main thread listen.
-        return
-
-    def listen(*_):
-        stop.set()
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-    former = signal.signal(signal.SIGTERM, listen)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGTERM, former)
-
-
-@contextlib.contextmanager
-def _in_words(run: pathlib.Path):
-    """Says what a failure of disk or network means for the run."""
-    try:
-        yield
-    except (OSError, tf.errors.OpError) as error:
-        text = str(error)
-        if "No space left" in text:
-            raise TrainingError(
-                f"The disk of {run} must have room. Received: a full one; the "
-                "last checkpoint is whole, go on with --resume"
-            ) from error
-        if isinstance(error, _NETWORK_ERRORS):
-            raise TrainingError(
-                "All workers must stay in touch. Received: "
-                f"{_lost(error)}; start all of them again with --resume, from "
-                "the last checkpoint"
-            ) from error
-        raise
-
-
-def _lost(error) -> str:
-    """The worker that an error of the network names, or its kind."""
-    found = re.search(r"/job:(\w+)(?:/replica:\d+)?/task:(\d+)", str(error))
-    name = type(error).__name__
-    return f"{name} of {found[1]} {found[2]}" if found else name
 
 
 def learning_rate(training: TrainingConfig, epoch: int) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from jump_tf import interruptions
 from jump_tf import recorder
 from jump_tf import runs
 from jump_tf import schema
@@ -89,7 +90,9 @@ def test_a_loss_that_is_no_number_is_noticed_within_the_epoch(
         model.start.assign(np.full(model.start.shape, np.nan))
 
     after_batch(3, monkeypatch, spoil)
-    with pytest.raises(recorder.TrainingError, match="loss must be a number"):
+    with pytest.raises(
+        interruptions.TrainingError, match="loss must be a number"
+    ):
         small_runs.train_here(data_folder, tmp_path / "run", SETTINGS)
     small_runs.train_here(data_folder, tmp_path / "run", SETTINGS, resume=True)
     small_runs.assert_same_run(tmp_path / "run", whole)
@@ -109,7 +112,7 @@ def test_a_full_disk(whole, data_folder, tmp_path, monkeypatch):
 
     write = tf.train.Checkpoint.write
     after_batch(3, monkeypatch, fill)
-    with pytest.raises(recorder.TrainingError, match="must have room"):
+    with pytest.raises(interruptions.TrainingError, match="must have room"):
         small_runs.train_here(data_folder, tmp_path / "run", SETTINGS)
     monkeypatch.setattr(tf.train.Checkpoint, "write", write)
     assert not (tmp_path / "run" / "checkpoints" / "writing").exists()

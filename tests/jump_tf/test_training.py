@@ -9,6 +9,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing import event_accumulator
 
 from jump_tf import evaluation
+from jump_tf import interruptions
 from jump_tf import recorder
 from jump_tf import runs
 from jump_tf import schema
@@ -175,7 +176,7 @@ def test_a_loss_that_is_no_number_stops_the_run(
         "jump_tf.layers.highway.keras.initializers.Constant",
         lambda value: broken,
     )
-    with pytest.raises(recorder.TrainingError, match="must be a number"):
+    with pytest.raises(interruptions.TrainingError, match="must be a number"):
         training.train(config, data_folder, folder, verbose=0)
     assert runs.read_history(folder) == []
     with pytest.raises(schema.InputError, match=r"no checkpoints/best"):
