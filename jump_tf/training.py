@@ -62,19 +62,18 @@ def train(
     config = _with_data(config, data)
     _check_splits(data)
     keras.utils.set_random_seed(config.training.seed)
-    history: list[dict[str, Any]] = []
-    if resume:
-        history = runs.reopen_run(run, config, data)
-    elif devices.chief:
-        runs.open_run(run, config, data)
     position = Position()
     with devices.strategy.scope():
         model = build_model(config, data)
         _compile(model, config.training)
         checkpoints = Checkpoints(run, model, position, devices.chief)
     devices.prepare(model)
+    history: list[dict[str, Any]] = []
     if resume:
+        history = runs.reopen_run(run, config, data)
         checkpoints.restore_last()
+    elif devices.chief:
+        runs.open_run(run, config, data)
     validation = evaluation.Validation(model, data)
     recorder = EpochRecorder(
         run,
