@@ -107,6 +107,10 @@ class Devices:
 
     def prepare(self, model: keras.Model) -> None:
         """Makes a compiled model train on slices as on whole batches."""
+        optimizer = model.optimizer
+        optimizer._clip_gradients = functools.partial(
+            _sum_then_clip, optimizer._clip_gradients, self.replicas > 1
+        )
         if self.replicas == 1:
             return
         # Keras would build the model from a batch, for which its code fails
@@ -118,11 +122,6 @@ class Devices:
         for layer in model._flatten_layers():
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer._moments = functools.partial(_moments, layer)
-        # Keras clips each replica's gradients, then sums them up.
-        optimizer = model.optimizer
-        optimizer._clip_gradients = functools.partial(
-            _sum_then_clip, optimizer._clip_gradients
-        )
         optimizer._all_reduce_sum_gradients = list
         if self.several_processes:
             model.train_step = functools.partial(_vector_logs, model.train_step)
@@ -208,8 +207,15 @@ def _share_of_loss(
     return part + tf.stop_gradient(total / number / replicas - part)
 
 
-def _sum_then_clip(clip, gradients):
-    return clip(_all_reduce(list(gradients)))
+def _sum_then_clip(clip, several, gradients):
+    """Clips the gradient of the whole batch, by its own norm.
+
+    Keras clips each replica's, and counts rows that one item has several of
+    as if they were of several items.
+    """
+    if several:
+        gradients = _all_reduce(list(gradients))
+    return clip([tf.convert_to_tensor(gradient) for gradient in gradients])
 
 
 def _moments(layer, inputs, mask):
