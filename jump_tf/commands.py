@@ -6,11 +6,13 @@ without them.
 
 import argparse
 import pathlib
+import sys
 
 from jump_tf import config as configs
 from jump_tf import schema
 
 MODEL_NAME = "jump"
+STOPPED = 143  # As a shell names a process that SIGTERM ended.
 
 
 def add_prepare_arguments(parser: argparse.ArgumentParser) -> None:
@@ -78,7 +80,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     start.add_argument(
         "--resume",
         action="store_true",
-        help="go on with the run after its last finished epoch; data and "
+        help="go on with the run after its last checkpoint; data and "
         "configuration are its own",
     )
     start.add_argument(
@@ -101,6 +103,20 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         help="profile these batches, counted from 1, for TensorBoard",
     )
 
+    parser.add_argument(
+        "--strategy",
+        default="none",
+        choices=("none", "mirrored", "multiworker"),
+        help="none: one device (default); mirrored: all GPUs of this machine; "
+        "multiworker: those of all processes that TF_CONFIG lists, each of "
+        "which runs this command on a run folder that all of them see",
+    )
+    parser.add_argument(
+        "--logical-cpus",
+        type=int,
+        help="split the processor into so many devices, to try a strategy out",
+    )
+
 
 def _batches(text: str) -> tuple[int, int]:
     """`FIRST,LAST`; the parser makes a refusal of a `ValueError`."""
@@ -112,10 +128,14 @@ def _batches(text: str) -> tuple[int, int]:
 
 def run_train(arguments: argparse.Namespace) -> int:
     """Trains a model on a data folder."""
+    from jump_tf import distribution
+    from jump_tf import interruptions
     from jump_tf import runs
     from jump_tf import training
     from jump_tf import warm_start
 
+    if arguments.logical_cpus:
+        distribution.split_cpu(arguments.logical_cpus)
     run, data = arguments.run_folder, arguments.data
     named = arguments.preset or arguments.config
     start = None
@@ -139,14 +159,19 @@ def run_train(arguments: argparse.Namespace) -> int:
                 "`--data` must be given unless a run is resumed. Received: none"
             )
         data = runs.read_data_folder(run)
-    best = training.train(
-        config,
-        data,
-        run,
-        resume=arguments.resume,
-        warm_start=start,
-        profile=arguments.profile,
-    )
+    try:
+        best = training.train(
+            config,
+            data,
+            run,
+            resume=arguments.resume,
+            warm_start=start,
+            strategy=arguments.strategy,
+            profile=arguments.profile,
+        )
+    except interruptions.TrainingStopped as stopped:
+        print(f"jump-tf: {stopped}", file=sys.stderr)
+        return STOPPED
     print(f"best {training.one_line(best)}")
     return 0
 
@@ -220,11 +245,11 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 def run_evaluate(arguments: argparse.Namespace) -> int:
     """Measures a run, and says what beats it."""
     from jump_tf import evaluation
+    from jump_tf import model_factory
     from jump_tf import runs
-    from jump_tf import training
 
     run = arguments.run_folder
-    model = training.load_run(run)
+    model = model_factory.load_run(run)
     data = arguments.data or runs.read_data_folder(run)
     runs.check_vocabulary(run, data)
     result = evaluation.evaluate(model, data, arguments.split, arguments.moment)
@@ -262,12 +287,12 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
 def run_export(arguments: argparse.Namespace) -> int:
     """Writes a run's model as SavedModel."""
     from jump_tf import export
+    from jump_tf import model_factory
     from jump_tf import runs
-    from jump_tf import training
     from serving import warmup
 
     folder = export.export_model(
-        training.load_run(arguments.run_folder),
+        model_factory.load_run(arguments.run_folder),
         runs.read_vocabulary(arguments.run_folder),
         arguments.output,
         name=arguments.name,

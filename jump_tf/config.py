@@ -42,6 +42,8 @@ class TrainingConfig:
         patience: epochs without a better validation recall@20 before the
             training stops.
         seed: of the initial weights and the order of the data.
+        checkpoint_seconds: time between two checkpoints within an epoch; 0
+            for one after every step. Its end is always one.
     """
 
     epochs: int = 20
@@ -54,12 +56,13 @@ class TrainingConfig:
     precision: str = "float32"
     patience: int = 3
     seed: int = 0
+    checkpoint_seconds: float = 300.0
 
     def __post_init__(self):
         check_types(self)
         at_least(self, 1, "epochs", "batch_sessions", "batch_clicks")
         at_least(self, 1, "patience")
-        at_least(self, 0, "seed")
+        at_least(self, 0, "seed", "checkpoint_seconds")
         above_zero(self, "learning_rate", "clip_norm")
         one_of(self, "schedule", SCHEDULES)
         one_of(self, "precision", tuple(PRECISIONS))

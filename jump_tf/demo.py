@@ -11,6 +11,7 @@ from beam_jobs.options import PrepareOptions
 from jump_tf import evaluation
 from jump_tf import export
 from jump_tf import input_pipeline
+from jump_tf import model_factory
 from jump_tf import records
 from jump_tf import report
 from jump_tf import runs
@@ -99,7 +100,7 @@ def _all_steps(workdir, config, request, beam_arguments):
         f"trained in {time.monotonic() - started:.0f} s; "
         f"best {training.one_line(best)}"
     )
-    model = training.load_run(run)
+    model = model_factory.load_run(run)
     _say("4. evaluate on the test split")
     for moment in schema.MOMENTS:
         result = evaluation.evaluate(model, data, schema.TEST, moment)

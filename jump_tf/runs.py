@@ -4,6 +4,7 @@ import json
 import os
 import pathlib
 import platform
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -57,23 +58,27 @@ def open_run(
             "`--run` must be a new or empty folder unless `--resume` is given. "
             f"Received: {run}"
         )
-    run.mkdir(parents=True, exist_ok=True)
-    (run / schema.VOCABULARY_FILE).write_text(
+    manifest = input_pipeline.read_manifest(data)
+    # Beside, then renamed: a run folder is whole from its first moment.
+    beside = run.with_name(f".{run.name}.writing")
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir(parents=True)
+    (beside / schema.VOCABULARY_FILE).write_text(
         "".join(f"{name}\n" for name in vocabulary),
         encoding="utf-8",
         newline="\n",
     )
-    (run / CONFIG_FILE).write_text(config.to_yaml())
-    manifest = input_pipeline.read_manifest(data)
+    (beside / CONFIG_FILE).write_text(config.to_yaml())
     _write_json(
-        run / DATA_FILE,
+        beside / DATA_FILE,
         {
             "folder": str(data.resolve()),
             "manifest": manifest,
             "warm_start": warm_start,
         },
     )
-    _write_json(run / ENVIRONMENT_FILE, _environment(config))
+    _write_json(beside / ENVIRONMENT_FILE, _environment(config))
+    beside.replace(run)
 
 
 def reopen_run(

@@ -35,6 +35,8 @@ from optuna.trial import TrialState
 from tensorboard.plugins.hparams import api as hparams
 
 from jump_tf import input_pipeline
+from jump_tf import interruptions
+from jump_tf import recorder
 from jump_tf import runs
 from jump_tf import schema
 from jump_tf import search_space
@@ -139,7 +141,7 @@ def _try(study, trial, config, data, folder, space, end, verbose):
             callbacks=[watch],
             verbose=verbose,
         )
-    except training.TrainingError:  # Diverged, which a search may.
+    except interruptions.TrainingError:  # Diverged, which a search may.
         study.tell(trial, state=TrialState.FAIL)
     except schema.InputError:
         study.tell(trial, state=TrialState.FAIL)
@@ -148,7 +150,7 @@ def _try(study, trial, config, data, folder, space, end, verbose):
         if watch.pruned:
             study.tell(trial, state=TrialState.PRUNED)
         else:
-            study.tell(trial, best[training.MONITORED])
+            study.tell(trial, best[recorder.MONITORED])
 
 
 class _Watch(keras.callbacks.Callback):
@@ -161,7 +163,7 @@ class _Watch(keras.callbacks.Callback):
         self.pruned = False
 
     def on_epoch_end(self, epoch, logs=None):
-        self.trial.report(logs[training.MONITORED], epoch + 1)
+        self.trial.report(logs[recorder.MONITORED], epoch + 1)
         if self.model.stop_training:
             return
         if self.trial.should_prune():

@@ -6,8 +6,8 @@ them. What has no items moves as it is; so does Adam's count of steps, without
 which moments that are already grown would be taken for fresh ones. The
 sampler's counts are the new data's.
 
-Weights and moments are those of the source's last finished epoch, since only
-there they belong together; its best epoch is kept without moments.
+Weights and moments are those of the source's last checkpoint, since only there
+they belong together; its best epoch is kept without moments.
 
 A new item's row starts as in a new model, with moments of zero. (The unknown
 item's row and the mean row, both with noise, did no better on a news log where
@@ -21,7 +21,6 @@ from collections.abc import Callable
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 from keras import ops
 
 from jump_tf import checkpoints
@@ -52,7 +51,7 @@ class WarmStart:
     """Where a run starts.
 
     Attributes:
-        run: folder of the source, which must have finished an epoch.
+        run: folder of the source, which must have a checkpoint.
         gone_items: "drop" forgets items that the new data does not have;
             "keep" goes on recommending them.
     """
@@ -101,8 +100,7 @@ class WarmStart:
         """
         old_names = runs.read_vocabulary(self.run)
         source = build(runs.read_config(self.run), len(old_names))
-        for one in (source, model):
-            one.optimizer.build(one.trainable_variables)
+        model.optimizer.build(model.trainable_variables)
         _restore(self.run, source)
         ids = old_ids(old_names, names)
         tables = {id(variable) for variable in model.item_variables}
@@ -151,8 +149,7 @@ def check_started(run: pathlib.Path) -> None:
     Raises:
         InputError: so it is; else it would go on from chance.
     """
-    started = tf.train.latest_checkpoint(str(run / checkpoints.FOLDER))
-    if runs.read_warm_start(run) and started is None:
+    if runs.read_warm_start(run) and not checkpoints.saved(run):
         raise schema.InputError(
             "`--resume` must be given a run that has started. "
             f"Received: {run}, which ended before its warm start; remove it"
@@ -188,20 +185,11 @@ def _slots(model):
 
 
 def _restore(run, source):
-    """Gives a model and its optimizer the state of the run's last epoch."""
-    folder = run / checkpoints.FOLDER
-    path = tf.train.latest_checkpoint(str(folder))
-    if path is None:
+    """Gives a model and its optimizer the state of the run's checkpoint."""
+    if not checkpoints.saved(run):
         raise schema.InputError(
-            "`--warm-start` must be a run that finished an epoch. "
+            "`--warm-start` must be a run that was trained. "
             f"Received: {run}, which has no checkpoint"
         )
-    try:
-        tf.train.Checkpoint(model=source, optimizer=source.optimizer).restore(
-            path
-        ).expect_partial().assert_existing_objects_matched()
-    except (ValueError, AssertionError, tf.errors.OpError) as error:
-        raise schema.InputError(
-            "The checkpoint must be whole and of the run's model. "
-            f"Received: {path} ({error})"
-        ) from error
+    position = checkpoints.Position()
+    checkpoints.Checkpoints(run, source, position).restore_last()

@@ -19,6 +19,7 @@ import numpy as np
 
 from jump_tf import cli
 from jump_tf import metrics
+from jump_tf import model_factory
 from jump_tf import predictions
 from jump_tf import schema
 from jump_tf import scorecard
@@ -85,7 +86,7 @@ def prepare(log: pathlib.Path, folder: pathlib.Path, keep: float) -> None:
 
 def measure(run: pathlib.Path, data: pathlib.Path) -> dict[str, object]:
     """Recall on validation with its interval: of all, of new items, of old."""
-    clicks, answers = predictions.predictor(training.load_run(run))(
+    clicks, answers = predictions.predictor(model_factory.load_run(run))(
         training.input_pipeline.evaluation_batches(data, schema.VALIDATION)
     )
     recall = scorecard.click_measures(clicks, answers.rank)[MEASURED]

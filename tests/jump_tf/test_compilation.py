@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from jump_tf import evaluation
 from jump_tf import input_pipeline
+from jump_tf import model_factory
 from jump_tf import schema
 from jump_tf import training
 from jump_tf.config import preset
@@ -169,7 +170,7 @@ def test_a_compiled_run_in_bfloat16_is_evaluated_in_float32(
         ]
     )
     record = training.train(config, data_folder, tmp_path / "run", verbose=0)
-    model = training.load_run(tmp_path / "run")
+    model = model_factory.load_run(tmp_path / "run")
     assert model.compute_dtype == model.fast_slow.compute_dtype == "float32"
     measured = evaluation.quick_metrics(model, data_folder, schema.VALIDATION)
     for name, value in measured.items():

@@ -13,6 +13,7 @@ from tensorboard import program
 from tensorboard.backend.event_processing import event_accumulator
 
 from jump_tf import input_pipeline
+from jump_tf import model_factory
 from jump_tf import projector
 from jump_tf import runs
 from jump_tf import schema
@@ -209,7 +210,7 @@ def test_tensorboard_projects_the_items(tensorboard, logdir, data_folder):
     assert clicks == sorted(clicks, reverse=True)
     manifest = input_pipeline.read_manifest(data_folder)
     assert sum(clicks) == manifest["splits"][schema.TRAIN]["clicks"]
-    model = training.load_run(logdir / "two")
+    model = model_factory.load_run(logdir / "two")
     names = runs.read_vocabulary(logdir / "two")
     expected = np.array(model.item_vectors())[2:]
     for vector, (name, _) in zip(vectors, rows, strict=True):

@@ -8,6 +8,9 @@ import pytest
 import tensorflow as tf
 
 from jump_tf import evaluation
+from jump_tf import interruptions
+from jump_tf import model_factory
+from jump_tf import recorder
 from jump_tf import runs
 from jump_tf import schema
 from jump_tf import summaries
@@ -76,8 +79,8 @@ def test_a_killed_run_resumes_to_the_same_end(
         for name in ours.keys() - {"training_seconds"}:
             assert ours[name] == pytest.approx(theirs[name], rel=1e-5), name
     for ours, theirs in zip(
-        training.load_run(folder).weights,
-        training.load_run(run).weights,
+        model_factory.load_run(folder).weights,
+        model_factory.load_run(run).weights,
         strict=True,
     ):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
@@ -95,7 +98,7 @@ def test_the_best_epoch_is_what_is_loaded(run, data_folder):
         runs.read_history(run), key=lambda record: record["val_recall_at_20"]
     )
     measured = evaluation.quick_metrics(
-        training.load_run(run), data_folder, schema.VALIDATION
+        model_factory.load_run(run), data_folder, schema.VALIDATION
     )
     for name, value in measured.items():
         assert best[f"val_{name}"] == pytest.approx(value, rel=1e-5), name
@@ -113,18 +116,20 @@ def test_run_folder_says_what_it_was(run, config, data_folder):
 
 
 def test_early_stopping_waits_for_patience():
-    def recorder(recalls, patience):
+    def after(recalls, patience=2, epochs=9):
         history = [
-            {"epoch": n, training.MONITORED: recall}
+            {"epoch": n, recorder.MONITORED: recall}
             for n, recall in enumerate(recalls, 1)
         ]
-        return training.EpochRecorder(None, None, None, history, patience, None)
+        return recorder.EpochRecorder(
+            None, None, None, history, epochs, patience, None, None
+        )
 
-    assert not recorder([], 2).finished(9)
-    assert not recorder([0.1, 0.3, 0.2], 2).finished(9)
-    assert recorder([0.1, 0.3, 0.2, 0.3], 2).finished(9)
-    assert recorder([0.1, 0.2], 2).finished(2)
-    assert recorder([0.3, 0.3], 2).best["epoch"] == 1
+    assert not after([]).finished
+    assert not after([0.1, 0.3, 0.2]).finished
+    assert after([0.1, 0.3, 0.2, 0.3]).finished
+    assert after([0.1, 0.2], epochs=2).finished
+    assert after([0.3, 0.3]).best["epoch"] == 1
 
 
 def test_learning_rate_schedules(config):
@@ -148,11 +153,11 @@ def test_a_loss_that_is_no_number_stops_the_run(
         "jump_tf.layers.highway.keras.initializers.Constant",
         lambda value: broken,
     )
-    with pytest.raises(training.TrainingError, match="must be a number"):
+    with pytest.raises(interruptions.TrainingError, match="must be a number"):
         training.train(config, data_folder, folder, verbose=0)
     assert runs.read_history(folder) == []
     with pytest.raises(schema.InputError, match=r"no checkpoints/best"):
-        training.load_run(folder)
+        model_factory.load_run(folder)
 
 
 def test_what_is_not_a_run_is_refused(run, config, data_folder, tmp_path):
@@ -194,12 +199,12 @@ def test_an_empty_validation_split_is_refused_at_once(
 
 def test_an_epoch_without_validation_recall_is_never_the_best():
     history = [
-        {"epoch": n, training.MONITORED: recall}
+        {"epoch": n, recorder.MONITORED: recall}
         for n, recall in enumerate([float("nan"), 0.1, 0.2], 1)
     ]
-    recorder = training.EpochRecorder(None, None, None, history, 2, None)
-    assert recorder.best["epoch"] == 3
-    assert not recorder.finished(9)
+    mine = recorder.EpochRecorder(None, None, None, history, 9, 2, None, None)
+    assert mine.best["epoch"] == 3
+    assert not mine.finished
 
 
 def test_damaged_weights_are_refused(run, tmp_path):
@@ -211,4 +216,4 @@ def test_damaged_weights_are_refused(run, tmp_path):
             target.write_bytes(path.read_bytes())
     (copy / "checkpoints" / "best.weights.h5").write_bytes(b"not weights")
     with pytest.raises(schema.InputError, match="must be whole"):
-        training.load_run(copy)
+        model_factory.load_run(copy)

@@ -9,6 +9,9 @@ import yaml
 
 from jump_tf import cli
 from jump_tf import config as configs
+from jump_tf import interruptions
+from jump_tf import model_factory
+from jump_tf import recorder
 from jump_tf import runs
 from jump_tf import schema
 from jump_tf import search_space
@@ -45,7 +48,7 @@ class FakeTraining:
     def train(self, config, data, run, *, resume, callbacks, verbose):
         rate = config.training.learning_rate
         if self.diverge and rate > 0.05:
-            raise training.TrainingError("The loss must be a number.")
+            raise interruptions.TrainingError("The loss must be a number.")
         run.mkdir(parents=True, exist_ok=True)
         (run / runs.CONFIG_FILE).write_text(config.to_yaml())
         history = runs.read_history(run)
@@ -57,13 +60,13 @@ class FakeTraining:
         for epoch in range(len(history), EPOCHS):
             best = math.exp(-abs(math.log(rate / 0.01)))
             recall = best * (epoch + 1) / EPOCHS
-            history.append({"epoch": epoch + 1, training.MONITORED: recall})
+            history.append({"epoch": epoch + 1, recorder.MONITORED: recall})
             runs.write_history(run, history)
             self.epochs += 1
             if self.epochs == self.killed_at:
                 raise KeyboardInterrupt
             watch.model.stop_training = epoch + 1 == EPOCHS
-            watch.on_epoch_end(epoch, {training.MONITORED: recall})
+            watch.on_epoch_end(epoch, {recorder.MONITORED: recall})
             if watch.model.stop_training:
                 break
         return history[-1]
@@ -250,5 +253,5 @@ def test_command_trains_and_says_what_is_best(data_folder, tmp_path, capsys):
     out = capsys.readouterr().out
     assert f"best: {study / 'best.yaml'}" in out
     assert yaml.safe_load((study / "best.yaml").read_text())["training"]
-    model = training.load_run(study / "trials" / "001")
+    model = model_factory.load_run(study / "trials" / "001")
     assert model.config.units == 6

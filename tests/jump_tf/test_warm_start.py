@@ -11,6 +11,7 @@ import pytest
 from jump_tf import cli
 from jump_tf import evaluation
 from jump_tf import input_pipeline
+from jump_tf import model_factory
 from jump_tf import records
 from jump_tf import runs
 from jump_tf import schema
@@ -95,9 +96,9 @@ def started(source, data, **options):
     start = WarmStart(source, **options)
     names = warm_start.vocabulary(data, start)
     config = runs.read_config(source)
-    model = training.build_model(config, data, len(names))
-    training._compile(model, config.training)
-    start.take_over(model, names, training._compiled)
+    model = model_factory.build_model(config, data, len(names))
+    model_factory.compile_model(model, config.training)
+    start.take_over(model, names, model_factory.compiled)
     return model, names
 
 
@@ -117,7 +118,7 @@ def rows(model):
 
 def test_item_variables_are_all_that_grow_with_the_catalogue(source):
     """Built at an odd size, which no other axis has."""
-    model = training._compiled(runs.read_config(source), 1231)
+    model = model_factory.compiled(runs.read_config(source), 1231)
     sampler = {id(weight) for weight in model.sampler.weights}
     grown = {
         weight.path
@@ -163,7 +164,7 @@ def test_a_start_on_the_same_data_is_where_the_source_ended(
     source, data_folder
 ):
     """Against the weights that the source saved, not through our own code."""
-    model, best = restored(source), training.load_run(source)
+    model, best = restored(source), model_factory.load_run(source)
     for ours, theirs in zip(model.weights, best.weights, strict=True):
         np.testing.assert_array_equal(ours, theirs, err_msg=ours.path)
 
@@ -173,7 +174,9 @@ def test_other_ids_for_the_same_items_change_no_prediction(
 ):
     model, _ = started(source, shuffled)
     ours = evaluation.quick_metrics(model, shuffled)
-    theirs = evaluation.quick_metrics(training.load_run(source), data_folder)
+    theirs = evaluation.quick_metrics(
+        model_factory.load_run(source), data_folder
+    )
     assert ours == pytest.approx(theirs, rel=1e-5)
 
 
@@ -212,7 +215,7 @@ def test_kept_items_are_still_recommended(source, changed, names, tmp_path):
     gone = [name for name in names if name not in present]
     assert len(gone) == 3
     assert runs.read_vocabulary(run) == present + gone
-    model = training.load_run(run)
+    model = model_factory.load_run(run)
     assert model.vocabulary_size == 2 + len(present) + len(gone)
     scores = np.array(model.click_scores(np.ones((1, 6), "float32")))
     assert np.isfinite(scores[0, 2:]).all()
