@@ -31,7 +31,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def callbacks(
-    folder: pathlib.Path,
+    folder: pathlib.Path | None,
     config: Config,
     names: Sequence[str],
     validation: Any,
@@ -41,13 +41,16 @@ def callbacks(
     """All that writes for TensorBoard, to be called after each validation.
 
     Args:
-        folder: of the event files.
+        folder: of the event files; None where another worker writes, whom this
+            one only helps to sum up the metrics.
         config: of the run.
         names: raw ids of the model's items, in the order of ids.
         validation: an `evaluation.Validation`.
         is_best: whether the epoch that just ended is the best so far.
         profile: the first and last batch to profile, counted from 1.
     """
+    if folder is None:
+        return [StepScalars(None)]
     return [
         hparams.KerasCallback(str(folder), flat(config), _trial(folder)),
         StepScalars(folder / "steps"),
@@ -77,11 +80,11 @@ class StepScalars(keras.callbacks.Callback):
     after the checkpoint from which it resumes is removed.
 
     Args:
-        folder: of the event files.
+        folder: of the event files; None writes none.
         every: steps between two points; the last of an epoch has one too.
     """
 
-    def __init__(self, folder: pathlib.Path, every: int = EVERY_STEPS):
+    def __init__(self, folder: pathlib.Path | None, every: int = EVERY_STEPS):
         super().__init__()
         self.folder = folder
         self.every = every
@@ -92,6 +95,9 @@ class StepScalars(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.step = int(_number(self.model.optimizer.iterations))
+        if self.folder is None:
+            self.writer = tf.summary.create_noop_writer()
+            return
         _forget_after(self.step, self.folder)
         self.writer = tf.summary.create_file_writer(str(self.folder))
 

@@ -106,7 +106,7 @@ def train(
 
     def make_callbacks(stop):
         written = summaries.callbacks(
-            run / runs.TENSORBOARD_FOLDER,
+            run / runs.TENSORBOARD_FOLDER if devices.chief else None,
             config,
             names,
             validation,
@@ -118,7 +118,7 @@ def train(
                 lambda epoch: learning_rate(config.training, epoch)
             ),
             recorder,
-            *(written if devices.chief else ()),
+            *written,
             *callbacks,
             StepRecorder(
                 checkpoints,

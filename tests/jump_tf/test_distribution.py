@@ -60,7 +60,8 @@ def test_two_workers_train_as_one_even_if_one_dies(
     workers[1].communicate()
     workers = small_runs.two_workers(data_folder, run, SETTINGS, "--resume")
     for worker in workers:
-        assert small_runs.finish(worker)[0] == 0
+        code, said = small_runs.finish(worker)
+        assert code == 0, said
     small_runs.assert_same_run(run, whole)
 
 
