@@ -208,9 +208,7 @@ class Signatures(tf.Module):
     def _dwell_law(self, features, items):
         """The law, `[B, C]`, of the dwell on each of `items` `[B, C]`."""
         repeated = tf.repeat(features, tf.shape(items)[1], axis=0)
-        law = self._model.dwell_distribution(
-            repeated, tf.reshape(items, [-1]), training=False
-        )
+        law = self._model.dwell_distribution(repeated, tf.reshape(items, [-1]))
         return _map_parameters(
             law, lambda tensor: tf.reshape(tensor, tf.shape(items))
         )
@@ -226,7 +224,7 @@ class Signatures(tf.Module):
         }
 
     def _page_median(self, features, page, elapsed_seconds):
-        law = self._model.dwell_distribution(features, page, training=False)
+        law = self._model.dwell_distribution(features, page)
         law = _map_parameters(law, lambda tensor: tensor)
         known = (elapsed_seconds > 0.0) & tf.math.is_finite(elapsed_seconds)
         elapsed = tf.where(known, elapsed_seconds, 0.0)

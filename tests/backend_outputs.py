@@ -103,9 +103,9 @@ def layers():
         "shared head": SharedDwellHead(units=UNITS),
     }.items():
         layer.build((None, UNITS))
-        law = given(layer)(features, items, vectors)
+        law, ends = given(layer)(features, items, vectors)
         found |= {f"{name} {k}": v for k, v in vars(law).items()}
-    found["ends"] = layer.session_end(features, vectors)
+    found["ends"] = ends
     return found
 
 

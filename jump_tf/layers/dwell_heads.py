@@ -21,7 +21,8 @@ class DwellHead(keras.layers.Layer):
         item_vectors: `[N, d]`, their rows of the item table.
 
     Returns:
-        `LogNormal` of `[N]` locations and scales.
+        `LogNormal` of `[N]` locations and scales; and `[N]` logits of the
+        session ending with this click, None for a head that does not tell.
     """
 
     def __init__(self, units, scale=None, initial_log_seconds=4.0, **kwargs):
@@ -99,7 +100,7 @@ class ItemDwellHead(DwellHead):
     def call(self, features, items, item_vectors):
         location = ops.sum(features * self.kernel(items), axis=-1)
         location = location + self.bias(items)[..., 0]
-        return LogNormal(location, self._scale_like(location))
+        return LogNormal(location, self._scale_like(location)), None
 
     def get_config(self):
         return {
@@ -115,8 +116,7 @@ class SharedDwellHead(DwellHead):
         y  = tanh(A v + B V[i] + a)
         mu = b + w . [v; V[i]; y],   log sigma = s + u . y
 
-    A click that ends its session leaves no dwell; `session_end` says how
-    likely that is, from the same y.
+    A click that ends its session leaves no dwell; the logit of that is t . y.
 
     Args:
         hidden_units: size of y.
@@ -152,24 +152,17 @@ class SharedDwellHead(DwellHead):
         self._add_log_scale()
 
     def call(self, features, items, item_vectors, training=None):
-        linear, from_hidden = self._outputs(features, item_vectors, training)
-        location = linear + from_hidden[..., 0]
-        return LogNormal(
-            location, self._scale_like(location, from_hidden[..., 1])
-        )
-
-    def session_end(self, features, item_vectors, training=None):
-        """`[N]` logits of the session ending with this click."""
-        return self._outputs(features, item_vectors, training)[1][..., 2]
-
-    def _outputs(self, features, item_vectors, training):
-        learned = ops.concatenate(
-            [features[..., : self.units], item_vectors], axis=-1
-        )
+        summary, history = ops.split(features, [self.units], axis=-1)
+        learned = ops.concatenate([summary, item_vectors], axis=-1)
         learned = self.input_dropout(learned, training=training)
-        joint = ops.concatenate([learned, features[..., self.units :]], axis=-1)
+        joint = ops.concatenate([learned, history], axis=-1)
         hidden = self.hidden_dropout(self.hidden(joint), training=training)
-        return self.linear(joint)[..., 0], self.from_hidden(hidden)
+        location, log_ratio, end_logit = ops.unstack(
+            self.from_hidden(hidden), axis=-1
+        )
+        location = self.linear(joint)[..., 0] + location
+        law = LogNormal(location, self._scale_like(location, log_ratio))
+        return law, end_logit
 
     def get_config(self):
         return {

@@ -86,14 +86,13 @@ class JointModel(SessionModel):
         ]
 
     def rows(self, items):
-        """Rows of the item table as they are scored and read, `[..., d]`."""
         return self._normalized(self.items(items))
 
-    def item_vectors(self, items=None):
+    def item_vectors(self, items=None, rows=None):
         if items is None:
             vectors = self._normalized(self.items.embeddings)
         else:
-            vectors = self.rows(items)
+            vectors = self.rows(items) if rows is None else rows
         if not self.config.item_bias:
             return vectors
         bias = self.bias.embeddings if items is None else self.bias(items)
@@ -108,17 +107,10 @@ class JointModel(SessionModel):
         ones = ops.ones_like(features[..., :1])  # What the bias is times.
         return ops.concatenate([features, ones], axis=-1)
 
-    def dwell_distribution(self, features, items, training=False):
-        if self.config.dwell_head == "item":
-            return self.dwell_head(features, items, None)
-        return self.dwell_head(
-            features, items, self.rows(items), training=training
-        )
-
-    def session_end_logits(self, features, items, training=False):
-        return self.dwell_head.session_end(
-            features, self.rows(items), training=training
-        )
+    def dwell_and_end(self, features, items, rows=None, training=False):
+        if rows is None and self.config.dwell_head != "item":
+            rows = self.rows(items)
+        return self.dwell_head(features, items, rows, training=training)
 
     def _normalized(self, vectors):
         if self.config.click_scale is None:

@@ -55,21 +55,37 @@ class SessionModel(keras.Model):
         """
         raise NotImplementedError
 
-    def item_vectors(self, items=None):
-        """Rows with which features are multiplied: `[..., d]`, all if None."""
+    def rows(self, items):
+        """Rows of the item table, `[..., d]`, as they are read and scored."""
+        raise NotImplementedError
+
+    def item_vectors(self, items=None, rows=None):
+        """What queries are multiplied with: `[..., d]`, of all items if None.
+
+        Where there are the items' `rows` already, they are not looked up.
+        """
         raise NotImplementedError
 
     def queries(self, features):
         """What is multiplied with `item_vectors`: `[N, d]`."""
         raise NotImplementedError
 
-    def dwell_distribution(self, features, items, training=False) -> LogNormal:
-        """Law of the dwell on `items` `[N]` after sessions `[N, d]`."""
+    def dwell_and_end(self, features, items, rows=None, training=False):
+        """What follows a click on `items` `[N]` after sessions `[N, d]`.
+
+        Returns:
+            The law of the dwell, and `[N]` logits that the session ends, None
+            for a model that does not tell.
+        """
         raise NotImplementedError
 
-    def session_end_logits(self, features, items, training=False):
+    def dwell_distribution(self, features, items) -> LogNormal:
+        """The law of the dwell on `items` `[N]` after sessions `[N, d]`."""
+        return self.dwell_and_end(features, items)[0]
+
+    def session_end_logits(self, features, items):
         """`[N]` logits that the session ends with a click on `items`."""
-        raise NotImplementedError
+        return self.dwell_and_end(features, items)[1]
 
     def click_scores(self, features):
         """`[N, V]` scores of all ids; padding and unknown cannot be clicked."""
@@ -99,13 +115,18 @@ class SessionModel(keras.Model):
             flat,
             ops.reshape(step, (-1,)),
         )
-        total = self._click_loss(features, targets, step, weights, training)
-        if self.config.dwell_weight:
-            dwell_loss = self._dwell_loss(features, targets, weights, training)
+        items = targets[schema.ITEMS]
+        rows = self.rows(items)  # Once, for all that reads them.
+        total = self._click_loss(features, items, rows, step, weights, training)
+        if self.config.dwell_weight or self.config.end_weight:
+            law, end_logits = self.dwell_and_end(
+                features, items, rows, training=training
+            )
+            dwell_loss = self._dwell_loss(law, targets, weights)
             total = total + self.config.dwell_weight * dwell_loss
-        if self.config.end_weight:
-            end_loss = self._end_loss(features, targets, weights, training)
-            total = total + self.config.end_weight * end_loss
+            if self.config.end_weight:
+                end_loss = self._end_loss(end_logits, targets, weights)
+                total = total + self.config.end_weight * end_loss
         return total / ops.maximum(number, 1.0)
 
     @property
@@ -136,21 +157,22 @@ class SessionModel(keras.Model):
             lambda column: ops.take(column, kept, axis=0), (*steps, weights)
         )
 
-    def _click_loss(self, features, targets, step, weights, training):
-        items = targets[schema.ITEMS]
+    def _click_loss(self, features, items, rows, step, weights, training):
         if not self.config.learned_start:
             later = weights * ops.cast(step > 0, weights.dtype)
-            features, items, weights = self._weighted(later, features, items)
+            features, items, rows, weights = self._weighted(
+                later, features, items, rows
+            )
         unreduced = self._unreduced_click_loss(
-            self.queries(features), items, training
+            self.queries(features), items, rows, training
         )
         return self._sum("click_loss", unreduced, weights)
 
-    def _unreduced_click_loss(self, queries, items, training):
+    def _unreduced_click_loss(self, queries, items, rows, training):
         """The configured loss in training, else softmax over all items."""
         name = self.config.click_loss
         if training and name in SAMPLED_LOSSES:
-            return self._sampled_click_loss(queries, items)
+            return self._sampled_click_loss(queries, items, rows)
         over_all = (
             losses.chunked_softmax_cross_entropy
             if name == "chunked_softmax"
@@ -158,12 +180,12 @@ class SessionModel(keras.Model):
         )
         return over_all(queries, self.item_vectors(), items)
 
-    def _sampled_click_loss(self, queries, items):
+    def _sampled_click_loss(self, queries, items, rows):
         config = self.config
         negatives, log_expected = self.sampler(size=config.negatives)
         drawn = (
             queries,
-            self.item_vectors(items),
+            self.item_vectors(items, rows),
             items,
             self.item_vectors(negatives),
             negatives,
@@ -186,12 +208,9 @@ class SessionModel(keras.Model):
                     calibration=config.gbce_calibration,
                 )
 
-    def _dwell_loss(self, features, targets, weights, training):
-        distribution = self.dwell_distribution(
-            features, targets[schema.ITEMS], training=training
-        )
+    def _dwell_loss(self, law, targets, weights):
         unreduced = -censored_log_likelihood(
-            distribution,
+            law,
             targets[schema.DWELL_SECONDS],
             targets[schema.DWELL_CENSORED],
         )
@@ -199,10 +218,7 @@ class SessionModel(keras.Model):
             weights = weights * (1.0 - targets[schema.SESSION_END])
         return self._sum("dwell_loss", unreduced, weights)
 
-    def _end_loss(self, features, targets, weights, training):
-        logits = self.session_end_logits(
-            features, targets[schema.ITEMS], training=training
-        )
+    def _end_loss(self, logits, targets, weights):
         ended = targets[schema.SESSION_END]
         unreduced = ops.softplus(logits) - ended * logits
         return self._sum("end_loss", unreduced, weights)

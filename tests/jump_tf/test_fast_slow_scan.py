@@ -69,7 +69,7 @@ def test_every_step_of_a_lane_is_a_step_of_its_session():
     click = np.asarray(ticks.click)[:, :2]
     np.testing.assert_array_equal(click[:, 0], [0, 1, 1, 1, 2])
     np.testing.assert_array_equal(click[:4, 1], [3, 3, 4, 4])
-    starts = np.asarray(ticks.starts)[:, :2, 0]
+    starts = np.asarray(ticks.starts)[:, :2]
     np.testing.assert_array_equal(starts[:, 0], [1, 1, 0, 0, 1])
     np.testing.assert_array_equal(starts[:, 1], [1, 0, 1, 0, 0])
     lanes = ticks.click.shape[1]

@@ -11,8 +11,8 @@ import tensorflow as tf
 
 from jump_tf import input_pipeline
 from jump_tf import schema
-from jump_tf.config import SAMPLED_LOSSES
 from jump_tf.config import preset
+from jump_tf.model_config import SAMPLED_LOSSES
 from jump_tf.models.jump import JUMP
 
 VOCABULARY_SIZE = 11
@@ -227,9 +227,7 @@ def test_without_dwell_weight_the_dwell_head_learns_nothing(data_folder):
         features = model(batch[0], training=True)
         loss = model.compute_loss(*batch[:2], features, batch[2])
     heads = [v.value for v in model.dwell_head.trainable_variables]
-    for gradient in tape.gradient(loss, heads):
-        values = getattr(gradient, "values", gradient)
-        assert not np.abs(values).any()
+    assert all(gradient is None for gradient in tape.gradient(loss, heads))
 
 
 def batches(data_folder, seed=0):

@@ -227,7 +227,8 @@ def test_dwell_history_by_hand():
 def test_item_head_is_equation_11(random):
     head = ItemDwellHead(7, units=UNITS, scale=10.0, initial_log_seconds=3.5)
     features, items = normal(random, 4, UNITS), np.array([2, 6, 2, 3])
-    law = head(features, items, None)
+    law, end_logits = head(features, items, None)
+    assert end_logits is None
     np.testing.assert_allclose(law.location, 3.5)
     np.testing.assert_allclose(law.scale, 10.0)
     randomize(head, random)
@@ -235,7 +236,7 @@ def test_item_head_is_equation_11(random):
     b = np.asarray(head.bias.embeddings)[:, 0]
     expected = (w[items] * features).sum(1) + b[items]
     np.testing.assert_allclose(
-        head(features, items, None).location, expected, rtol=1e-5
+        head(features, items, None)[0].location, expected, rtol=1e-5
     )
 
 
@@ -245,8 +246,8 @@ def test_shared_head_drops_what_is_learned_but_not_the_history(random):
     randomize(head, random)
     features, rows = normal(random, 6, 3), normal(random, 6, 2)
     kept = features * np.float32([0, 0, 1])
-    bare = head(kept, None, 0 * rows).location
-    dropped = head(features, None, rows, training=True).location
+    bare = head(kept, None, 0 * rows)[0].location
+    dropped = head(features, None, rows, training=True)[0].location
     # All of y is dropped too: what is left is linear in the history.
     bias = head.linear.bias + head.from_hidden.bias[:1]
     history = features[:, 2] * np.asarray(head.linear.kernel)[4, 0]
@@ -259,7 +260,7 @@ def test_shared_head_starts_at_the_mean_and_matches_its_equation(random):
         units=UNITS, hidden_units=5, initial_log_seconds=4.25
     )
     features, rows = normal(random, 4, UNITS), normal(random, 4, UNITS)
-    law = head(features, None, rows)
+    law, end_logits = head(features, None, rows)
     np.testing.assert_allclose(law.location, 4.25)
     np.testing.assert_allclose(law.scale, 1.0)
     randomize(head, random)
@@ -268,9 +269,7 @@ def test_shared_head_starts_at_the_mean_and_matches_its_equation(random):
     out = y @ head.from_hidden.kernel + head.from_hidden.bias
     mu = (joint @ head.linear.kernel + head.linear.bias)[:, 0] + out[:, 0]
     sigma = np.exp(head.log_scale + out[:, 1])
-    law = head(features, None, rows)
+    law, end_logits = head(features, None, rows)
     np.testing.assert_allclose(law.location, mu, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(law.scale, sigma, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(
-        head.session_end(features, rows), out[:, 2], rtol=1e-4, atol=1e-5
-    )
+    np.testing.assert_allclose(end_logits, out[:, 2], rtol=1e-4, atol=1e-5)
