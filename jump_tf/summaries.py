@@ -18,6 +18,8 @@ _LOGGER = logging.getLogger(__name__)
 class ImageSummaries(keras.callbacks.Callback):
     """Draws dwell calibration and attention on validation after each epoch.
 
+    No attention where the model has none.
+
     Needs the `report` extra; without it, says so once and draws nothing.
 
     Args:
@@ -45,15 +47,13 @@ class ImageSummaries(keras.callbacks.Callback):
         if self.writer is None:
             return
         images = {
-            "dwell_calibration": plots.dwell_calibration(self._calibration()),
-            "attention": plots.attention(
-                predictions.attention_examples(
-                    self.validation.model,
-                    self.validation.data,
-                    schema.VALIDATION,
-                )
-            ),
+            "dwell_calibration": plots.dwell_calibration(self._calibration())
         }
+        examples = predictions.attention_examples(
+            self.validation.model, self.validation.data, schema.VALIDATION
+        )
+        if examples:
+            images["attention"] = plots.attention(examples)
         with self.writer.as_default():
             for name, png in images.items():
                 pixels = tf.io.decode_png(png, channels=3)[tf.newaxis]

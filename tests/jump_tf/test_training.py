@@ -136,6 +136,19 @@ def test_tensorboard_shows_train_validation_and_images(run):
     }
 
 
+def test_a_model_without_attention_trains_all_the_same(data_folder, tmp_path):
+    config = preset("gru4rec").override(
+        ["model.units=4", "model.negatives=5", "training.epochs=1"]
+    )
+    training.train(config, data_folder, tmp_path / "run", verbose=0)
+    images = tmp_path / "run" / runs.TENSORBOARD_FOLDER / "images"
+    accumulator = event_accumulator.EventAccumulator(
+        str(images), size_guidance={event_accumulator.TENSORS: 0}
+    )
+    accumulator.Reload()
+    assert accumulator.Tags()["tensors"] == ["dwell_calibration"]
+
+
 def test_early_stopping_waits_for_patience():
     def recorder(recalls, patience):
         history = [
