@@ -20,6 +20,7 @@ __version__ = "0"
 class cuda:
     is_available = lambda: False
 device, manual_seed, get_num_threads = str, int, int
+set_flush_denormal = bool
 load = lambda path: json.loads(path.read_text())
 save = lambda state, path: path.write_text(json.dumps(state))
 """,
