@@ -1,13 +1,23 @@
 # Two commands do it all on a fresh machine with Python 3.11 and make:
 #   make demo    from a simulated log to a served answer
 #   make test    all tests
+#
+# And one measures how fast it trains, beside what bounds it and GRU4Rec:
+#   make bench-train              on a simulated log, made once in build/
+#   make bench-train DATA=data    on a folder that `jump-tf prepare` made
+# It needs a machine that nobody else uses; BENCH_FLAGS go to the last of its
+# benchmarks, tests/benchmarks/throughput.py, which also says how to time the
+# official GRU4Rec beside ours.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 DEMO := demo
+DATA ?=
+BENCH_FLAGS ?=
+SIMULATED := build/bench-data
 
-.PHONY: demo test lint format package clean
+.PHONY: demo test bench-train lint format package clean
 
 demo: $(INSTALLED)
 	rm -rf $(DEMO)
@@ -15,6 +25,16 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED)
 	$(BIN)/python -m pytest
+
+bench-train: $(INSTALLED) $(if $(DATA),,$(SIMULATED)/manifest.json)
+	$(BIN)/python -m tests.benchmarks.fast_slow
+	$(BIN)/python -m tests.benchmarks.losses
+	$(BIN)/python -m tests.benchmarks.embedding_scale
+	$(BIN)/python -m tests.benchmarks.throughput \
+	  --data $(or $(DATA),$(SIMULATED)) $(BENCH_FLAGS)
+
+$(SIMULATED)/manifest.json: | $(INSTALLED)
+	$(BIN)/python -m tests.benchmarks.simulated_data $(SIMULATED)
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -197,6 +197,8 @@ class SliceScalars(_EpochSummaries):
 class ImageSummaries(_EpochSummaries):
     """Draws dwell calibration and attention on validation after each epoch.
 
+    No attention where the model has none.
+
     Needs the `report` extra; without it, says so once and draws nothing.
 
     Args:
@@ -219,10 +221,10 @@ class ImageSummaries(_EpochSummaries):
             self.validation.model, self.validation.data, schema.VALIDATION
         )
         calibration = self.details()["dwell_calibration"]
-        for name, png in (
-            ("dwell_calibration", plots.dwell_calibration(calibration)),
-            ("attention", plots.attention(examples)),
-        ):
+        images = {"dwell_calibration": plots.dwell_calibration(calibration)}
+        if examples:
+            images["attention"] = plots.attention(examples)
+        for name, png in images.items():
             pixels = tf.io.decode_png(png, channels=3)[tf.newaxis]
             tf.summary.image(name, pixels)
 

@@ -115,6 +115,19 @@ def test_run_folder_says_what_it_was(run, config, data_folder):
     assert stored.units == 6
 
 
+def test_a_model_without_attention_trains_all_the_same(data_folder, tmp_path):
+    config = preset("gru4rec").override(
+        ["model.units=4", "model.negatives=5", "training.epochs=1"]
+    )
+    training.train(config, data_folder, tmp_path / "run", verbose=0)
+    images = tmp_path / "run" / runs.TENSORBOARD_FOLDER / "images"
+    accumulator = event_accumulator.EventAccumulator(
+        str(images), size_guidance={event_accumulator.TENSORS: 0}
+    )
+    accumulator.Reload()
+    assert accumulator.Tags()["tensors"] == ["dwell_calibration"]
+
+
 def test_early_stopping_waits_for_patience():
     def after(recalls, patience=2, epochs=9):
         history = [
