@@ -87,14 +87,12 @@ def fast_slow(clicks, ticks, input_kernel, fast, slow):
     size = clicks.shape[-1]
     inputs = ops.take(ops.reshape(clicks, (-1, size)), ticks.click, axis=0)
     inputs = ops.where(ticks.starts[..., None], inputs, 0.0)
-    projection = [
-        ops.matmul(inputs, half) for half in ops.split(input_kernel, 2, axis=1)
-    ]
-    states = _scan(*projection, ticks.starts, fast, slow)
+    projection = _times(inputs, ops.split(input_kernel, 2, axis=1))
+    states = _scan(projection, ticks.starts, fast, slow)
     return ops.take(ops.reshape(states, (-1, size)), ticks.last, axis=0)
 
 
-def _scan(candidate, gate, starts, fast, slow):
+def _scan(projection, starts, fast, slow):
     """`[K, B, d]` fast states after each tick, from a pair of products."""
 
     @ops.custom_gradient
@@ -110,7 +108,7 @@ def _scan(candidate, gate, starts, fast, slow):
 
         return ticks.state, backward
 
-    return scan(candidate, gate, *fast, *slow)
+    return scan(*projection, *fast, *slow)
 
 
 class _Unit:
