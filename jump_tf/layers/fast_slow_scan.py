@@ -7,8 +7,7 @@ makes it fast:
   one scan goes over clicks and further fast steps alike: each session has a
   lane of ticks, a tick for every fast step from the second on. Where sessions
   with equally many ticks share a batch (`input_pipeline`), lanes are dense.
-* Products are done by halves, candidate and gate. TensorFlow takes longer to
-  part a product's columns, or to join them, than it saves by one large product.
+* Candidate and gate are never joined: see `highway_transit`.
 * The backward scan passes on the gradients of the states alone; the products
   for the gradients of the weights are done after it, all ticks at once.
 
@@ -22,10 +21,16 @@ from typing import Any
 from keras import ops
 
 from jump_tf.layers.highway import Transition
+from jump_tf.layers.highway_transit import Gradients
+from jump_tf.layers.highway_transit import Transit
+from jump_tf.layers.highway_transit import Unit
+from jump_tf.layers.highway_transit import back
+from jump_tf.layers.highway_transit import by_kernels
+from jump_tf.layers.highway_transit import by_vectors
+from jump_tf.layers.highway_transit import times
 
-LANES = (
-    16  # A multiple of this many lanes: ticks start at multiples of 64 bytes.
-)
+# Lanes by so many: each tick then starts at a multiple of 64 bytes.
+LANES = 16
 
 
 class Ticks(typing.NamedTuple):
@@ -87,7 +92,7 @@ def fast_slow(clicks, ticks, input_kernel, fast, slow):
     size = clicks.shape[-1]
     inputs = ops.take(ops.reshape(clicks, (-1, size)), ticks.click, axis=0)
     inputs = ops.where(ticks.starts[..., None], inputs, 0.0)
-    projection = _times(inputs, ops.split(input_kernel, 2, axis=1))
+    projection = times(inputs, ops.split(input_kernel, 2, axis=1))
     states = _scan(projection, ticks.starts, fast, slow)
     return ops.take(ops.reshape(states, (-1, size)), ticks.last, axis=0)
 
@@ -99,7 +104,7 @@ def _scan(projection, starts, fast, slow):
     def scan(candidate, gate, *weights):
         projection = (candidate, gate)
         fast, slow = Transition(*weights[:7]), Transition(*weights[7:])
-        units = (_Unit(fast, candidate), _Unit(slow, candidate))
+        units = (Unit(fast, candidate), Unit(slow, candidate))
         tiled = ops.broadcast_to(starts[..., None], ops.shape(candidate))
         ticks = _forward(projection, tiled, *units)
 
@@ -109,43 +114,6 @@ def _scan(projection, starts, fast, slow):
         return ticks.state, backward
 
     return scan(*projection, *fast, *slow)
-
-
-class _Unit:
-    """A unit's weights as the ticks use them.
-
-    Attributes:
-        kernel: pair of W.
-        recurrent: pair of U.
-        alpha: `[B, d]`, as are the others: to read copies is quicker than to
-            repeat a row.
-        beta: see `HighwayUnit`.
-        gamma: see there.
-        candidate_bias: see there.
-        gate_bias: see there.
-    """
-
-    def __init__(self, weights, like):
-        self.kernel = ops.split(weights.kernel, 2, axis=1)
-        self.recurrent = ops.split(weights.recurrent_kernel, 2, axis=1)
-        shape = ops.shape(like)[1:]
-        for name in Transition._fields[2:]:
-            row = getattr(weights, name)
-            setattr(self, name, ops.broadcast_to(row, shape))
-
-
-def _times(state, kernels):
-    """Products of a state with a pair of kernels."""
-    return tuple(ops.matmul(state, kernel) for kernel in kernels)
-
-
-def _back(pair, kernels):
-    """Gradient by a state of the products with a pair of kernels."""
-    candidate, gate = (
-        ops.matmul(gradient, ops.transpose(kernel))
-        for gradient, kernel in zip(pair, kernels, strict=True)
-    )
-    return candidate + gate
 
 
 class Tick(typing.NamedTuple):
@@ -172,73 +140,19 @@ class Tick(typing.NamedTuple):
     slow_to_next: tuple[Any, Any]
 
 
-class Gradients(typing.NamedTuple):
-    """Gradients by what a transition came of, `[B, d]` each.
-
-    Attributes:
-        state: by the state, past its products.
-        argument: by the argument of tanh.
-        gate: by the argument of the gate, and so by the gate's products.
-        product: by U_c times the state.
-        inputs: by W_c times the input.
-    """
-
-    state: Any
-    argument: Any
-    gate: Any
-    product: Any
-    inputs: Any
-
-
-class _Transit:
-    """A unit's transition, with what its gradient needs.
-
-    Args:
-        unit: its weights.
-        state: `[B, d]`.
-        product: pair, U times the state.
-        inputs: pair, W times the input.
-    """
-
-    def __init__(self, unit, state, product, inputs):
-        self.unit = unit
-        self.product = product[0]
-        self.factor = unit.alpha * inputs[0] + unit.gamma
-        summand = unit.beta * inputs[0] + unit.candidate_bias
-        self.candidate = ops.tanh(self.factor * self.product + summand)
-        self.gate = ops.sigmoid(product[1] + inputs[1] + unit.gate_bias)
-        self.change = self.candidate - state
-        self.state = state + self.gate * self.change
-
-    def backward(self, gradient):
-        """`Gradients` from the one by the new state."""
-        gated = gradient * self.gate
-        by_gate = gated * self.change
-        argument = gated - gated * (self.candidate * self.candidate)
-        return Gradients(
-            state=gradient - gated,
-            argument=argument,
-            gate=by_gate - by_gate * self.gate,
-            product=argument * self.factor,
-            inputs=argument * (self.unit.alpha * self.product + self.unit.beta),
-        )
-
-
 def _forward(projection, starts, fast, slow):
     """All ticks, `Tick` of `[K, B, d]`."""
 
     def step(last, time):
-        last_to_first = _times(last.state, fast.recurrent)
+        last_to_first = times(last.state, fast.recurrent)
         inputs = tuple(half[time] for half in projection)
-        first = _Transit(fast, last.state, last_to_first, inputs).state
-        first_to_slow = _times(first, slow.kernel)
-        state = _Transit(
-            slow, last.slow, last.slow_to_next, first_to_slow
-        ).state
+        first = Transit(fast, last.state, last_to_first, inputs).state
+        first_to_slow = times(first, slow.kernel)
+        state = Transit(slow, last.slow, last.slow_to_next, first_to_slow).state
         state = ops.where(starts[time], state, last.slow)
-        first_to_second = _times(first, fast.recurrent)
-        slow_to_second = _times(state, fast.kernel)
-        second = _Transit(fast, first, first_to_second, slow_to_second).state
+        first_to_second = times(first, fast.recurrent)
+        slow_to_second = times(state, fast.kernel)
+        second = Transit(fast, first, first_to_second, slow_to_second).state
         tick = Tick(
             state=ops.where(starts[time], second, first),
             slow=state,
@@ -247,7 +161,7 @@ def _forward(projection, starts, fast, slow):
             first_to_slow=first_to_slow,
             first_to_second=first_to_second,
             slow_to_second=slow_to_second,
-            slow_to_next=_times(state, slow.recurrent),
+            slow_to_next=times(state, slow.recurrent),
         )
         return tick, tick
 
@@ -284,16 +198,16 @@ def _backward(upstream, ticks, projection, starts, fast, slow):
         by_second = second.backward(ops.where(starts[time], by_state, 0.0))
         by_slow = (
             later.last_slow
-            + _back((later.slow.product, later.slow.gate), slow.recurrent)
-            + _back((by_second.inputs, by_second.gate), fast.kernel)
+            + back((later.slow.product, later.slow.gate), slow.recurrent)
+            + back((by_second.inputs, by_second.gate), fast.kernel)
         )
         by_middle = middle.backward(ops.where(starts[time], by_slow, 0.0))
         by_first = first.backward(
             ops.where(starts[time], by_second.state, by_state)
-            + _back((by_second.product, by_second.gate), fast.recurrent)
-            + _back((by_middle.inputs, by_middle.gate), slow.kernel)
+            + back((by_second.product, by_second.gate), fast.recurrent)
+            + back((by_middle.inputs, by_middle.gate), slow.kernel)
         )
-        last = _back((by_first.product, by_first.gate), fast.recurrent)
+        last = back((by_first.product, by_first.gate), fast.recurrent)
         tick = BackwardTick(
             last=by_first.state + last,
             last_slow=ops.where(starts[time], by_middle.state, by_slow),
@@ -323,16 +237,16 @@ def _transits(ticks, projection, fast, slow, time):
         return tuple(half[time] for half in pair)
 
     return (
-        _Transit(
+        Transit(
             fast, before(ticks.state), at(ticks.last_to_first), at(projection)
         ),
-        _Transit(
+        Transit(
             slow,
             before(ticks.slow),
             tuple(map(before, ticks.slow_to_next)),
             at(ticks.first_to_slow),
         ),
-        _Transit(
+        Transit(
             fast,
             ticks.first[time],
             at(ticks.first_to_second),
@@ -344,45 +258,20 @@ def _transits(ticks, projection, fast, slow, time):
 def _by_weights(gradients, ticks, projection):
     """Gradients by the fields of both `Transition`s, all ticks at once."""
     first, slow, second = gradients.first, gradients.slow, gradients.second
-    by_first = _by_vectors(first, ticks.last_to_first[0], projection[0])
-    by_second = _by_vectors(
+    by_first = by_vectors(first, ticks.last_to_first[0], projection[0])
+    by_second = by_vectors(
         second, ticks.first_to_second[0], ticks.slow_to_second[0]
     )
     by_fast = Transition(
-        _by_kernels(ticks.slow, second.inputs, second.gate),
-        _by_kernels(ticks.state[:-1], first.product[1:], first.gate[1:])
-        + _by_kernels(ticks.first, second.product, second.gate),
+        by_kernels(ticks.slow, second.inputs, second.gate),
+        by_kernels(ticks.state[:-1], first.product[1:], first.gate[1:])
+        + by_kernels(ticks.first, second.product, second.gate),
         *(a + b for a, b in zip(by_first, by_second, strict=True)),
     )
     from_last = ops.pad(ticks.slow_to_next[0][:-1], [[1, 0], [0, 0], [0, 0]])
     by_slow = Transition(
-        _by_kernels(ticks.first, slow.inputs, slow.gate),
-        _by_kernels(ticks.slow[:-1], slow.product[1:], slow.gate[1:]),
-        *_by_vectors(slow, from_last, ticks.first_to_slow[0]),
+        by_kernels(ticks.first, slow.inputs, slow.gate),
+        by_kernels(ticks.slow[:-1], slow.product[1:], slow.gate[1:]),
+        *by_vectors(slow, from_last, ticks.first_to_slow[0]),
     )
     return (*by_fast, *by_slow)
-
-
-def _by_kernels(states, *pair):
-    """`[K, B, d]` states and a pair of gradients to `[d, 2d]`."""
-
-    def flat(ticks):
-        return ops.reshape(ticks, (-1, ticks.shape[-1]))
-
-    transposed = ops.transpose(flat(states))
-    return ops.concatenate(
-        [ops.matmul(transposed, flat(half)) for half in pair], axis=1
-    )
-
-
-def _by_vectors(gradients, product, inputs):
-    """Gradients by alpha, beta, gamma and both biases."""
-    by_product = gradients.argument * product
-    parts = (
-        by_product * inputs,
-        gradients.argument * inputs,
-        by_product,
-        gradients.argument,
-        gradients.gate,
-    )
-    return tuple(ops.sum(part, axis=(0, 1)) for part in parts)
