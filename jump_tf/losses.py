@@ -91,7 +91,8 @@ def sampled_softmax_cross_entropy(
     others = logsumexp_of_products(
         queries,
         negative_vectors,
-        lambda logits: ops.where(hits, NEVER, logits - log_expected),
+        # A sum with a row is part of the product before it; a difference not.
+        lambda logits: ops.where(hits, NEVER, ops.add(logits, -log_expected)),
     )
     # log(e^own + e^others) - own, as a softplus of the gap.
     return ops.softplus(others - _own_scores(queries, target_vectors))

@@ -82,7 +82,8 @@ def table() -> str:
     rows = [HEADER, ["---"] + ["---:"] * (len(HEADER) - 1)]
     for log in sorted(logs):
         for preset, kept in logs[log].items():
-            rows += _model_rows(f"{log}, JUMP `{preset}`", kept)
+            model = "GRU4Rec" if preset == "gru4rec" else f"JUMP `{preset}`"
+            rows += _model_rows(f"{log}, {model}", kept)
         baselines = kept["moments"][schema.PAGE_LEAVE]["baselines"]
         rows += [
             [f"{log}, {name.replace('_', ' ')}", *_cells(values, {}), ""]

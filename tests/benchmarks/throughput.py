@@ -50,6 +50,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from jump_tf import config as configs
 from jump_tf import input_pipeline
+from jump_tf import recorder
 from jump_tf import records
 from jump_tf import runs
 from jump_tf import schema
@@ -145,7 +146,7 @@ def train_here(data: pathlib.Path, workdir: pathlib.Path) -> None:
         "epochs": [
             {
                 "seconds": record["training_seconds"],
-                "recall_at_20": record[training.MONITORED],
+                "recall_at_20": record[recorder.MONITORED],
             }
             for record in runs.read_history(run)
         ],
