@@ -8,10 +8,11 @@ SMALL = (
 
 
 @pytest.mark.slow
-def test_it_says_how_fast_and_how_near_to_the_peak(capsys):
-    train_step.main(SMALL.split())
+@pytest.mark.parametrize("model", train_step.MODELS)
+def test_it_says_how_fast_and_how_near_to_the_peak(model, capsys):
+    train_step.main([*SMALL.split(), "--model", model])
     first, second, third = capsys.readouterr().out.splitlines()
-    assert first.startswith("jump, tensorflow on ")
+    assert first.startswith(f"{model}, tensorflow on ")
     assert first.endswith("float32, 10 sessions of 3 clicks")
     assert second.endswith("clicks/s")
     assert "% of the" in third
@@ -26,3 +27,5 @@ def test_useful_work_is_counted_by_hand():
     head = 6 * 2 * ((4 + 4 + 4) * 64 + (4 + 4 + 4) + 64 * 3)
     counted = train_step.jump(arguments).forward_flops(inputs)
     assert counted == encoder + attention + softmax + head
+    counted = train_step.gru4rec(arguments).forward_flops(inputs)
+    assert counted == 4 * 12 * 4**2 + softmax

@@ -33,6 +33,7 @@ from keras import ops
 from jump_tf import schema
 from jump_tf.config import PRECISIONS
 from jump_tf.config import preset
+from jump_tf.models.gru4rec import GRU4Rec
 from jump_tf.models.jump import JUMP
 
 LOG_DWELL = (4.0, 1.5)  # Mean and deviation.
@@ -47,35 +48,55 @@ class Benchmark(NamedTuple):
 
 def jump(arguments: argparse.Namespace) -> Benchmark:
     """JUMP as the `production` preset has it, sizes aside."""
-    config = dataclasses.replace(
-        preset("production").model,
-        units=arguments.units,
-        negatives=arguments.negatives,
-        initial_log_dwell=LOG_DWELL[0],
-    )
-    model = JUMP(
-        schema.FIRST_ITEM_ID + arguments.items,
-        dtype=PRECISIONS[arguments.precision],
-        **dataclasses.asdict(config),
-    )
-    units, hidden = config.units, model.dwell_head.hidden_units
+    model = _model(JUMP, "production", arguments)
+    units, hidden = model.config.units, model.dwell_head.hidden_units
 
     def forward_flops(inputs):
         seconds = inputs[schema.DWELL_SECONDS]
         rows, steps = math.prod(seconds.shape[:-1]), seconds.shape[-1]
-        fast = np.maximum(np.ceil(seconds / config.micro_step_seconds), 1.0)
-        clicks = rows * (steps + 1)
-        encoder = 4 * units**2 * np.sum(5 + fast)
+        fast = np.ceil(seconds / model.config.micro_step_seconds)
+        encoder = 4 * units**2 * np.sum(5 + np.maximum(fast, 1.0))
         attention = 2 * units * steps * (steps + 1) * rows
-        scored = config.negatives or arguments.items
-        softmax = 2 * units * scored * clicks
-        head = (2 * (2 * units + 4) * (hidden + 1) + 6 * hidden) * clicks
-        return float(encoder + attention + softmax + head)
+        head = 2 * (2 * units + 4) * (hidden + 1) + 6 * hidden
+        clicks = rows * (steps + 1)
+        return float(encoder + attention + (_softmax(model) + head) * clicks)
 
     return Benchmark(model, forward_flops)
 
 
-MODELS = {"jump": jump}
+def gru4rec(arguments: argparse.Namespace) -> Benchmark:
+    """GRU4Rec as its preset has it, sizes aside."""
+    model = _model(GRU4Rec, "gru4rec", arguments)
+
+    def forward_flops(inputs):
+        seconds = inputs[schema.DWELL_SECONDS]
+        rows, steps = math.prod(seconds.shape[:-1]), seconds.shape[-1]
+        encoder = 12 * model.config.units**2 * seconds.size
+        return float(encoder + _softmax(model) * rows * (steps + 1))
+
+    return Benchmark(model, forward_flops)
+
+
+def _model(kind, name, arguments):
+    config = dataclasses.replace(
+        preset(name).model,
+        units=arguments.units,
+        negatives=arguments.negatives,
+        initial_log_dwell=LOG_DWELL[0],
+    )
+    return kind(
+        schema.FIRST_ITEM_ID + arguments.items,
+        dtype=PRECISIONS[arguments.precision],
+        **dataclasses.asdict(config),
+    )
+
+
+def _softmax(model):
+    """Operations of a click's scores."""
+    return 2 * model.config.units * model.config.negatives
+
+
+MODELS = {"jump": jump, "gru4rec": gru4rec}
 
 
 class Batches(keras.utils.PyDataset):
