@@ -106,18 +106,21 @@ def _scan(projection, starts, fast, slow):
         fast, slow = Transition(*weights[:7]), Transition(*weights[7:])
         units = (Unit(fast, candidate), Unit(slow, candidate))
         tiled = ops.broadcast_to(starts[..., None], ops.shape(candidate))
-        ticks = _forward(projection, tiled, *units)
+        end, ticks = _forward(projection, tiled, *units)
 
         def backward(gradient):
-            return _backward(gradient, ticks, projection, tiled, *units)
+            return _backward(gradient, end, ticks, projection, tiled, *units)
 
-        return ticks.state, backward
+        return _after(ticks.state, end.state), backward
 
     return scan(*projection, *fast, *slow)
 
 
 class Tick(typing.NamedTuple):
-    """What the forward scan remembers of a tick.
+    """What a tick leaves to the next and to the backward scan.
+
+    The latter is told the state, the s and the product of s that the tick
+    began with, the former those that it ended with.
 
     Attributes:
         state: `[B, d]`, f_1 after a first tick, f_r after another.
@@ -141,7 +144,11 @@ class Tick(typing.NamedTuple):
 
 
 def _forward(projection, starts, fast, slow):
-    """All ticks, `Tick` of `[K, B, d]`."""
+    """The end of the last tick, and what each began with and came by.
+
+    Returns:
+        `Tick` of `[B, d]` and `Tick` of `[K, B, d]`.
+    """
 
     def step(last, time):
         last_to_first = times(last.state, fast.recurrent)
@@ -163,12 +170,19 @@ def _forward(projection, starts, fast, slow):
             slow_to_second=slow_to_second,
             slow_to_next=times(state, slow.recurrent),
         )
-        return tick, tick
+        began = tick._replace(
+            state=last.state, slow=last.slow, slow_to_next=last.slow_to_next
+        )
+        return tick, began
 
     none = ops.zeros_like(projection[0][0])
     start = Tick(none, none, none, *((none, none),) * 5)
-    _, ticks = ops.scan(step, start, ops.arange(ops.shape(starts)[0]))
-    return ticks
+    return ops.scan(step, start, ops.arange(ops.shape(starts)[0]))
+
+
+def _after(began, end):
+    """What ticks ended with, from what they began with."""
+    return ops.concatenate([began[1:], end[None]], axis=0)
 
 
 class BackwardTick(typing.NamedTuple):
@@ -189,7 +203,7 @@ class BackwardTick(typing.NamedTuple):
     second: Gradients
 
 
-def _backward(upstream, ticks, projection, starts, fast, slow):
+def _backward(upstream, end, ticks, projection, starts, fast, slow):
     """Gradients by the projection and by the weights of both units."""
 
     def step(later, time):
@@ -222,28 +236,24 @@ def _backward(upstream, ticks, projection, starts, fast, slow):
     _, gradients = ops.scan(
         step, start, ops.arange(ops.shape(upstream)[0]), reverse=True
     )
-    by_weights = _by_weights(gradients, ticks, projection)
+    by_weights = _by_weights(gradients, end, ticks, projection)
     return (gradients.first.inputs, gradients.first.gate, *by_weights)
 
 
 def _transits(ticks, projection, fast, slow, time):
     """The three transitions of a tick, done again from what is remembered."""
-    is_later = ops.cast(time > 0, projection[0].dtype)
-
-    def before(states):
-        return is_later * states[time - 1]
 
     def at(pair):
         return tuple(half[time] for half in pair)
 
     return (
         Transit(
-            fast, before(ticks.state), at(ticks.last_to_first), at(projection)
+            fast, ticks.state[time], at(ticks.last_to_first), at(projection)
         ),
         Transit(
             slow,
-            before(ticks.slow),
-            tuple(map(before, ticks.slow_to_next)),
+            ticks.slow[time],
+            at(ticks.slow_to_next),
             at(ticks.first_to_slow),
         ),
         Transit(
@@ -255,23 +265,23 @@ def _transits(ticks, projection, fast, slow, time):
     )
 
 
-def _by_weights(gradients, ticks, projection):
+def _by_weights(gradients, end, ticks, projection):
     """Gradients by the fields of both `Transition`s, all ticks at once."""
     first, slow, second = gradients.first, gradients.slow, gradients.second
     by_first = by_vectors(first, ticks.last_to_first[0], projection[0])
     by_second = by_vectors(
         second, ticks.first_to_second[0], ticks.slow_to_second[0]
     )
+    states_of_slow = _after(ticks.slow, end.slow)
     by_fast = Transition(
-        by_kernels(ticks.slow, second.inputs, second.gate),
-        by_kernels(ticks.state[:-1], first.product[1:], first.gate[1:])
+        by_kernels(states_of_slow, second.inputs, second.gate),
+        by_kernels(ticks.state, first.product, first.gate)
         + by_kernels(ticks.first, second.product, second.gate),
         *(a + b for a, b in zip(by_first, by_second, strict=True)),
     )
-    from_last = ops.pad(ticks.slow_to_next[0][:-1], [[1, 0], [0, 0], [0, 0]])
     by_slow = Transition(
         by_kernels(ticks.first, slow.inputs, slow.gate),
-        by_kernels(ticks.slow[:-1], slow.product[1:], slow.gate[1:]),
-        *by_vectors(slow, from_last, ticks.first_to_slow[0]),
+        by_kernels(ticks.slow, slow.product, slow.gate),
+        *by_vectors(slow, ticks.slow_to_next[0], ticks.first_to_slow[0]),
     )
     return (*by_fast, *by_slow)
