@@ -124,7 +124,7 @@ def read_config(run: pathlib.Path) -> configs.Config:
     """
     if not (run / CONFIG_FILE).is_file():
         raise schema.InputError(
-            "`--run` must be a folder that `jump-tf train` made. "
+            "A run must be a folder that `jump-tf train` made. "
             f"Received: {run}, which has no {CONFIG_FILE}"
         )
     return configs.load(run / CONFIG_FILE)
