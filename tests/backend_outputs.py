@@ -55,7 +55,14 @@ TARGETS = {
 WEIGHTS = np.float32(TARGETS[schema.ITEMS] > 0)
 NUM_IDS = schema.FIRST_ITEM_ID + len(VOCABULARY)
 FEW_STEPS = {"micro_step_seconds": 700.0}  # Quick to compile.
-MODELS = {**OPTIONS, "sampled": {**OPTIONS["shared"], "negatives": 5}}
+MODELS = {
+    **OPTIONS,
+    "sampled": {
+        **OPTIONS["shared"],
+        "click_loss": "sampled_softmax",
+        "negatives": 5,
+    },
+}
 
 
 def all_outputs():
@@ -162,11 +169,13 @@ def models():
     found = {}
     for name, options in OPTIONS.items():
         model = given(make_model(options))
-        features = model(INPUTS)
-        last = features[:, -1]
+        features = ops.convert_to_numpy(model(INPUTS))
+        clicks = np.count_nonzero(ITEMS, axis=1)
+        last = features[np.arange(len(ITEMS)), clicks]
         law = model.dwell_distribution(last, ITEMS[:, 0])
         found |= {
-            f"{name} features": features,
+            f"{name} features": features[:, 1:][ITEMS != schema.PAD_ID],
+            f"{name} start": features[:, 0],
             f"{name} scores": model.click_scores(last),
             f"{name} location": law.location,
             f"{name} scale": law.scale,

@@ -111,7 +111,7 @@ class HighwayUnit(keras.layers.Layer):
         biases = (
             (self.candidate_bias, self.gate_bias)
             if self.use_bias
-            else (ops.zeros_like(self.alpha), ops.zeros_like(self.alpha))
+            else (ops.zeros((self.units,)), ops.zeros((self.units,)))
         )
         weights = (
             kernel,

@@ -59,6 +59,7 @@ def measure(arguments) -> dict[str, float]:
     model = JUMP(
         len(counts),
         units=100,
+        click_loss="sampled_softmax",
         negatives=2048,
         dwell_head=arguments.head,
         dwell_scale=1.0,

@@ -18,7 +18,12 @@ from tests.small_models import OPTIONS
 
 NUM_IDS = 25
 SCALED = {"click_scale": 9.0}  # An empty session's features are all zero.
-SAMPLED = {**OPTIONS["shared"], "negatives": 7, "dropout": 0.3}
+SAMPLED = {
+    **OPTIONS["shared"],
+    "click_loss": "sampled_softmax",
+    "negatives": 7,
+    "dropout": 0.3,
+}
 
 
 def make(options, dtype=None):

@@ -27,6 +27,7 @@ class Stub:
     """
 
     vocabulary_size = VOCABULARY
+    step_seconds = math.inf
     config = types.SimpleNamespace(end_weight=0.0)
 
     def __call__(self, inputs, training):

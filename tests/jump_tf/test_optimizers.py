@@ -209,6 +209,7 @@ def catalogue_sized(optimizer, head):
     model = JUMP(
         VOCABULARY_SIZE,
         units=4,
+        click_loss="sampled_softmax",
         negatives=8,
         dwell_head=head,
         click_scale=9.0,
