@@ -199,7 +199,7 @@ def training_steps():
             logs = model.train_on_batch(
                 INPUTS, TARGETS, sample_weight=WEIGHTS, return_dict=True
             )
-            prefix = f"{name} {optimizer.name} {step}"
+            prefix = f"{name} {type(optimizer).__name__} {step}"
             found |= {f"{prefix} {k}": v for k, v in logs.items()}
         found |= {
             f"{prefix} {weight.path}": weight.value

@@ -160,10 +160,15 @@ class FastSlow(keras.layers.Layer):
             math.ceil(max_dwell_seconds / micro_step_seconds),
             use_bias,
             tie_inputs,
+            name="cell",
             dtype=self.dtype_policy,
         )
+        # Named, or a weight's path counts the layers made before it.
         self.rnn = keras.layers.RNN(
-            self.cell, return_sequences=True, dtype=self.dtype_policy
+            self.cell,
+            return_sequences=True,
+            name="rnn",
+            dtype=self.dtype_policy,
         )
 
     def build(self, clicks_shape, dwell_seconds_shape):
