@@ -34,6 +34,7 @@ from jump_tf import records
 from jump_tf import schema
 
 RECORDS_PER_POOL = 64
+_SESSIONS_OF_A_POOL = 2**32  # At most.
 # 2, 3, 4, 6, 8, 12, 16...: less than a third of a row is padding.
 LENGTHS = sorted(size << k for k in range(20) for size in (2, 3))
 Columns = dict[str, Any]
@@ -198,6 +199,9 @@ def evaluation_batches(
             moments are over the same clicks.
         batch_clicks: at most so many steps a batch, roughly.
         step_seconds: see `training_batches`.
+
+    Targets have one more column, `session` `[B]` int64: numbers that grow in
+    the order of the files, whatever the batches.
     """
     squared = moment == schema.PAGE_LOAD
     pools = _pools(shards(data, split))
@@ -278,9 +282,13 @@ def _cut_pool(
                 schema.DWELL_CENSORED,
             )
         }
-        if not fixed_shapes:
-            return _batch(clicks)
-        return _batch(clicks, tf.stack([sizes[start], lengths[rows[0]]]))
+        if fixed_shapes:
+            return _batch(clicks, tf.stack([sizes[start], lengths[rows[0]]]))
+        inputs, targets, weights = _batch(clicks)
+        if seed is None:
+            row = tf.cast(rows, tf.int64)
+            targets[schema.SESSION] = pool * _SESSIONS_OF_A_POOL + row
+        return inputs, targets, weights
 
     return tf.data.Dataset.from_tensor_slices(starts).map(batch)
 

@@ -1,6 +1,7 @@
 """Hyper-parameters of the models: frozen, checked at birth."""
 
 import dataclasses
+from typing import ClassVar
 
 from jump_tf import schema
 from jump_tf.config_checks import above_zero
@@ -13,6 +14,8 @@ from jump_tf.config_checks import unset
 
 ROW_SPACINGS = ("seconds", "log")
 DWELL_HEADS = ("item", "shared")
+OWN_DWELL_HEAD = "own"
+CENSORING = ("all", "followed", "none")
 CATALOGUE_LOSSES = ("softmax", "chunked_softmax")
 SAMPLED_LOSSES = ("sampled_softmax", "bpr_max", "top1_max", "gbce")
 
@@ -29,6 +32,9 @@ class SessionConfig:
             alone.
         item_bias: whether an item also has a score of its own, whatever the
             session; the paper has none.
+        tie_items: whether the table from which clicks are read is the table
+            that scores them; the first GRU4Rec and the point processes have
+            two.
         dropout: rate on the embedded clicks and on the features, in training.
         unknown_dwell_rate: share of input dwells that training hides, so that
             the model can answer while the visitor is still on the page.
@@ -47,7 +53,12 @@ class SessionConfig:
             uniformly, that is `sampling_power` 0.
         dwell_weight: lambda, the weight of the dwell loss.
         dwell_head: "item": one regressor for each item, as the paper prints
-            it; "shared": regressors that share strength between items.
+            it; "shared": regressors that share strength between items;
+            "own": what the model itself brings.
+        censoring: which dwells that are only lower bounds teach: "all", as
+            the paper has it; "followed", only those cut off at c1, but not
+            the dwell of a session's last click, which nobody saw (the dwell
+            is then that of clicks that are followed by another); "none".
         dwell_history: whether the shared head reads the pace of the visitor
             directly, see `DwellHistory`.
         dwell_dropout: rate in the shared head, in training.
@@ -56,10 +67,8 @@ class SessionConfig:
             one in which the scale and the trade-off are two numbers.
         initial_log_dwell: where mu starts; None for the mean log dwell of
             the training split.
-        end_weight: weight of the loss of the session's end. At 0, the last
-            click enters the dwell loss as a censored one (JUMP, eq. 4);
-            otherwise it does not, and the dwell is that of clicks that are
-            followed by another.
+        end_weight: weight of the loss of the session's end. It takes the last
+            click's place in the dwell loss: not with `censoring` "all".
         learned_start: whether the features before the first click are learned
             (then the first click is part of the click loss) or zero.
         seed: of negatives and hidden inputs.
@@ -69,6 +78,7 @@ class SessionConfig:
     max_dwell_seconds: float = schema.MAX_DWELL_SECONDS
     click_scale: float | None = None
     item_bias: bool = False
+    tie_items: bool = True
     dropout: float = 0.0
     unknown_dwell_rate: float = 0.0
     unknown_item_rate: float = 0.0
@@ -83,9 +93,12 @@ class SessionConfig:
     dwell_dropout: float = 0.0
     dwell_scale: float | None = 10.0
     initial_log_dwell: float | None = None
+    censoring: str = "all"
     end_weight: float = 0.0
     learned_start: bool = False
     seed: int = 0
+
+    dwell_heads: ClassVar[tuple[str, ...]] = DWELL_HEADS
 
     def __post_init__(self):
         check_types(self)
@@ -95,9 +108,12 @@ class SessionConfig:
         above_zero(self, "max_dwell_seconds", "click_scale", "dwell_scale")
         rate(self, "dropout", "dwell_dropout")
         rate(self, "unknown_dwell_rate", "unknown_item_rate")
-        one_of(self, "dwell_head", DWELL_HEADS)
+        one_of(self, "dwell_head", self.dwell_heads)
+        one_of(self, "censoring", CENSORING)
         if self.dwell_head != "shared":
             unset(self, "end_weight", "dwell_history", "dwell_dropout")
+        if self.end_weight and self.censoring == "all":
+            refuse(self, "end_weight", "be 0 for censoring='all'")
         one_of(self, "click_loss", CATALOGUE_LOSSES + SAMPLED_LOSSES)
         if not 0 <= self.gbce_calibration <= 1:
             refuse(self, "gbce_calibration", "be in [0, 1]")

@@ -14,7 +14,7 @@ from jump_tf import metrics
 from jump_tf import schema
 from jump_tf.layers.session_attention import attention_weights
 from jump_tf.models.jump import JUMP
-from jump_tf.survival import LogNormal
+from jump_tf.survival import Distribution
 
 SCORES_AT_ONCE = 2**24
 EXAMPLE_CLICKS = (4, 8)  # Enough to see, few enough to read.
@@ -27,10 +27,12 @@ _INPUTS = {
 
 @dataclasses.dataclass(frozen=True)
 class Clicks:
-    """What the log says of N clicks.
+    """What the log says of N clicks, by session and position.
+
+    The order is the same for all models, and at both moments of asking.
 
     Attributes:
-        session: index of the click's session, from 0.
+        session: index of the click's session, from 0, as the files have them.
         position: of the click in its session, from 1.
         length: clicks of its session.
         item: id, `OOV_ID` where training never saw it.
@@ -82,7 +84,7 @@ class Answers:
     """
 
     rank: np.ndarray
-    law: LogNormal
+    law: Distribution
     session_end_logits: np.ndarray | None = None
 
 
@@ -108,25 +110,28 @@ class Predictor:
             ),
         )
         self._rank = tf.function(self._rank_items, reduce_retracing=True)
+        self._law: Any = None  # Of which kind it is, tracing tells.
 
     def __call__(self, batches: Iterable) -> tuple[Clicks, Answers]:
         """The clicks of batches (see `evaluation_batches`) and the answers."""
-        clicks, ranks, others = [], [], []
+        clicks, ranks, laws, ends = [], [], [], []
         for inputs, targets, weights in batches:
             asked = np.argwhere(weights.numpy())
             clicks.append(_clicks(targets, weights))
-            features, *other = self._answer(inputs, asked, clicks[-1].item)
+            features, law, end = self._answer(inputs, asked, clicks[-1].item)
             ranks.append(self._ranks(features, clicks[-1]))
-            others.append([column.numpy() for column in other])
+            laws.append(law.numpy())
+            ends.append(end.numpy())
         if not clicks:
             raise schema.InputError("The split must hold at least one session.")
-        location, scale, *end = (
-            np.concatenate(columns).astype(np.float64)
-            for columns in zip(*others, strict=True)
+        order = _in_order(clicks)
+        law = np.concatenate(laws)[order].astype(np.float64)
+        end = np.concatenate(ends)[order].astype(np.float64)
+        return _joined(clicks, order), Answers(
+            np.concatenate(ranks)[order],
+            self._law.with_parameters(law.T),
+            end if self.model.config.end_weight else None,
         )
-        law = LogNormal(location, scale)
-        rank = np.concatenate(ranks)
-        return _joined(clicks), Answers(rank, law, end[0] if end else None)
 
     def _ranks(self, features, clicks):
         ranks = np.full(len(clicks), metrics.MISS)
@@ -139,13 +144,17 @@ class Predictor:
         return ranks
 
     def _answer_clicks(self, inputs, asked, items):
+        """Features `[N, d]`, the law's parameters `[N, P]`, end logits."""
         features = tf.gather_nd(self.model(inputs, training=False), asked)
-        law = self.model.dwell_distribution(features, items)
-        scale = tf.broadcast_to(law.scale, tf.shape(law.location))
-        if not self.model.config.end_weight:
-            return features, law.location, scale
-        end_logits = self.model.session_end_logits(features, items)
-        return features, law.location, scale, end_logits
+        law, end_logits = self.model.dwell_and_end(features, items)
+        self._law = law.map(lambda _: None)
+        parameters = [
+            tf.broadcast_to(parameter, tf.shape(items))
+            for parameter in law.parameters()
+        ]
+        if end_logits is None:
+            end_logits = tf.zeros(tf.shape(items))
+        return features, tf.stack(parameters, -1), end_logits
 
     def _rank_items(self, features, items):
         """`metrics.conservative_ranks` where the scores are."""
@@ -164,13 +173,12 @@ def predictor(model: Any) -> Predictor:
 
 
 def read_clicks(data: str | pathlib.Path, split: str) -> Clicks:
-    """All clicks of a split, sessions in the order of evaluation batches."""
+    """All clicks of a split, in the order in which every model answers."""
     batches = input_pipeline.evaluation_batches(
         data, split, batch_clicks=65_536
     )
-    return _joined(
-        [_clicks(targets, weights) for _, targets, weights in batches]
-    )
+    clicks = [_clicks(targets, weights) for _, targets, weights in batches]
+    return _joined(clicks, _in_order(clicks))
 
 
 def attention_examples(
@@ -215,14 +223,20 @@ def _raw(names, item) -> str:
     return names[number] if number >= 0 else "unknown"
 
 
-def _joined(parts: list[Clicks]) -> Clicks:
+def _in_order(parts: list[Clicks]) -> np.ndarray:
+    """Where the clicks lie that come by session and position, `[N]`."""
+    position = np.concatenate([part.position for part in parts])
+    session = np.concatenate([part.session for part in parts])
+    return np.lexsort((position, session))
+
+
+def _joined(parts: list[Clicks], order: np.ndarray) -> Clicks:
     columns = {
         field.name: np.concatenate([getattr(p, field.name) for p in parts])
         for field in dataclasses.fields(Clicks)
     }
-    sessions = [int(part.session.max(initial=-1)) + 1 for part in parts]
-    before = np.cumsum([0, *sessions[:-1]])
-    columns["session"] += np.repeat(before, [len(part) for part in parts])
+    columns = {name: column[order] for name, column in columns.items()}
+    columns["session"] = np.unique(columns["session"], return_inverse=True)[1]
     return Clicks(**columns)
 
 
@@ -235,11 +249,8 @@ def _clicks(targets, weights) -> Clicks:
     row, step = np.nonzero(weights)
     item = items[row, step]
     earlier = np.arange(items.shape[1]) < step[:, np.newaxis]
-    # Whatever the moment of asking, a session's first click has weight 1 in
-    # the first of its rows and in no other.
-    session = np.cumsum(weights[:, 0] > 0) - 1
     return Clicks(
-        session=session[row],
+        session=columns[schema.SESSION][row],
         position=step + 1,
         length=np.argmax(ended, 1)[row] + 1,
         item=item,

@@ -19,6 +19,7 @@ ITEMS = "items"
 DWELL_SECONDS = "dwell_seconds"
 DWELL_CENSORED = "dwell_censored"  # The paper's delta: 1 = only a lower bound.
 SESSION_END = "session_end"  # 1 on the last click of a session.
+SESSION = "session"  # A number for each session of a split.
 ELAPSED_SECONDS = "elapsed_seconds"
 
 # The served signatures, and what goes in and out of them beside the above.

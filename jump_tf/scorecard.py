@@ -7,6 +7,7 @@ within c1; scores of the law count those cut at c1 too. Names with `_all_clicks`
 are over the first clicks as well, of which nothing is known but the item.
 """
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from jump_tf import dwell_metrics
 from jump_tf import metrics
 from jump_tf.metrics import Measure
 from jump_tf.predictions import Clicks
-from jump_tf.survival import LogNormal
+from jump_tf.survival import Distribution
 
 Measures = dict[str, Measure]
 
@@ -56,7 +57,7 @@ def click_measures(clicks: Clicks, ranks: np.ndarray) -> Measures:
 
 
 def quick_dwell_measures(
-    clicks: Clicks, law: LogNormal, *, first_too: bool = False
+    clicks: Clicks, law: Distribution, *, first_too: bool = False
 ) -> Measures:
     """Absolute error and log score of the dwell."""
     among = ~clicks.last & (clicks.predicted | first_too)
@@ -73,7 +74,7 @@ def quick_dwell_measures(
 
 def dwell_measures(
     clicks: Clicks,
-    law: LogNormal,
+    law: Distribution,
     max_dwell_seconds: float,
     *,
     first_too: bool = False,
@@ -103,7 +104,7 @@ def session_end_measures(
 
 
 def dwell_details(
-    clicks: Clicks, law: LogNormal, max_dwell_seconds: float
+    clicks: Clicks, law: Distribution, max_dwell_seconds: float
 ) -> dict[str, object]:
     """Brier scores, coverage and calibration of the law of the dwell."""
     among = ~clicks.last & clicks.predicted
@@ -218,7 +219,7 @@ def _survival_curves(law, seconds, max_dwell_seconds):
 
 
 def _of(law, among):
-    return LogNormal(law.location[among], law.scale[among])
+    return law.map(operator.itemgetter(among))
 
 
 def _mean(statistic, values) -> float:

@@ -4,7 +4,6 @@ Raw item ids in and out, a leading batch dimension everywhere, core ops only:
 nothing here needs Python, a custom op or XLA when it is served.
 """
 
-import dataclasses
 import pathlib
 from collections.abc import Sequence
 
@@ -209,8 +208,10 @@ class Signatures(tf.Module):
         """The law, `[B, C]`, of the dwell on each of `items` `[B, C]`."""
         repeated = tf.repeat(features, tf.shape(items)[1], axis=0)
         law = self._model.dwell_distribution(repeated, tf.reshape(items, [-1]))
-        return _map_parameters(
-            law, lambda tensor: tf.reshape(tensor, tf.shape(items))
+        return law.map(
+            lambda parameter: tf.reshape(
+                tf.cast(parameter, tf.float32), tf.shape(items)
+            )
         )
 
     def _dwell_summary(self, law):
@@ -225,7 +226,7 @@ class Signatures(tf.Module):
 
     def _page_median(self, features, page, elapsed_seconds):
         law = self._model.dwell_distribution(features, page)
-        law = _map_parameters(law, lambda tensor: tensor)
+        law = law.map(lambda parameter: tf.cast(parameter, tf.float32))
         known = (elapsed_seconds > 0.0) & tf.math.is_finite(elapsed_seconds)
         elapsed = tf.where(known, elapsed_seconds, 0.0)
         median = law.quantile(0.5, elapsed)
@@ -253,14 +254,4 @@ def _check_rows(name, tensor, items):
 
 def _columns_of(law):
     """The law with a last axis of size 1, along which times are compared."""
-    return _map_parameters(law, lambda tensor: tensor[..., tf.newaxis])
-
-
-def _map_parameters(law, function):
-    return dataclasses.replace(
-        law,
-        **{
-            field.name: function(tf.cast(getattr(law, field.name), tf.float32))
-            for field in dataclasses.fields(law)
-        },
-    )
+    return law.map(lambda parameter: parameter[..., tf.newaxis])

@@ -2,9 +2,13 @@
 
 import dataclasses
 import math
+from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
+from typing import Self
 
 from keras import ops
+from keras import tree
 
 Tensor = Any
 
@@ -28,6 +32,7 @@ _ERFINV_LOG_TAIL = -8.0  # Beyond, 1 - 2 exp(log_tail) loses its digits.
 _NEWTON_LOG_TAIL = -0.2
 _NEWTON_STEPS = 4
 SHORTEST_SECONDS = 1.0  # Logs resolve seconds; shorter dwells count as one.
+SHARED = "shared"  # Marks a field that is no tensor.
 
 
 def log_survival_normal(z: Tensor) -> Tensor:
@@ -73,34 +78,31 @@ def normal_upper_quantile(log_tail: Tensor) -> Tensor:
     return z
 
 
+def log_seconds(seconds: Tensor) -> Tensor:
+    """The log of a dwell; one under a second counts as a second."""
+    return ops.log(ops.maximum(seconds, SHORTEST_SECONDS))
+
+
 @dataclasses.dataclass(frozen=True)
-class LogNormal:
-    """A dwell time whose logarithm is normal (JUMP, eq. 5 and 6).
+class Distribution:
+    """The law of a dwell time. Its fields are tensors of one batch shape.
 
-    Attributes:
-        location: mu, the mean of the log of seconds, any shape.
-        scale: sigma > 0, broadcast against `location`.
+    Dwells under a second count as one. A field may also be a tuple of such
+    tensors; a field of plain numbers that all laws of a batch share is
+    `shared`.
     """
-
-    location: Tensor
-    scale: Tensor
-
-    def standardize(self, seconds: Tensor) -> Tensor:
-        """`u = (log t - mu) / sigma`; dwells under a second count as one."""
-        log_seconds = ops.log(ops.maximum(seconds, SHORTEST_SECONDS))
-        return (log_seconds - self.location) / self.scale
 
     def log_prob(self, seconds: Tensor) -> Tensor:
         """Log density per second."""
-        u = self.standardize(seconds)
-        log_seconds = ops.log(ops.maximum(seconds, SHORTEST_SECONDS))
-        return (
-            -0.5 * u * u - _HALF_LOG_TWO_PI - ops.log(self.scale) - log_seconds
-        )
+        raise NotImplementedError
 
     def log_survival(self, seconds: Tensor) -> Tensor:
         """Log probability of staying longer than `seconds`."""
-        return log_survival_normal(self.standardize(seconds))
+        raise NotImplementedError
+
+    def inverse_log_survival(self, log_survival: Tensor) -> Tensor:
+        """The seconds at which the log survival, negative, is reached."""
+        raise NotImplementedError
 
     def quantile(self, probability: Tensor, elapsed: Tensor = 0.0) -> Tensor:
         """The seconds that a share `probability` of visitors does not exceed.
@@ -114,16 +116,73 @@ class LogNormal:
             Total seconds, never below `elapsed`.
         """
         staying = ops.where(elapsed > 0.0, self.log_survival(elapsed), 0.0)
-        z = normal_upper_quantile(ops.log1p(-probability) + staying)
-        return ops.maximum(ops.exp(self.location + self.scale * z), elapsed)
+        seconds = self.inverse_log_survival(ops.log1p(-probability) + staying)
+        return ops.maximum(seconds, elapsed)
 
     def median(self) -> Tensor:
-        """`exp(mu)`, the decoding that minimises the absolute error."""
+        """The decoding that minimises the absolute error."""
+        return self.inverse_log_survival(-math.log(2.0))
+
+    def parameters(self) -> list[Tensor]:
+        """The tensors of all fields, flat."""
+        return tree.flatten(self._own())
+
+    def with_parameters(self, parameters: Sequence[Tensor]) -> Self:
+        """The same kind of law with other `parameters`, in their order."""
+        return dataclasses.replace(
+            self, **tree.pack_sequence_as(self._own(), list(parameters))
+        )
+
+    def map(self, function: Callable[[Tensor], Tensor]) -> Self:
+        """The law with a function of each of its parameters."""
+        return self.with_parameters([function(p) for p in self.parameters()])
+
+    def _own(self) -> dict[str, Any]:
+        return {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(self)
+            if not field.metadata.get(SHARED)
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class LogNormal(Distribution):
+    """A dwell time whose logarithm is normal (JUMP, eq. 5 and 6).
+
+    Attributes:
+        location: mu, the mean of the log of seconds, any shape.
+        scale: sigma > 0, broadcast against `location`.
+    """
+
+    location: Tensor
+    scale: Tensor
+
+    def standardize(self, seconds: Tensor) -> Tensor:
+        """`u = (log t - mu) / sigma`."""
+        return (log_seconds(seconds) - self.location) / self.scale
+
+    def log_prob(self, seconds: Tensor) -> Tensor:
+        u = self.standardize(seconds)
+        return (
+            -0.5 * u * u
+            - _HALF_LOG_TWO_PI
+            - ops.log(self.scale)
+            - log_seconds(seconds)
+        )
+
+    def log_survival(self, seconds: Tensor) -> Tensor:
+        return log_survival_normal(self.standardize(seconds))
+
+    def inverse_log_survival(self, log_survival: Tensor) -> Tensor:
+        z = normal_upper_quantile(log_survival)
+        return ops.exp(self.location + self.scale * z)
+
+    def median(self) -> Tensor:
         return ops.exp(self.location)
 
 
 def censored_log_likelihood(
-    distribution: LogNormal, seconds: Tensor, censored: Tensor
+    distribution: Distribution, seconds: Tensor, censored: Tensor
 ) -> Tensor:
     """Log likelihood of dwells of which some are only lower bounds.
 

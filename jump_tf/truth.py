@@ -92,7 +92,7 @@ def compare_with_truth(
     errors = _median_errors(
         simulation,
         item,
-        answers.law.location,
+        np.log(answers.law.median()),
         known & clicks.followed,
         min_clicks,
     )

@@ -13,6 +13,7 @@ OPTIONS = {
         "dwell_head": "shared",
         "dwell_history": True,
         "dwell_scale": None,
+        "censoring": "followed",
         "end_weight": 0.1,
         "click_scale": 12.0,
         "item_bias": True,

@@ -24,6 +24,11 @@ class JointModel(SessionModel):
     def __init__(self, vocabulary_size, config, **kwargs):
         super().__init__(vocabulary_size, config, autocast=False, **kwargs)
         self.items = ItemTable(vocabulary_size, config.units, name="items")
+        self.scored = self.items
+        if not config.tie_items:
+            self.scored = ItemTable(
+                vocabulary_size, config.units, name="scored"
+            )
         if config.item_bias:
             self.bias = ItemTable(vocabulary_size, 1, "zeros", name="bias")
         self.click_dropout = keras.layers.Dropout(config.dropout)
@@ -34,10 +39,29 @@ class JointModel(SessionModel):
             self.dwell_history = DwellHistory(
                 config.max_dwell_seconds, name="dwell_history"
             )
-        self.dwell_head = _dwell_head(vocabulary_size, config)
+        self.dwell_head = self.make_dwell_head()
+
+    def make_dwell_head(self):
+        """The layer `(features, items, rows) -> (law, end logits)`."""
+        config = self.config
+        options = {
+            "units": config.units,
+            "scale": config.dwell_scale,
+            "name": "dwell_head",
+        }
+        if config.initial_log_dwell is not None:
+            options["initial_log_seconds"] = config.initial_log_dwell
+        if config.dwell_head == "item":
+            return ItemDwellHead(self.vocabulary_size, **options)
+        return SharedDwellHead(dropout=config.dwell_dropout, **options)
+
+    @property
+    def encoded_width(self):
+        """Of what `encode` returns; queries are its first d columns."""
+        return self.config.units
 
     def encode(self, items, dwell_seconds, real, training=False):
-        """`[B, T, d]` float32: row k - 1 knows the first k clicks.
+        """`[B, T, encoded_width]` float32: row k - 1 knows k clicks.
 
         Args:
             items: `[B, T]` ids.
@@ -49,8 +73,10 @@ class JointModel(SessionModel):
 
     def build(self, input_shape=None):
         self.items.build()
+        if not self.config.tie_items:
+            self.scored.build()
         self.sampler.build()
-        width = self.config.units + HISTORY_SIZE * self.config.dwell_history
+        width = self.encoded_width + HISTORY_SIZE * self.config.dwell_history
         self.dwell_head.build((None, width))
         if self.config.item_bias:
             self.bias.build()
@@ -79,8 +105,10 @@ class JointModel(SessionModel):
     @property
     def item_variables(self):
         bias = [self.bias.embeddings] if self.config.item_bias else []
+        scored = [] if self.config.tie_items else [self.scored.embeddings]
         return [
             self.items.embeddings,
+            *scored,
             *bias,
             *self.dwell_head.item_variables,
         ]
@@ -90,9 +118,11 @@ class JointModel(SessionModel):
 
     def item_vectors(self, items=None, rows=None):
         if items is None:
-            vectors = self._normalized(self.items.embeddings)
+            vectors = self._normalized(self.scored.embeddings)
+        elif rows is None or not self.config.tie_items:
+            vectors = self._normalized(self.scored(items))
         else:
-            vectors = self.rows(items) if rows is None else rows
+            vectors = rows
         if not self.config.item_bias:
             return vectors
         bias = self.bias.embeddings if items is None else self.bias(items)
@@ -139,16 +169,3 @@ class JointModel(SessionModel):
                 dwell_seconds,
             ),
         )
-
-
-def _dwell_head(vocabulary_size, config):
-    options = {
-        "units": config.units,
-        "scale": config.dwell_scale,
-        "name": "dwell_head",
-    }
-    if config.initial_log_dwell is not None:
-        options["initial_log_seconds"] = config.initial_log_dwell
-    if config.dwell_head == "item":
-        return ItemDwellHead(vocabulary_size, **options)
-    return SharedDwellHead(dropout=config.dwell_dropout, **options)

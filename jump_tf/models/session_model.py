@@ -11,7 +11,7 @@ from jump_tf import schema
 from jump_tf.model_config import SAMPLED_LOSSES
 from jump_tf.model_config import SessionConfig
 from jump_tf.sampling import PopularitySampler
-from jump_tf.survival import LogNormal
+from jump_tf.survival import Distribution
 from jump_tf.survival import censored_log_likelihood
 
 
@@ -79,7 +79,7 @@ class SessionModel(keras.Model):
         """
         raise NotImplementedError
 
-    def dwell_distribution(self, features, items) -> LogNormal:
+    def dwell_distribution(self, features, items) -> Distribution:
         """The law of the dwell on `items` `[N]` after sessions `[N, d]`."""
         return self.dwell_and_end(features, items)[0]
 
@@ -214,8 +214,13 @@ class SessionModel(keras.Model):
             targets[schema.DWELL_SECONDS],
             targets[schema.DWELL_CENSORED],
         )
-        if self.config.end_weight:
-            weights = weights * (1.0 - targets[schema.SESSION_END])
+        untaught = {
+            "all": None,
+            "followed": schema.SESSION_END,
+            "none": schema.DWELL_CENSORED,
+        }[self.config.censoring]
+        if untaught is not None:
+            weights = weights * (1.0 - targets[untaught])
         return self._sum("dwell_loss", unreduced, weights)
 
     def _end_loss(self, logits, targets, weights):

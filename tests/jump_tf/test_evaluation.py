@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 import types
@@ -42,8 +43,8 @@ class Stub:
     def click_scores(self, features):
         return tf.zeros([tf.shape(features)[0], VOCABULARY])
 
-    def dwell_distribution(self, features, items):
-        return LogNormal(tf.zeros_like(features[:, 0]), tf.constant(1.0))
+    def dwell_and_end(self, features, items):
+        return LogNormal(tf.zeros_like(features[:, 0]), tf.constant(1.0)), None
 
 
 class Follower(Stub):
@@ -58,16 +59,17 @@ class Follower(Stub):
 class LastDwell(Stub):
     """Takes the dwell before, if it is known, for the median."""
 
-    def dwell_distribution(self, features, items):
+    def dwell_and_end(self, features, items):
         median = tf.maximum(features[:, 2], 1.0)
-        return LogNormal(tf.math.log(median), tf.constant(0.5))
+        return LogNormal(tf.math.log(median), tf.constant(0.5)), None
 
 
 class Ending(Stub):
     config = types.SimpleNamespace(end_weight=0.1)
 
-    def session_end_logits(self, features, items):
-        return tf.fill([tf.shape(items)[0]], math.log(3.0))
+    def dwell_and_end(self, features, items):
+        law, _ = super().dwell_and_end(features, items)
+        return law, tf.fill([tf.shape(items)[0]], math.log(3.0))
 
 
 def predict(
@@ -411,9 +413,9 @@ class TestTable:
 
     def test_no_number_has_lost(self, data_folder):
         class Broken(Stub):
-            def dwell_distribution(self, features, items):
+            def dwell_and_end(self, features, items):
                 nan = tf.fill([tf.shape(items)[0]], math.nan)
-                return LogNormal(nan, tf.constant(1.0))
+                return LogNormal(nan, tf.constant(1.0)), None
 
         result = evaluation.evaluate(Broken(), data_folder, replicates=5)
         assert result["dwell_nll"] is None
@@ -434,16 +436,22 @@ def test_write_evaluation_reads_back(tmp_path, result):
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
-def test_padding_changes_nothing(data_folder):
+@pytest.mark.parametrize("moment", schema.MOMENTS)
+def test_batches_change_neither_answers_nor_their_order(data_folder, moment):
     model = jump()
-    narrow = predict(model, data_folder, batch_clicks=1)
-    wide = predict(model, data_folder, batch_clicks=8192)
-
-    def rows(clicks, answers):
-        columns = clicks.item, clicks.previous, answers.law.location
-        return sorted(zip(*columns, strict=True))
-
-    np.testing.assert_allclose(rows(*narrow), rows(*wide), rtol=1e-4)
+    narrow = predict(model, data_folder, moment=moment, batch_clicks=1)
+    wide = predict(
+        model, data_folder, moment=moment, batch_clicks=8192, step_seconds=200
+    )
+    expected = predictions.read_clicks(data_folder, schema.TEST)
+    for (clicks, answers), rtol in ((narrow, 0), (wide, 1e-4)):
+        for field in dataclasses.fields(clicks):
+            np.testing.assert_array_equal(
+                getattr(clicks, field.name), getattr(expected, field.name)
+            )
+        np.testing.assert_allclose(
+            answers.law.location, narrow[1].law.location, rtol=rtol
+        )
 
 
 def test_slices_have_the_asked_bounds(data_folder):

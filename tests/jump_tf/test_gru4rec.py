@@ -88,5 +88,6 @@ def test_preset_differs_from_production_by_the_model_alone():
         "dwell_dropout",
         "dwell_weight",
         "dwell_scale",
+        "censoring",
         "end_weight",
     }

@@ -33,6 +33,7 @@ PRODUCTION = {
     "dwell_dropout": 0.3,
     "dwell_scale": None,
     "dwell_weight": 0.3,
+    "censoring": "followed",
     "end_weight": 0.2,
     "click_loss": "sampled_softmax",
     "negatives": 8,
@@ -51,7 +52,15 @@ def make(options):
     return model
 
 
-@pytest.fixture(scope="module", params=[PAPER, PRODUCTION])
+UNCENSORED = {
+    **PRODUCTION,
+    "censoring": "none",
+    "end_weight": 0.0,
+    "tie_items": False,
+}
+
+
+@pytest.fixture(scope="module", params=[PAPER, PRODUCTION, UNCENSORED])
 def model(request):
     return make(request.param)
 
@@ -177,11 +186,11 @@ def loss_by_hand(model, targets, features, weights):
         reference = scipy.stats.lognorm(s=sigma, scale=np.exp(mu))
         seconds = max(targets[schema.DWELL_SECONDS][b, k], 1.0)
         last = targets[schema.SESSION_END][b, k]
-        if not (model.config.end_weight and last):
+        cut = targets[schema.DWELL_CENSORED][b, k]
+        untaught = {"all": 0, "followed": last, "none": cut}
+        if not untaught[model.config.censoring]:
             dwell.append(
-                -reference.logsf(seconds)
-                if targets[schema.DWELL_CENSORED][b, k]
-                else -reference.logpdf(seconds)
+                -reference.logsf(seconds) if cut else -reference.logpdf(seconds)
             )
         if model.config.end_weight:
             logit = model.session_end_logits(

@@ -86,9 +86,9 @@ class Oracle:
     def click_scores(self, features):
         return tf.gather(self.scores, tf.cast(features[:, 0], tf.int32))
 
-    def dwell_distribution(self, features, items):
+    def dwell_and_end(self, features, items):
         scale = tf.constant(self.sigma, tf.float64)
-        return LogNormal(tf.gather(self.mu, items), scale)
+        return LogNormal(tf.gather(self.mu, items), scale), None
 
 
 class TestSimulate:

@@ -1,0 +1,157 @@
+"""Laws of a dwell time beside the log-normal, which other models state."""
+
+import dataclasses
+import math
+
+import numpy as np
+from keras import ops
+
+from jump_tf.survival import SHARED
+from jump_tf.survival import SHORTEST_SECONDS
+from jump_tf.survival import Distribution
+from jump_tf.survival import Tensor
+from jump_tf.survival import log_seconds
+
+_TINY = 1e-6
+_NEAR_ZERO = 1e-3
+_LARGEST_POWER = 50.0
+
+
+@dataclasses.dataclass(frozen=True)
+class LogLaplace(Distribution):
+    """A dwell time whose logarithm is Laplace: the law of absolute errors.
+
+    The location that is likeliest under it has the least mean absolute error
+    of the log of seconds.
+
+    Attributes:
+        location: median of the log of seconds, any shape.
+        scale: mean absolute error of the log, > 0, broadcast.
+    """
+
+    location: Tensor
+    scale: Tensor
+
+    def log_prob(self, seconds: Tensor) -> Tensor:
+        log = log_seconds(seconds)
+        return (
+            -ops.abs(log - self.location) / self.scale
+            - ops.log(2.0 * self.scale)
+            - log
+        )
+
+    def log_survival(self, seconds: Tensor) -> Tensor:
+        u = (log_seconds(seconds) - self.location) / self.scale
+        # Each branch is given what keeps its gradient finite.
+        above = -ops.maximum(u, 0.0) - math.log(2.0)
+        below = ops.log1p(-0.5 * ops.exp(ops.minimum(u, 0.0)))
+        return ops.where(u > 0.0, above, below)
+
+    def inverse_log_survival(self, log_survival: Tensor) -> Tensor:
+        half = -math.log(2.0)
+        above = half - log_survival
+        tail = -ops.expm1(ops.maximum(log_survival, half))
+        below = ops.log(ops.maximum(2.0 * tail, _TINY))
+        u = ops.where(log_survival < half, above, below)
+        return ops.exp(self.location + self.scale * u)
+
+
+@dataclasses.dataclass(frozen=True)
+class Gompertz(Distribution):
+    """A hazard that is exponential in time: `exp(log_rate + slope t)`.
+
+        log S(t) = -exp(log_rate) (exp(slope t) - 1) / slope
+
+    With a negative slope the law is defective: a share of visitors never
+    leaves. A quantile that is never reached is answered with a large number.
+
+    Attributes:
+        log_rate: log of the hazard per second at t = 0, any shape.
+        slope: per second, of either sign, broadcast against `log_rate`.
+
+    Reference: the law of RMTPP, Du et al., KDD 2016, eq. 11 and 12.
+    """
+
+    log_rate: Tensor
+    slope: Tensor
+
+    def log_prob(self, seconds: Tensor) -> Tensor:
+        seconds = ops.maximum(seconds, SHORTEST_SECONDS)
+        log_hazard = self.log_rate + self.slope * seconds
+        return log_hazard + self.log_survival(seconds)
+
+    def log_survival(self, seconds: Tensor) -> Tensor:
+        seconds = ops.maximum(seconds, SHORTEST_SECONDS)
+        growth = ops.minimum(self.slope * seconds, _LARGEST_POWER)
+        return -ops.exp(self.log_rate) * seconds * _expm1_ratio(growth)
+
+    def inverse_log_survival(self, log_survival: Tensor) -> Tensor:
+        # In units of the dwell that the first hazard alone would make.
+        first = -log_survival * ops.exp(-self.log_rate)
+        growth = ops.maximum(self.slope * first, _TINY - 1.0)
+        return first * _log1p_ratio(growth)
+
+
+@dataclasses.dataclass(frozen=True)
+class PiecewiseHazard(Distribution):
+    """A hazard that is constant within each of K bins.
+
+        log S(t) = -sum_k hazard_k * (seconds of bin k before t)
+
+    The last bin's hazard goes on for ever.
+
+    Attributes:
+        log_hazards: K tensors, log of the hazard per second, any shape.
+        edges: shared; where the bins begin, K increasing seconds from 0.
+
+    Reference: the law of the Neural Survival Recommender, Jing & Smola, WSDM
+    2017.
+    """
+
+    log_hazards: tuple[Tensor, ...]
+    edges: tuple[float, ...] = dataclasses.field(metadata={SHARED: True})
+
+    def log_prob(self, seconds: Tensor) -> Tensor:
+        seconds = ops.maximum(seconds, SHORTEST_SECONDS)
+        reached = seconds[..., None] >= self._edges()
+        bin_of = ops.sum(ops.cast(reached, "int32"), axis=-1) - 1
+        inside = ops.one_hot(bin_of, len(self.edges), dtype=seconds.dtype)
+        log_hazard = ops.sum(inside * self._log_hazards(), axis=-1)
+        return log_hazard + self.log_survival(seconds)
+
+    def log_survival(self, seconds: Tensor) -> Tensor:
+        seconds = ops.maximum(seconds, SHORTEST_SECONDS)[..., None]
+        spent = ops.clip(seconds - self._edges(), 0.0, self._widths())
+        return -ops.sum(ops.exp(self._log_hazards()) * spent, axis=-1)
+
+    def inverse_log_survival(self, log_survival: Tensor) -> Tensor:
+        hazards = ops.exp(self._log_hazards())
+        inner = hazards[..., :-1] * self._widths()[:-1]
+        before = ops.cumsum(inner, axis=-1)
+        before = ops.pad(before, [[0, 0]] * (len(before.shape) - 1) + [[1, 0]])
+        left = ops.expand_dims(-log_survival, -1) - before
+        spent = ops.clip(left / hazards, 0.0, self._widths())
+        return ops.sum(spent, axis=-1)
+
+    def _log_hazards(self):
+        return ops.stack(self.log_hazards, axis=-1)
+
+    def _edges(self):
+        return np.array(self.edges, np.float32)
+
+    def _widths(self):
+        return np.float32(np.diff([*self.edges, np.inf]))
+
+
+def _expm1_ratio(x: Tensor) -> Tensor:
+    """`(exp(x) - 1) / x`, 1 at 0."""
+    near = ops.abs(x) < _NEAR_ZERO
+    safe = ops.where(near, 1.0, x)
+    return ops.where(near, 1.0 + 0.5 * x, ops.expm1(safe) / safe)
+
+
+def _log1p_ratio(x: Tensor) -> Tensor:
+    """`log(1 + x) / x`, 1 at 0."""
+    near = ops.abs(x) < _NEAR_ZERO
+    safe = ops.where(near, 1.0, x)
+    return ops.where(near, 1.0 - 0.5 * x, ops.log1p(safe) / safe)
