@@ -17,6 +17,8 @@ DWELL_HEADS = ("item", "shared")
 OWN_DWELL_HEAD = "own"
 CENSORING = ("all", "followed", "none")
 CATALOGUE_LOSSES = ("softmax", "chunked_softmax")
+ACTIVATIONS = ("tanh", "relu")
+SLOPES = ("free", "positive")
 SAMPLED_LOSSES = ("sampled_softmax", "bpr_max", "top1_max", "gbce")
 
 
@@ -165,4 +167,87 @@ class GRU4RecConfig(SessionConfig):
     dwell_scale: float | None = 1.0
 
 
-MODELS = {"jump": JumpConfig, "gru4rec": GRU4RecConfig}
+@dataclasses.dataclass(frozen=True)
+class PointProcessConfig(SessionConfig):
+    """What the models have in common that state the dwell's law themselves.
+
+    Clicks are scored by a table and a bias of their own, as in a point process
+    with marks; `dwell_scale` is only for a law that has one.
+    """
+
+    item_bias: bool = True
+    tie_items: bool = False
+    dwell_head: str = OWN_DWELL_HEAD
+    dwell_scale: float | None = None
+
+    dwell_heads: ClassVar[tuple[str, ...]] = (OWN_DWELL_HEAD,)
+
+
+@dataclasses.dataclass(frozen=True)
+class RMTPPConfig(PointProcessConfig):
+    """RMTPP.
+
+    Attributes:
+        activation: phi. The paper's "relu" is unbounded, and so is then a
+            hazard that is its exponential, along long sessions; "tanh" bounds
+            it.
+        slope: "free": w of either sign, as printed. Where it is negative, and
+            dwells have heavy tails, the law is defective: a share of visitors
+            never leaves. The median stands, mostly; there is no mean.
+            "positive": by a softplus, always a law, but the hazard can only
+            rise, and that of dwells falls.
+        time_scale_seconds: the time in which w is counted.
+    """
+
+    activation: str = "tanh"
+    slope: str = "free"
+    time_scale_seconds: float = 100.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        one_of(self, "activation", ACTIVATIONS)
+        one_of(self, "slope", SLOPES)
+        above_zero(self, "time_scale_seconds")
+
+
+@dataclasses.dataclass(frozen=True)
+class ATRPConfig(PointProcessConfig):
+    """ATRP: it learns from the dwells that were seen whole.
+
+    Attributes:
+        series_bins: into which the time of the session so far is cut.
+        series_units: of the network over them.
+    """
+
+    censoring: str = "none"
+    series_bins: int = 7
+    series_units: int = 32
+
+    def __post_init__(self):
+        super().__post_init__()
+        at_least(self, 1, "series_bins", "series_units")
+
+
+@dataclasses.dataclass(frozen=True)
+class NSRConfig(PointProcessConfig):
+    """NSR.
+
+    Attributes:
+        bins: K, within each of which the hazard is constant; even in the log
+            of seconds up to c1, the last one without an end.
+    """
+
+    bins: int = 32
+
+    def __post_init__(self):
+        super().__post_init__()
+        at_least(self, 2, "bins")
+
+
+MODELS = {
+    "jump": JumpConfig,
+    "gru4rec": GRU4RecConfig,
+    "rmtpp": RMTPPConfig,
+    "atrp": ATRPConfig,
+    "nsr": NSRConfig,
+}

@@ -43,6 +43,13 @@ class JointModel(SessionModel):
 
     def make_dwell_head(self):
         """The layer `(features, items, rows) -> (law, end logits)`."""
+        config, options = self.config, self.dwell_head_options()
+        if config.dwell_head == "item":
+            return ItemDwellHead(self.vocabulary_size, **options)
+        return SharedDwellHead(dropout=config.dwell_dropout, **options)
+
+    def dwell_head_options(self):
+        """What every `DwellHead` is told."""
         config = self.config
         options = {
             "units": config.units,
@@ -51,13 +58,14 @@ class JointModel(SessionModel):
         }
         if config.initial_log_dwell is not None:
             options["initial_log_seconds"] = config.initial_log_dwell
-        if config.dwell_head == "item":
-            return ItemDwellHead(self.vocabulary_size, **options)
-        return SharedDwellHead(dropout=config.dwell_dropout, **options)
+        return options
 
     @property
     def encoded_width(self):
-        """Of what `encode` returns; queries are its first d columns."""
+        """Of what `encode` returns; queries are its first d columns.
+
+        Beyond them are few plain numbers, which dropout spares.
+        """
         return self.config.units
 
     def encode(self, items, dwell_seconds, real, training=False):
@@ -96,7 +104,7 @@ class JointModel(SessionModel):
         if training:
             items, dwell_seconds = self._hide(items, dwell_seconds)
         features = self.encode(items, dwell_seconds, real, training)
-        features = self.feature_dropout(features, training=training)
+        features = self._drop_out(features, training)
         if self.config.dwell_history:
             history = self.dwell_history(dwell_seconds)
             features = ops.concatenate([features, history], axis=-1)
@@ -155,6 +163,13 @@ class JointModel(SessionModel):
             return ops.zeros(shape, features.dtype)
         history = shape[-1] - self.config.units
         return ops.broadcast_to(ops.pad(self.start, [[0, history]]), shape)
+
+    def _drop_out(self, features, training):
+        if self.encoded_width == self.config.units:
+            return self.feature_dropout(features, training=training)
+        summary, plain = ops.split(features, [self.config.units], axis=-1)
+        summary = self.feature_dropout(summary, training=training)
+        return ops.concatenate([summary, plain], axis=-1)
 
     def _hide(self, items, dwell_seconds):
         draws = keras.random.uniform((2, *ops.shape(items)), seed=self.hiding)

@@ -1,0 +1,180 @@
+"""RMTPP: a recurrent marked temporal point process."""
+
+import math
+
+import keras
+from keras import ops
+
+from jump_tf.dwell_laws import Gompertz
+from jump_tf.layers.dwell_gap import GAP_SIZE
+from jump_tf.layers.dwell_gap import gap_features
+from jump_tf.layers.dwell_heads import DwellHead
+from jump_tf.model_config import RMTPPConfig
+from jump_tf.models.joint_model import JointModel
+
+# Within these, likelihoods and the squares of their gradients are float32.
+_LOG_RATES = (-20.0, 2.0)
+_LARGEST_GROWTH = 20.0
+_FIRST_POSITIVE_SLOPE = 0.05
+
+
+@keras.saving.register_keras_serializable(package="jump_tf")
+class GompertzDwellHead(DwellHead):
+    """`hazard(t) = exp(v . h + b + w t / scale)`: a Gompertz law.
+
+    v starts at zero, and b such that the median is `exp(initial_log_seconds)`.
+
+    Args:
+        positive: whether w is a softplus, else free and zero at first.
+        time_scale_seconds: the time in which w is counted.
+        max_seconds: c1; up to there the hazard grows by exp(20) at most.
+        **kwargs: see `DwellHead`; the law has no `scale`.
+
+    Call arguments:
+        features: `[N, d]`, states that know the click that is asked for.
+        items, item_vectors: not read; `features` have read them.
+
+    Returns:
+        `Gompertz` of `[N]` rates and slopes, and None.
+    """
+
+    def __init__(self, positive, time_scale_seconds, max_seconds, **kwargs):
+        super().__init__(**kwargs)
+        self.positive = positive
+        self.time_scale_seconds = time_scale_seconds
+        self.max_seconds = max_seconds
+        self.linear = keras.layers.Dense(
+            1,
+            kernel_initializer="zeros",
+            bias_initializer=keras.initializers.Constant(
+                self._first_log_rate()
+            ),
+            name="linear",
+        )
+
+    def build(self, features_shape):
+        self.linear.build((None, self.units))
+        first = math.log(math.expm1(_FIRST_POSITIVE_SLOPE))
+        self.slope = self.add_weight(
+            name="slope",
+            shape=(),
+            initializer=keras.initializers.Constant(
+                first if self.positive else 0.0
+            ),
+        )
+
+    def call(self, features, items, item_vectors):
+        log_rate = ops.clip(self.linear(features)[..., 0], *_LOG_RATES)
+        slope = ops.softplus(self.slope) if self.positive else self.slope
+        slope = ops.minimum(
+            slope / self.time_scale_seconds, _LARGEST_GROWTH / self.max_seconds
+        )
+        return Gompertz(log_rate, slope + ops.zeros_like(log_rate)), None
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "positive": self.positive,
+            "time_scale_seconds": self.time_scale_seconds,
+            "max_seconds": self.max_seconds,
+        }
+
+    def _first_log_rate(self):
+        """`log(ln 2 * slope / (exp(slope * median) - 1))`."""
+        median = math.exp(self.initial_log_seconds)
+        if not self.positive:
+            return math.log(math.log(2.0)) - self.initial_log_seconds
+        slope = _FIRST_POSITIVE_SLOPE / self.time_scale_seconds
+        return math.log(math.log(2.0) * slope / math.expm1(slope * median))
+
+
+@keras.saving.register_keras_serializable(package="jump_tf")
+class RMTPP(JointModel):
+    """A recurrent network over items and gaps; a Gompertz law of the next gap.
+
+        h_j = phi(W_y V[y_j] + W_t g(tau_{j-1}) + W_h h_{j-1} + b)
+        P(next click) = softmax(U h_k + c)
+        hazard of tau_{k+1} at t = exp(v . h_{k+1} + w t + b)
+
+    Event j comes with the gap since event j - 1, which is the dwell on click
+    j - 1: h_k does not know tau_k. The dwell that is asked for is that on the
+    next click, of which item and arrival are given; so the head first makes
+    h_{k+1}, by one more step of the same cell on that item and tau_k. For it
+    the features are `[h_k; g(tau_k)]`.
+
+    The dwell is decoded by its median, which is a closed form. The expected
+    gap of the paper, by numerical integration, is infinite where w < 0.
+
+    Args:
+        vocabulary_size: number of ids V, padding and unknown included.
+        name: of the model.
+        trainable: whether `fit` may change the weights.
+        dtype: Keras dtype policy of the recurrent network; all else is
+            float32.
+        **options: fields of `RMTPPConfig`.
+
+    Call arguments, returns and masking: see `SessionModel`.
+
+    Reference: Du, Dai, Trivedi, Upadhyay, Gomez-Rodriguez & Song, KDD 2016.
+    """
+
+    config: RMTPPConfig
+
+    def __init__(
+        self,
+        vocabulary_size,
+        *,
+        name="rmtpp",
+        trainable=True,
+        dtype=None,
+        **options,
+    ):
+        config = RMTPPConfig(**options)
+        super().__init__(
+            vocabulary_size, config, name=name, trainable=trainable, dtype=dtype
+        )
+        self.rnn = keras.layers.SimpleRNN(
+            config.units,
+            config.activation,
+            return_sequences=True,
+            name="rnn",
+            dtype=self.dtype_policy,
+        )
+
+    def make_dwell_head(self):
+        return GompertzDwellHead(
+            self.config.slope == "positive",
+            self.config.time_scale_seconds,
+            self.config.max_dwell_seconds,
+            **self.dwell_head_options(),
+        )
+
+    @property
+    def encoded_width(self):
+        return self.config.units + GAP_SIZE
+
+    def build(self, input_shape=None):
+        self.rnn.build((None, None, self.config.units + GAP_SIZE))
+        super().build(input_shape)
+
+    def encode(self, items, dwell_seconds, real, training=False):
+        gaps = gap_features(dwell_seconds, self.config.max_dwell_seconds)
+        before = ops.concatenate(
+            [ops.zeros_like(gaps[:, :1]), gaps[:, :-1]], axis=1
+        )
+        events = self._events(self.rows(items), before, training)
+        first = self._start_like(events[..., : self.config.units])[:, 0]
+        states = self.rnn(events, initial_state=first)
+        return ops.concatenate([ops.cast(states, "float32"), gaps], axis=-1)
+
+    def dwell_and_end(self, features, items, rows=None, training=False):
+        if rows is None:
+            rows = self.rows(items)
+        state, gap = ops.split(features, [self.config.units], axis=-1)
+        event = self._events(rows, gap, training)
+        state, _ = self.rnn.cell(event, [state])
+        return self.dwell_head(ops.cast(state, "float32"), items, rows)
+
+    def _events(self, rows, gaps, training):
+        clicks = self.click_dropout(rows, training=training)
+        return ops.concatenate([clicks, gaps], axis=-1)
