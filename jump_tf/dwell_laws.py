@@ -129,7 +129,9 @@ class PiecewiseHazard(Distribution):
         inner = hazards[..., :-1] * self._widths()[:-1]
         before = ops.cumsum(inner, axis=-1)
         before = ops.pad(before, [[0, 0]] * (len(before.shape) - 1) + [[1, 0]])
-        left = ops.expand_dims(-log_survival, -1) - before
+        # A plain number would be a tensor of Keras' own precision.
+        total = -ops.cast(log_survival, hazards.dtype)
+        left = ops.expand_dims(total, -1) - before
         spent = ops.clip(left / hazards, 0.0, self._widths())
         return ops.sum(spent, axis=-1)
 

@@ -76,6 +76,22 @@ def test_a_law_is_its_parameters(law):
     np.testing.assert_allclose(some, law.median()[1:3])
 
 
+def test_a_law_answers_in_its_own_precision(law):
+    """Evaluation asks in float64."""
+    fine = law.map(np.float64)
+    np.testing.assert_allclose(fine.median(), law.median(), rtol=1e-4)
+    np.testing.assert_allclose(
+        fine.log_survival(np.float64(30.0)), law.log_survival(30.0), rtol=1e-3
+    )
+    for ask in ("log_prob", "log_survival"):
+        np.testing.assert_allclose(
+            getattr(fine, ask)(np.float64(SECONDS)),
+            getattr(law, ask)(SECONDS),
+            rtol=1e-3,
+            atol=1e-6,
+        )
+
+
 def test_gradients_are_finite_where_the_density_is_not_smooth(law):
     tf = pytest.importorskip("tensorflow")
     tensors = [tf.constant(p) for p in law.parameters()]
