@@ -196,12 +196,14 @@ class RMTPPConfig(PointProcessConfig):
             never leaves. The median stands, mostly; there is no mean.
             "positive": by a softplus, always a law, but the hazard can only
             rise, and that of dwells falls.
-        time_scale_seconds: the time in which w is counted.
+        time_scale_seconds: the time in which w is counted; small enough that
+            w is soon where it should be, which starts at zero and moves by a
+            learning rate a step.
     """
 
     activation: str = "tanh"
     slope: str = "free"
-    time_scale_seconds: float = 100.0
+    time_scale_seconds: float = 30.0
 
     def __post_init__(self):
         super().__post_init__()

@@ -22,6 +22,9 @@ from jump_tf.layers.dwell_history import DwellHistory
 from jump_tf.layers.fast_slow import FastSlow
 from jump_tf.layers.highway import HighwayUnit
 from jump_tf.layers.session_attention import SessionAttention
+from jump_tf.models.atrp import ATRP
+from jump_tf.models.nsr import NSR
+from jump_tf.models.rmtpp import RMTPP
 from jump_tf.sampling import PopularitySampler
 from tests.small_models import OPTIONS
 from tests.small_models import UNITS
@@ -63,11 +66,15 @@ MODELS = {
         "negatives": 5,
     },
 }
+OWN_LAWS = {"rmtpp": RMTPP, "atrp": ATRP, "nsr": NSR}
 
 
 def all_outputs():
     """Name -> array."""
-    parts = (layers, functions, sampler, models, training_steps)
+    parts = (
+        *(layers, functions, sampler),
+        *(models, models_with_own_laws, training_steps),
+    )
     return {
         name: ops.convert_to_numpy(value)
         for part in parts
@@ -179,6 +186,33 @@ def models():
             f"{name} scores": model.click_scores(last),
             f"{name} location": law.location,
             f"{name} scale": law.scale,
+        }
+    return found
+
+
+def models_with_own_laws():
+    """What they answer, and the weights after a step of plain descent."""
+    found = {}
+    for name, kind in OWN_LAWS.items():
+        model = kind(NUM_IDS, units=UNITS, click_scale=9.0, learned_start=True)
+        model.build()
+        given(model)
+        last = ops.convert_to_numpy(model(INPUTS))[:3, 2]
+        law = model.dwell_distribution(last, ITEMS[:3, 0])
+        parameters = enumerate(law.parameters())
+        found |= {f"{name} parameter {k}": value for k, value in parameters}
+        found |= {
+            f"{name} features": last,
+            f"{name} scores": model.click_scores(last),
+            f"{name} median": law.median(),
+        }
+        model.compile(keras.optimizers.SGD(0.1))
+        found[f"{name} loss"] = model.train_on_batch(
+            INPUTS, TARGETS, sample_weight=WEIGHTS, return_dict=True
+        )["loss"]
+        found |= {
+            f"{name} {weight.path}": weight.value
+            for weight in model.trainable_weights
         }
     return found
 

@@ -38,12 +38,11 @@ def make(kind, spread=0.5, **options):
 
 def gaps_by_hand(seconds, longest=2000.0):
     """`[T, 2]` of one session."""
-    known = [(np.log1p(min(s, longest)) - 4) / 2 for s in seconds]
-    return np.array(
-        [[g, 0] if s >= 0 else [0, 1] for g, s in zip(known, seconds)]
-        if len(seconds)
-        else np.zeros((0, 2))
-    )
+    gaps = [
+        [(np.log1p(min(s, longest)) - 4) / 2, 0] if s >= 0 else [0, 1]
+        for s in seconds
+    ]
+    return np.reshape(gaps, (-1, 2))
 
 
 def rows_by_hand(model, items):

@@ -7,6 +7,9 @@ from scipy import stats
 
 from jump_tf import schema
 from jump_tf.export import export_model
+from jump_tf.models.atrp import ATRP
+from jump_tf.models.nsr import NSR
+from jump_tf.models.rmtpp import RMTPP
 from tests.small_models import OPTIONS
 from tests.small_models import VOCABULARY
 from tests.small_models import make_model
@@ -178,6 +181,47 @@ def test_dwell_is_the_models_own(exported):
         np.testing.assert_allclose(
             outputs["dwell_median_seconds"][row], np.exp(location), 1e-5
         )
+
+
+@pytest.mark.parametrize("kind", [RMTPP, ATRP, NSR])
+def test_dwell_of_any_law_is_the_models_own(tmp_path, kind):
+    model = kind(schema.FIRST_ITEM_ID + len(VOCABULARY), units=5)
+    model.build()
+    random = np.random.default_rng(6)
+    for weight in model.trainable_weights:
+        weight.assign(weight + 0.3 * random.normal(size=weight.shape))
+    folder = export_model(model, VOCABULARY, tmp_path, quantiles=QUANTILES)
+    signatures = tf.saved_model.load(str(folder)).signatures
+    candidates = [["item-7", "item-0", "no such item"]] * len(SESSIONS)
+    times = np.float32([[0.0, 7.0, 30.0, 4000.0]] * len(SESSIONS))
+    outputs = ask_dwell(signatures, *arrays(SESSIONS), candidates, times)
+    pages = recommend(signatures, *arrays(SESSIONS), ELAPSED)
+    ids = np.int32([item_id(item) for item in candidates[0]])
+    for row, (items, dwell) in enumerate(SESSIONS):
+        features = features_of(model, items, dwell)
+        law = model.dwell_distribution(np.repeat(features[-1:], 3, 0), ids)
+        median = np.asarray(law.median())
+        np.testing.assert_allclose(
+            outputs["dwell_median_seconds"][row], median, 1e-4
+        )
+        np.testing.assert_allclose(
+            outputs["dwell_quantiles_seconds"][row],
+            np.stack([law.quantile(level) for level in QUANTILES], axis=1),
+            1e-4,
+        )
+        survival = [np.exp(law.log_survival(time)) for time in times[row, 1:]]
+        np.testing.assert_allclose(
+            outputs["survival"][row, :, 1:], np.transpose(survival), 1e-4, 1e-6
+        )
+        if items:
+            page = np.int32([item_id(items[-1])])
+            law = model.dwell_distribution(features[-2:-1], page)
+            elapsed = np.float32(np.nan_to_num(ELAPSED[row]))
+            np.testing.assert_allclose(
+                pages["page_dwell_median_seconds"][row],
+                law.quantile(np.float32(0.5), elapsed)[0],
+                1e-4,
+            )
 
 
 def test_dwell_agrees_with_recommendations(exported):

@@ -69,10 +69,10 @@ def test_law_is_the_hazard_of_one_more_step(model, k):
         w = np.log1p(np.exp(w))
     law = point_processes.asked(model, 2, k, 8)
     np.testing.assert_allclose(law.log_rate, log_rate, rtol=1e-5)
-    np.testing.assert_allclose(law.slope, [w / 100.0], rtol=1e-5)
+    np.testing.assert_allclose(law.slope, [w / 30.0], rtol=1e-5)
     assert law.log_rate.shape == law.slope.shape == (1,)
     if w > 0:
-        rate, slope = np.exp(log_rate), w / 100.0
+        rate, slope = np.exp(log_rate), w / 30.0
         reference = scipy.stats.gompertz(rate / slope, scale=1 / slope)
         seconds = np.float32([1.0, 15.0, 90.0])
         for ours, theirs in (
