@@ -137,6 +137,8 @@ class RMTPP(JointModel):
             config.units,
             config.activation,
             return_sequences=True,
+            # At gain one the first click would weigh as much as the last.
+            recurrent_initializer=keras.initializers.Orthogonal(0.5),
             name="rnn",
             dtype=self.dtype_policy,
         )

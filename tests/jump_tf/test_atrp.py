@@ -148,7 +148,11 @@ def test_recovers_a_known_law():
         return LogLaplace(location, np.full_like(location, 0.4))
 
     model = point_processes.make(
-        ATRP, spread=0.1, learned_start=True, initial_log_dwell=4.0
+        ATRP,
+        spread=0.1,
+        series_bins=2,
+        learned_start=True,
+        initial_log_dwell=4.0,
     )
     mine, constant = point_processes.excess_after_training(model, truth)
     assert -0.05 < mine < 0.3 * constant
