@@ -11,6 +11,7 @@ from jump_tf import predictions
 from jump_tf import schema
 from jump_tf import scorecard
 from jump_tf.models import counts
+from jump_tf.models import neighbours
 from jump_tf.models import rules
 from jump_tf.models.scorers import Scorer
 from jump_tf.predictions import Clicks
@@ -21,6 +22,8 @@ SESSION_POPULAR = "session_popular"
 MARKOV = "markov"
 ASSOCIATION_RULES = "association_rules"
 ITEM_KNN = "item_knn"
+S_KNN = "s_knn"
+VS_KNN = "vs_knn"
 CONSTANT_MEDIAN = "constant_median"
 ITEM_MEDIAN = "item_median"
 _MODEL = "model"
@@ -30,6 +33,10 @@ _ITEM_SCORERS: dict[str, type[Scorer]] = {
     MARKOV: counts.Markov,
     ASSOCIATION_RULES: rules.AssociationRules,
     ITEM_KNN: rules.ItemNeighbours,
+}
+_SESSION_SCORERS: dict[str, type[Scorer]] = {
+    S_KNN: neighbours.SKNN,
+    VS_KNN: neighbours.VSKNN,
 }
 
 
@@ -67,6 +74,14 @@ def fit(data: str | pathlib.Path, vocabulary_size: int) -> Baselines:
         np.bincount(clicks.item, minlength=vocabulary_size),
         float(clicks.last[later].mean()) if later.any() else 0.0,
     )
+
+
+def fit_neighbours(
+    data: str | pathlib.Path, vocabulary_size: int
+) -> dict[str, Scorer]:
+    """The slower scorers that compare whole sessions, by name; see `fit`."""
+    clicks = predictions.read_clicks(data, schema.TRAIN)
+    return _fitted(_SESSION_SCORERS, clicks, vocabulary_size)
 
 
 def click_measures(
