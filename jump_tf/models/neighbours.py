@@ -195,8 +195,7 @@ class VSKNN(SessionNeighbours):
         sample: m.
         seed: see `SessionNeighbours`.
         click_power: p; 1 is the linear weight of the paper, 2 the quadratic.
-        age_power: q; 2 is a decay with the square, which finds fewer of the
-            clicks of diginetica's validation split.
+        age_power: q; 2 finds fewer clicks of diginetica's validation split.
         idf: weight of the inverse document frequency.
 
     Reference: V-SkNN, S-SkNN in Ludewig & Jannach, Evaluation of Session-based
