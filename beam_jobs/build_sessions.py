@@ -63,6 +63,7 @@ def build(pipeline: beam.Pipeline, options: PrepareOptions, folder: str):
     visits = (
         parsed[lines.CLICKS]
         | "Sessionize" >> sessions.Sessionize(options.session_gap)
+        | "EndBefore" >> sessions.EndBefore(options.until_ms)
         | "KeepTrainable"
         >> sessions.KeepTrainable(
             options.min_item_clicks, options.min_session_clicks

@@ -6,6 +6,7 @@ Defaults are set once, on the fields.
 
 import argparse
 import dataclasses
+import datetime
 import math
 from typing import Any
 
@@ -28,6 +29,8 @@ class PrepareOptions:
         overwrite: replaces the data folder that stands at `output`.
         split: `random` (by session) or `temporal` (the last days).
         test_days: days of the test split, and again of the validation split.
+        until: ISO 8601 instant, UTC where it names no zone; sessions that do
+            not end before it are dropped.
         session_gap: seconds; a pause of a visitor at least this long starts
             a new session. Only for logs with a visitor column.
         min_item_clicks: items with fewer clicks are dropped, first.
@@ -53,6 +56,7 @@ class PrepareOptions:
     overwrite: bool = False
     split: str = RANDOM
     test_days: float = 1.0
+    until: str | None = None
     session_gap: float | None = None
     min_item_clicks: int = 3
     min_session_clicks: int = 2
@@ -72,6 +76,20 @@ class PrepareOptions:
         self._check_numbers()
         self._check_csv()
         self._check_gap()
+        try:
+            _ = self.until_ms
+        except ValueError:
+            self._require(False, "until", "be an instant in ISO 8601")
+
+    @property
+    def until_ms(self) -> int | None:
+        """`until` in ms UTC."""
+        if self.until is None:
+            return None
+        instant = datetime.datetime.fromisoformat(self.until)
+        if instant.tzinfo is None:
+            instant = instant.replace(tzinfo=datetime.UTC)
+        return round(instant.timestamp() * 1000)
 
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> "PrepareOptions":
@@ -174,6 +192,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "(csv logs with --csv-visitor-column only)",
         type=float,
         metavar="SECONDS",
+    )
+    add(
+        "until",
+        "drop sessions that do not end before this instant, such as a log's "
+        "last strays (ISO 8601)",
+        metavar="INSTANT",
     )
     add("min_item_clicks", "drop items with fewer clicks, first", type=int)
     add("min_session_clicks", "then drop shorter sessions", type=int)

@@ -22,6 +22,7 @@ LogClick = tuple[int, int, int, str]
 RARE_ITEM = "rare item"
 SHORT_SESSION = "short session"
 BACKWARD_CLOCK = "clock runs backward"
+TOO_LATE = "after the end"
 
 
 def censored_dwell(
@@ -102,6 +103,26 @@ class Sessionize(beam.PTransform):
         )
 
 
+class EndBefore(beam.PTransform):
+    """Drops the sessions whose last click is not before an instant.
+
+    A log's last days may hold a few strays, all that a split by time would
+    then test on.
+
+    Args:
+        until_ms: ms UTC; None drops nothing.
+    """
+
+    def __init__(self, until_ms: int | None):
+        super().__init__()
+        self.until_ms = until_ms
+
+    def expand(self, sessions):
+        if self.until_ms is None:
+            return sessions
+        return sessions | "InTime" >> beam.Filter(_ends_before, self.until_ms)
+
+
 class KeepTrainable(beam.PTransform):
     """Drops rare items, then short sessions; once, in the paper's order."""
 
@@ -150,6 +171,13 @@ def keep_items(
         list(itertools.compress(items, kept)),
         list(itertools.compress(times_ms, kept)),
     )
+
+
+def _ends_before(visit: Visit, until_ms: int) -> bool:
+    in_time = visit[2][-1] < until_ms
+    if not in_time:
+        _filtered(TOO_LATE, len(visit[1]))
+    return in_time
 
 
 def _filtered(reason: str, clicks: int) -> None:

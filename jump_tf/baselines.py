@@ -11,14 +11,33 @@ from jump_tf import predictions
 from jump_tf import schema
 from jump_tf import scorecard
 from jump_tf.models import counts
+from jump_tf.models import neighbours
+from jump_tf.models import rules
+from jump_tf.models.scorers import Scorer
 from jump_tf.predictions import Clicks
 from jump_tf.scorecard import Measures
 
 MOST_POPULAR = "most_popular"
+SESSION_POPULAR = "session_popular"
 MARKOV = "markov"
+ASSOCIATION_RULES = "association_rules"
+ITEM_KNN = "item_knn"
+S_KNN = "s_knn"
+VS_KNN = "vs_knn"
 CONSTANT_MEDIAN = "constant_median"
 ITEM_MEDIAN = "item_median"
 _MODEL = "model"
+_ITEM_SCORERS: dict[str, type[Scorer]] = {
+    MOST_POPULAR: counts.MostPopular,
+    SESSION_POPULAR: rules.SessionPopular,
+    MARKOV: counts.Markov,
+    ASSOCIATION_RULES: rules.AssociationRules,
+    ITEM_KNN: rules.ItemNeighbours,
+}
+_SESSION_SCORERS: dict[str, type[Scorer]] = {
+    S_KNN: neighbours.SKNN,
+    VS_KNN: neighbours.VSKNN,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,16 +45,14 @@ class Baselines:
     """Counts of the training split, fitted.
 
     Attributes:
-        popular: and `markov`: score items.
-        markov: see `popular`.
+        scorers: name -> what scores items.
         dwell: (name, whether first clicks are counted too) -> a law of the
             dwell, fitted on the clicks on which it is measured.
         training_counts: `[V]` clicks of each id.
         end_rate: share of the clicks from the second on that end a session.
     """
 
-    popular: counts.MostPopular
-    markov: counts.Markov
+    scorers: dict[str, Scorer]
     dwell: dict[tuple[str, bool], counts.ConstantDwell]
     training_counts: np.ndarray
     end_rate: float
@@ -44,7 +61,6 @@ class Baselines:
 def fit(data: str | pathlib.Path, vocabulary_size: int) -> Baselines:
     """The baselines of a data folder, from its training split alone."""
     clicks = predictions.read_clicks(data, schema.TRAIN)
-    popular = counts.MostPopular(clicks.item, vocabulary_size)
     later = clicks.predicted
     dwell: dict[tuple[str, bool], counts.ConstantDwell] = {}
     for first_too in (False, True):
@@ -53,27 +69,39 @@ def fit(data: str | pathlib.Path, vocabulary_size: int) -> Baselines:
         dwell[CONSTANT_MEDIAN, first_too] = counts.ConstantDwell(*log)
         dwell[ITEM_MEDIAN, first_too] = counts.ItemMedianDwell(*log)
     return Baselines(
-        popular,
-        counts.Markov(clicks.previous[later], clicks.item[later], popular),
+        _fitted(_ITEM_SCORERS, clicks, vocabulary_size),
         dwell,
         np.bincount(clicks.item, minlength=vocabulary_size),
         float(clicks.last[later].mean()) if later.any() else 0.0,
     )
 
 
+def fit_neighbours(
+    data: str | pathlib.Path, vocabulary_size: int
+) -> dict[str, Scorer]:
+    """The slower scorers that compare whole sessions, by name; see `fit`."""
+    clicks = predictions.read_clicks(data, schema.TRAIN)
+    return _fitted(_SESSION_SCORERS, clicks, vocabulary_size)
+
+
+def click_measures(
+    scorers: dict[str, Scorer], clicks: Clicks
+) -> dict[str, Measures]:
+    """The measures of each scorer on clicks, by its name."""
+    (asked,) = np.nonzero(clicks.predicted & clicks.known)
+    named: dict[str, Measures] = {}
+    for name, scorer in scorers.items():
+        ranks = np.full(len(clicks), metrics.MISS)
+        ranks[asked] = scorer.ranks(*_columns(clicks), asked)
+        named[name] = scorecard.click_measures(clicks, ranks)
+    return named
+
+
 def measures(
     fitted: Baselines, clicks: Clicks, max_dwell_seconds: float
 ) -> dict[str, Measures]:
     """The measures of each baseline on clicks, by its name."""
-    asked = clicks.predicted & clicks.known
-    named: dict[str, Measures] = {}
-    for name, scorer in (
-        (MOST_POPULAR, fitted.popular),
-        (MARKOV, fitted.markov),
-    ):
-        ranks = np.full(len(clicks), metrics.MISS)
-        ranks[asked] = scorer.ranks(clicks.previous[asked], clicks.item[asked])
-        named[name] = scorecard.click_measures(clicks, ranks)
+    named = click_measures(fitted.scorers, clicks)
     for (name, first_too), dwell in fitted.dwell.items():
         law = dwell.dwell_distribution(None, clicks.item)
         named.setdefault(name, {}).update(
@@ -126,3 +154,12 @@ def compare(
         for who, baseline in theirs.items()
     }
     return {name: intervals[_MODEL, name] for name in mine}, compared
+
+
+def _fitted(kinds, clicks, vocabulary_size):
+    log = _columns(clicks)
+    return {name: kind(*log, vocabulary_size) for name, kind in kinds.items()}
+
+
+def _columns(clicks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return clicks.session, clicks.position, clicks.item

@@ -16,6 +16,7 @@ import pytest
 from beam_jobs import build_sessions
 from beam_jobs import counting
 from beam_jobs import options
+from beam_jobs import sessions
 from jump_tf import records
 from jump_tf import schema
 
@@ -230,10 +231,10 @@ def test_manifest_counts_what_is_written(made, rows):
     filtered = sum(manifest["filtered"].values())
     assert manifest["rows"] == len(rows) == manifest["clicks"] + filtered
     assert manifest["rejected"] == {}
-    for split, sessions in read_all(folder).items():
+    for split, written in read_all(folder).items():
         assert manifest["splits"][split] == {
-            "sessions": len(sessions),
-            "clicks": sum(len(items) for _, items, _, _ in sessions.values()),
+            "sessions": len(written),
+            "clicks": sum(len(items) for _, items, _, _ in written.values()),
             "shards": 4,
         }
     text = (folder / schema.VOCABULARY_FILE).read_bytes()
@@ -366,6 +367,26 @@ def test_temporal_split(rows, csv_log, tmp_path):
     assert vocabulary(tmp_path / "data") == ranked
     assert read_all(tmp_path / "data") == expected
     assert all(expected.values())
+
+
+@pytest.mark.parametrize("zone", ["", "+00:00"])
+def test_sessions_that_end_too_late_are_dropped(rows, csv_log, tmp_path, zone):
+    last: dict = {}
+    for session, _, time_ms in rows:
+        last[session] = max(time_ms, last.get(session, 0))
+    until_ms = sorted(last.values())[len(last) // 2]
+    until = datetime.datetime.fromtimestamp(until_ms / 1000, datetime.UTC)
+    manifest = prepare(
+        csv_log,
+        tmp_path / "data",
+        until=until.replace(tzinfo=None).isoformat() + zone,
+    )
+    in_time = [row for row in rows if last[row[0]] < until_ms]
+    dropped = manifest["filtered"][sessions.TOO_LATE]
+    assert dropped == len(rows) - len(in_time) > 0
+    ranked, expected = reference(in_time)
+    assert vocabulary(tmp_path / "data") == ranked
+    assert read_all(tmp_path / "data") == expected
 
 
 def test_a_clock_that_runs_backward_is_filtered(tmp_path):
