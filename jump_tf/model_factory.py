@@ -9,12 +9,21 @@ from jump_tf import schema
 from jump_tf.checkpoints import load_best
 from jump_tf.config import Config
 from jump_tf.config import TrainingConfig
+from jump_tf.models.dtgru import DTGRU
 from jump_tf.models.gru4rec import GRU4Rec
 from jump_tf.models.joint_model import JointModel
 from jump_tf.models.jump import JUMP
+from jump_tf.models.narm import NARM
+from jump_tf.models.sasrec import SASRec
 from jump_tf.optimizers import LazyAdam
 
-MODELS: dict[str, type[JointModel]] = {"jump": JUMP, "gru4rec": GRU4Rec}
+MODELS: dict[str, type[JointModel]] = {
+    "jump": JUMP,
+    "gru4rec": GRU4Rec,
+    "narm": NARM,
+    "dtgru": DTGRU,
+    "sasrec": SASRec,
+}
 
 
 def build_model(
