@@ -15,6 +15,7 @@ from jump_tf import losses
 from jump_tf import metrics
 from jump_tf import schema
 from jump_tf import survival
+from jump_tf.layers.additive_attention import AdditiveAttention
 from jump_tf.layers.click_embedding import ClickEmbedding
 from jump_tf.layers.dwell_heads import ItemDwellHead
 from jump_tf.layers.dwell_heads import SharedDwellHead
@@ -22,7 +23,9 @@ from jump_tf.layers.dwell_history import DwellHistory
 from jump_tf.layers.fast_slow import FastSlow
 from jump_tf.layers.highway import HighwayUnit
 from jump_tf.layers.session_attention import SessionAttention
+from jump_tf.models.jump import JUMP
 from jump_tf.sampling import PopularitySampler
+from tests.small_models import ARCHITECTURES
 from tests.small_models import OPTIONS
 from tests.small_models import UNITS
 from tests.small_models import VOCABULARY
@@ -55,13 +58,17 @@ TARGETS = {
 WEIGHTS = np.float32(TARGETS[schema.ITEMS] > 0)
 NUM_IDS = schema.FIRST_ITEM_ID + len(VOCABULARY)
 FEW_STEPS = {"micro_step_seconds": 700.0}  # Quick to compile.
+SAMPLED = {"click_loss": "sampled_softmax", "negatives": 5}
 MODELS = {
-    **OPTIONS,
-    "sampled": {
-        **OPTIONS["shared"],
-        "click_loss": "sampled_softmax",
-        "negatives": 5,
-    },
+    **ARCHITECTURES,
+    "sampled": (JUMP, {**OPTIONS["shared"], **SAMPLED}),
+}
+# What differs in a step of training, which random numbers would make unequal.
+IN_TRAINING = {
+    "jump": FEW_STEPS,
+    "sampled": FEW_STEPS,
+    "gru": {"click_loss": "top1", "negatives": 5},
+    "narm": {"dropout": 0.0, "decoder_dropout": 0.0},
 }
 
 
@@ -97,6 +104,7 @@ def layers():
     run("highway", HighwayUnit(UNITS, True), features)
     run("history", DwellHistory(2000.0), SECONDS)
     run("attention", SessionAttention(residual=True), clicks)
+    run("additive", AdditiveAttention(UNITS - 1), clicks)
     for spacing in ("seconds", "log"):
         layer = ClickEmbedding(UNITS, 2000.0, spacing)
         run(f"clicks {spacing}", layer, clicks, SECONDS, ITEMS > 0)
@@ -167,8 +175,8 @@ def sampler():
 
 def models():
     found = {}
-    for name, options in OPTIONS.items():
-        model = given(make_model(options))
+    for name, (kind, options) in ARCHITECTURES.items():
+        model = given(make_model(options, kind=kind))
         features = ops.convert_to_numpy(model(INPUTS))
         clicks = np.count_nonzero(ITEMS, axis=1)
         last = features[np.arange(len(ITEMS)), clicks]
@@ -190,8 +198,14 @@ def training_steps():
         ("jump", keras.optimizers.SGD(1.0), 1),
         ("sampled", keras.optimizers.SGD(1.0), 1),
         ("sampled", keras.optimizers.Adam(1e-3, global_clipnorm=5.0), 2),
+        ("gru", keras.optimizers.SGD(1.0), 1),
+        ("narm", keras.optimizers.SGD(1.0), 1),
+        ("dtgru", keras.optimizers.SGD(1.0), 1),
+        ("sasrec", keras.optimizers.SGD(1.0), 1),
     ):
-        model = given(make_model({**MODELS[name], **FEW_STEPS}))
+        kind, options = MODELS[name]
+        options = {**options, **IN_TRAINING.get(name, {})}
+        model = given(make_model(options, kind=kind))
         draws = np.int32([2, 3, 5, 7, 9]), normal(5, seed=4)
         model.sampler.call = lambda size, draws=draws: draws
         model.compile(optimizer)
@@ -210,7 +224,7 @@ def training_steps():
 
 def random_step():
     """With everything random a step is a number, and the next another."""
-    options = {**MODELS["sampled"], **FEW_STEPS, "dropout": 0.3}
+    options = {**MODELS["sampled"][1], **FEW_STEPS, "dropout": 0.3}
     options |= {"dwell_dropout": 0.3, "unknown_dwell_rate": 0.3}
     model = make_model(options)
     model.compile(keras.optimizers.SGD(0.0))

@@ -23,34 +23,40 @@ def additive_scores(keys, queries, vector):
 
     @ops.custom_gradient
     def forward(keys, queries, vector):
-        by_query = _swap(queries)  # [T, B, d]
-        steps = ops.arange(ops.shape(by_query)[0])
+        by_step = _swap(queries)  # [T, B, d]
+        steps = ops.arange(ops.shape(by_step)[0])
 
         def gates(step):
-            return ops.sigmoid(keys + by_query[step][:, None])
+            return ops.sigmoid(keys + by_step[step][:, None])
 
         def score(nothing, step):
             return nothing, ops.sum(gates(step) * vector, axis=-1)
 
         def backward(upstream):
-            upstream = _swap(upstream)
+            rates = _swap(upstream)[..., None]  # [T, B, T, 1]
 
-            def gradient(sums, step):
-                by_slopes, by_vector = sums
-                gate, rate = gates(step), upstream[step][..., None]
-                slopes = rate * gate * (1.0 - gate)
-                sums = (
-                    by_slopes + slopes,
-                    by_vector + ops.sum(rate * gate, axis=(0, 1)),
+            def add(step, sums):
+                by_keys, by_queries, by_vector = sums
+                gate = gates(step)
+                weighted = rates[step] * gate
+                slopes = weighted * (1.0 - gate)
+                of_query = ops.sum(slopes, axis=1, keepdims=True)
+                here = ops.equal(steps, step)[:, None]
+                return (
+                    by_keys + slopes,
+                    by_queries + ops.where(here, of_query, 0.0),
+                    by_vector + ops.sum(weighted, axis=(0, 1)),
                 )
-                return sums, ops.sum(slopes, axis=1)
 
-            none = (ops.zeros_like(keys), ops.zeros_like(vector))
-            sums, by_queries = ops.scan(gradient, none, steps)
-            by_slopes, by_vector = sums
-            return by_slopes * vector, _swap(by_queries) * vector, by_vector
+            by_keys, by_queries, by_vector = ops.fori_loop(
+                0,
+                ops.shape(by_step)[0],
+                add,
+                tuple(map(ops.zeros_like, (keys, queries, vector))),
+            )
+            return by_keys * vector, by_queries * vector, by_vector
 
-        _, scores = ops.scan(score, ops.zeros(()), steps)
+        _, scores = ops.scan(score, ops.zeros_like(keys[..., 0]), steps)
         return _swap(scores), backward
 
     return forward(keys, queries, vector)

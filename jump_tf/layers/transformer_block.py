@@ -60,6 +60,7 @@ class TransformerBlock(keras.layers.Layer):
             self.heads,
             size // self.heads,
             dropout=self.dropout,
+            use_bias=False,  # Of keys no softmax would see it.
             name="attention",
             dtype=self.dtype_policy,
         )

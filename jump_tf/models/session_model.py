@@ -137,7 +137,6 @@ class SessionModel(keras.Model):
             dwell_seconds: `[B, T]`.
             real: `[B, T]` bool, False on padding.
         """
-        return None
 
     @property
     def step_seconds(self):
