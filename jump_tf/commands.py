@@ -50,7 +50,7 @@ def _add_config(parser):
     group.add_argument(
         "--preset",
         help="a configuration that ships with the package: production "
-        "(default), paper, gru4rec or demo",
+        "(default), paper, demo, gru4rec, gru, igru, narm, dtgru or sasrec",
     )
     group.add_argument("--config", help="a YAML file of your own")
     parser.add_argument(

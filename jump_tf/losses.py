@@ -138,6 +138,32 @@ def bpr_max(
     return regularization * squares - log_wins
 
 
+def top1(queries, target_vectors, targets, negative_vectors, negatives):
+    """`mean_j (sigmoid(r_j - r) + sigmoid(r_j^2))`.
+
+    r is the target's score, r_j a negative's. Its authors take as negatives
+    the other targets of the mini-batch, which is to draw them by popularity.
+
+    Args:
+        queries: see the top of the module, and so on.
+        target_vectors: see there.
+        targets: see there.
+        negative_vectors: see there.
+        negatives: see there.
+
+    Returns:
+        `[N]`, unreduced.
+
+    Reference: Hidasi et al., ICLR 2016 (arXiv 1511.06939), section 3.1.3.
+    """
+    own, others, hits = _scores(
+        queries, target_vectors, targets, negative_vectors, negatives
+    )
+    total = ops.sum(ops.where(hits, 0.0, _top1(own, others)), axis=-1)
+    kept = ops.sum(ops.cast(~hits, others.dtype), axis=-1)
+    return total / ops.maximum(kept, 1.0)
+
+
 def top1_max(queries, target_vectors, targets, negative_vectors, negatives):
     """`sum_j w_j (sigmoid(r_j - r) + sigmoid(r_j^2))`.
 
@@ -159,10 +185,7 @@ def top1_max(queries, target_vectors, targets, negative_vectors, negatives):
     own, others, hits = _scores(
         queries, target_vectors, targets, negative_vectors, negatives
     )
-    losses = ops.sigmoid(others - own[:, None]) + ops.sigmoid(
-        ops.square(others)
-    )
-    return _max_weighted(losses, others, hits)
+    return _max_weighted(_top1(own, others), others, hits)
 
 
 def gbce(
@@ -218,6 +241,11 @@ def _scores(queries, target_vectors, targets, negative_vectors, negatives):
     others = products(queries, negative_vectors)
     own = _own_scores(queries, target_vectors)
     return own, others, _hits(targets, negatives)
+
+
+def _top1(own, others):
+    """What each negative costs: to outdo the target, and to be far from 0."""
+    return ops.sigmoid(others - own[:, None]) + ops.sigmoid(ops.square(others))
 
 
 def _hits(targets, negatives):

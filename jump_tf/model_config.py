@@ -19,7 +19,8 @@ CENSORING = ("all", "followed", "none")
 CATALOGUE_LOSSES = ("softmax", "chunked_softmax")
 ACTIVATIONS = ("tanh", "relu")
 SLOPES = ("free", "positive")
-SAMPLED_LOSSES = ("sampled_softmax", "bpr_max", "top1_max", "gbce")
+SAMPLED_LOSSES = ("sampled_softmax", "bpr_max", "top1", "top1_max", "gbce")
+DWELL_INPUTS = ("concat", "sum", "scalar")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,8 +45,8 @@ class SessionConfig:
             unknown item, so that its row means something.
         click_loss: over the whole catalogue "softmax", or "chunked_softmax",
             the same in little memory; over negatives that a batch shares
-            "sampled_softmax", "bpr_max", "top1_max" or "gbce". Whatever it
-            is, validation is by softmax over the whole catalogue.
+            "sampled_softmax", "bpr_max", "top1", "top1_max" or "gbce".
+            Whatever it is, validation is by softmax over the whole catalogue.
         negatives: how many a batch shares; 0 over the whole catalogue.
         sampling_power: negatives are drawn by `count ** sampling_power`.
         bpr_regularization: weight of the negatives' squared scores in
@@ -159,16 +160,80 @@ class JumpConfig(SessionConfig):
 
 
 @dataclasses.dataclass(frozen=True)
-class GRU4RecConfig(SessionConfig):
-    """GRU4Rec: what every session model has is all it has.
+class ClickConfig(SessionConfig):
+    """What models of the click alone have: no dwell is learned.
 
-    It scores by the inner product, learns no dwell (`dwell_weight` 0) and
-    shares a head that then answers with the mean log dwell of the training.
+    `dwell_weight` is 0, and the shared head then answers with the mean log
+    dwell of the training.
     """
 
     dwell_weight: float = 0.0
     dwell_head: str = "shared"
     dwell_scale: float | None = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class GRU4RecConfig(ClickConfig):
+    """GRU4Rec: what every model of the click has is all it has."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NARMConfig(ClickConfig):
+    """NARM; `dropout` is on the embedded clicks alone.
+
+    Attributes:
+        decoder_dropout: rate on the two summaries [c_l; c_g], in training.
+    """
+
+    dropout: float = 0.25
+    decoder_dropout: float = 0.5
+
+    def __post_init__(self):
+        super().__post_init__()
+        rate(self, "decoder_dropout")
+
+
+@dataclasses.dataclass(frozen=True)
+class DTGRUConfig(ClickConfig):
+    """DTGRU.
+
+    Attributes:
+        dwell_input: how a click's dwell joins its item row e: "concat",
+            [e; t] with a row t for each of log-spaced buckets and one for
+            unknown dwells; "sum", e + t; "scalar", e with the log of the
+            dwell and whether it is known.
+    """
+
+    dwell_input: str = "concat"
+
+    def __post_init__(self):
+        super().__post_init__()
+        one_of(self, "dwell_input", DWELL_INPUTS)
+
+
+@dataclasses.dataclass(frozen=True)
+class SASRecConfig(ClickConfig):
+    """SASRec; `dropout` is also inside the blocks.
+
+    Attributes:
+        blocks: of attention and feed-forward layer.
+        heads: of each attention; they share `units` evenly.
+        feed_forward_ratio: hidden units of a feed-forward layer, by `units`.
+        max_positions: clicks of a session that have a position of their own;
+            all later ones share the last.
+    """
+
+    blocks: int = 2
+    heads: int = 1
+    feed_forward_ratio: int = 1
+    max_positions: int = 200
+
+    def __post_init__(self):
+        super().__post_init__()
+        at_least(self, 1, "blocks", "heads", "feed_forward_ratio")
+        at_least(self, 1, "max_positions")
+        if self.units % self.heads:
+            refuse(self, "heads", f"divide units={self.units}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -256,4 +321,7 @@ MODELS = {
     "rmtpp": RMTPPConfig,
     "atrp": ATRPConfig,
     "nsr": NSRConfig,
+    "narm": NARMConfig,
+    "dtgru": DTGRUConfig,
+    "sasrec": SASRecConfig,
 }

@@ -10,11 +10,14 @@ from jump_tf.checkpoints import load_best
 from jump_tf.config import Config
 from jump_tf.config import TrainingConfig
 from jump_tf.models.atrp import ATRP
+from jump_tf.models.dtgru import DTGRU
 from jump_tf.models.gru4rec import GRU4Rec
 from jump_tf.models.joint_model import JointModel
 from jump_tf.models.jump import JUMP
+from jump_tf.models.narm import NARM
 from jump_tf.models.nsr import NSR
 from jump_tf.models.rmtpp import RMTPP
+from jump_tf.models.sasrec import SASRec
 from jump_tf.optimizers import LazyAdam
 
 MODELS: dict[str, type[JointModel]] = {
@@ -23,6 +26,9 @@ MODELS: dict[str, type[JointModel]] = {
     "rmtpp": RMTPP,
     "atrp": ATRP,
     "nsr": NSR,
+    "narm": NARM,
+    "dtgru": DTGRU,
+    "sasrec": SASRec,
 }
 
 

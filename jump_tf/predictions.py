@@ -12,8 +12,6 @@ import tensorflow as tf
 from jump_tf import input_pipeline
 from jump_tf import metrics
 from jump_tf import schema
-from jump_tf.layers.session_attention import attention_weights
-from jump_tf.models.jump import JUMP
 from jump_tf.survival import Distribution
 
 SCORES_AT_ONCE = 2**24
@@ -190,8 +188,6 @@ def attention_examples(
         For each session raw `items` and `dwell_seconds` of T clicks, and
         `weights`, T rows of T: row k is over the clicks up to k.
     """
-    if not isinstance(model, JUMP):
-        return []
     names = input_pipeline.read_vocabulary(
         pathlib.Path(data) / schema.VOCABULARY_FILE
     )
@@ -205,8 +201,12 @@ def attention_examples(
             tf.gather(inputs[name], rows)[:, : EXAMPLE_CLICKS[1]]
             for name in (schema.ITEMS, schema.DWELL_SECONDS)
         )
-        states = model.states(items, seconds, items != schema.PAD_ID)
-        weights = attention_weights(states).numpy()
+        weights = model.attention_weights(
+            items, seconds, items != schema.PAD_ID
+        )
+        if weights is None:
+            return []
+        weights = weights.numpy()
         return [
             {
                 "items": [_raw(names, item) for item in items[row, :size]],

@@ -40,7 +40,7 @@ FREE = frozenset(
         *("click_loss", "bpr_regularization", "gbce_calibration"),
         *("negatives", "sampling_power", "seed", "initial_log_dwell"),
         *("dwell_weight", "end_weight", "dropout", "dwell_dropout"),
-        *("unknown_dwell_rate", "unknown_item_rate"),
+        *("unknown_dwell_rate", "unknown_item_rate", "decoder_dropout"),
     )
 )
 Build = Callable[[Config, int], SessionModel]

@@ -15,6 +15,7 @@ from jump_tf import losses
 from jump_tf import metrics
 from jump_tf import schema
 from jump_tf import survival
+from jump_tf.layers.additive_attention import AdditiveAttention
 from jump_tf.layers.click_embedding import ClickEmbedding
 from jump_tf.layers.dwell_heads import ItemDwellHead
 from jump_tf.layers.dwell_heads import SharedDwellHead
@@ -22,10 +23,9 @@ from jump_tf.layers.dwell_history import DwellHistory
 from jump_tf.layers.fast_slow import FastSlow
 from jump_tf.layers.highway import HighwayUnit
 from jump_tf.layers.session_attention import SessionAttention
-from jump_tf.models.atrp import ATRP
-from jump_tf.models.nsr import NSR
-from jump_tf.models.rmtpp import RMTPP
+from jump_tf.models.jump import JUMP
 from jump_tf.sampling import PopularitySampler
+from tests.small_models import ARCHITECTURES
 from tests.small_models import OPTIONS
 from tests.small_models import UNITS
 from tests.small_models import VOCABULARY
@@ -58,23 +58,23 @@ TARGETS = {
 WEIGHTS = np.float32(TARGETS[schema.ITEMS] > 0)
 NUM_IDS = schema.FIRST_ITEM_ID + len(VOCABULARY)
 FEW_STEPS = {"micro_step_seconds": 700.0}  # Quick to compile.
+SAMPLED = {"click_loss": "sampled_softmax", "negatives": 5}
 MODELS = {
-    **OPTIONS,
-    "sampled": {
-        **OPTIONS["shared"],
-        "click_loss": "sampled_softmax",
-        "negatives": 5,
-    },
+    **ARCHITECTURES,
+    "sampled": (JUMP, {**OPTIONS["shared"], **SAMPLED}),
 }
-OWN_LAWS = {"rmtpp": RMTPP, "atrp": ATRP, "nsr": NSR}
+# What differs in a step of training, which random numbers would make unequal.
+IN_TRAINING = {
+    "jump": FEW_STEPS,
+    "sampled": FEW_STEPS,
+    "gru": {"click_loss": "top1", "negatives": 5},
+    "narm": {"dropout": 0.0, "decoder_dropout": 0.0},
+}
 
 
 def all_outputs():
     """Name -> array."""
-    parts = (
-        *(layers, functions, sampler),
-        *(models, models_with_own_laws, training_steps),
-    )
+    parts = (layers, functions, sampler, models, training_steps)
     return {
         name: ops.convert_to_numpy(value)
         for part in parts
@@ -104,6 +104,7 @@ def layers():
     run("highway", HighwayUnit(UNITS, True), features)
     run("history", DwellHistory(2000.0), SECONDS)
     run("attention", SessionAttention(residual=True), clicks)
+    run("additive", AdditiveAttention(UNITS - 1), clicks)
     for spacing in ("seconds", "log"):
         layer = ClickEmbedding(UNITS, 2000.0, spacing)
         run(f"clicks {spacing}", layer, clicks, SECONDS, ITEMS > 0)
@@ -174,8 +175,8 @@ def sampler():
 
 def models():
     found = {}
-    for name, options in OPTIONS.items():
-        model = given(make_model(options))
+    for name, (kind, options) in ARCHITECTURES.items():
+        model = given(make_model(options, kind=kind))
         features = ops.convert_to_numpy(model(INPUTS))
         clicks = np.count_nonzero(ITEMS, axis=1)
         last = features[np.arange(len(ITEMS)), clicks]
@@ -184,36 +185,10 @@ def models():
             f"{name} features": features[:, 1:][ITEMS != schema.PAD_ID],
             f"{name} start": features[:, 0],
             f"{name} scores": model.click_scores(last),
-            f"{name} location": law.location,
-            f"{name} scale": law.scale,
-        }
-    return found
-
-
-def models_with_own_laws():
-    """What they answer, and the weights after a step of plain descent."""
-    found = {}
-    for name, kind in OWN_LAWS.items():
-        model = kind(NUM_IDS, units=UNITS, click_scale=9.0, learned_start=True)
-        model.build()
-        given(model)
-        last = ops.convert_to_numpy(model(INPUTS))[:3, 2]
-        law = model.dwell_distribution(last, ITEMS[:3, 0])
-        parameters = enumerate(law.parameters())
-        found |= {f"{name} parameter {k}": value for k, value in parameters}
-        found |= {
-            f"{name} features": last,
-            f"{name} scores": model.click_scores(last),
             f"{name} median": law.median(),
         }
-        model.compile(keras.optimizers.SGD(0.1))
-        found[f"{name} loss"] = model.train_on_batch(
-            INPUTS, TARGETS, sample_weight=WEIGHTS, return_dict=True
-        )["loss"]
-        found |= {
-            f"{name} {weight.path}": weight.value
-            for weight in model.trainable_weights
-        }
+        parameters = enumerate(law.parameters())
+        found |= {f"{name} parameter {k}": value for k, value in parameters}
     return found
 
 
@@ -224,8 +199,17 @@ def training_steps():
         ("jump", keras.optimizers.SGD(1.0), 1),
         ("sampled", keras.optimizers.SGD(1.0), 1),
         ("sampled", keras.optimizers.Adam(1e-3, global_clipnorm=5.0), 2),
+        ("gru", keras.optimizers.SGD(1.0), 1),
+        ("narm", keras.optimizers.SGD(1.0), 1),
+        ("dtgru", keras.optimizers.SGD(1.0), 1),
+        ("sasrec", keras.optimizers.SGD(1.0), 1),
+        ("rmtpp", keras.optimizers.SGD(0.1), 1),
+        ("atrp", keras.optimizers.SGD(0.1), 1),
+        ("nsr", keras.optimizers.SGD(0.1), 1),
     ):
-        model = given(make_model({**MODELS[name], **FEW_STEPS}))
+        kind, options = MODELS[name]
+        options = {**options, **IN_TRAINING.get(name, {})}
+        model = given(make_model(options, kind=kind))
         draws = np.int32([2, 3, 5, 7, 9]), normal(5, seed=4)
         model.sampler.call = lambda size, draws=draws: draws
         model.compile(optimizer)
@@ -244,7 +228,7 @@ def training_steps():
 
 def random_step():
     """With everything random a step is a number, and the next another."""
-    options = {**MODELS["sampled"], **FEW_STEPS, "dropout": 0.3}
+    options = {**MODELS["sampled"][1], **FEW_STEPS, "dropout": 0.3}
     options |= {"dwell_dropout": 0.3, "unknown_dwell_rate": 0.3}
     model = make_model(options)
     model.compile(keras.optimizers.SGD(0.0))

@@ -1,9 +1,20 @@
-"""Tiny models of both kinds, for the tests of what is exported and served."""
+"""Tiny models: of JUMP both kinds, and one or more of every architecture.
+
+`OPTIONS` are for the tests of what is exported and served. `ARCHITECTURES` are
+for the laws that every model keeps: a new one joins them by one entry.
+"""
 
 import numpy as np
 
 from jump_tf import schema
+from jump_tf.models.atrp import ATRP
+from jump_tf.models.dtgru import DTGRU
+from jump_tf.models.gru4rec import GRU4Rec
 from jump_tf.models.jump import JUMP
+from jump_tf.models.narm import NARM
+from jump_tf.models.nsr import NSR
+from jump_tf.models.rmtpp import RMTPP
+from jump_tf.models.sasrec import SASRec
 
 UNITS = 6
 VOCABULARY = [f"item-{number}" for number in range(9)] + ["größe 10"]
@@ -25,12 +36,26 @@ OPTIONS = {
         "use_bias": True,
     },
 }
+# Name -> class and options; of one architecture as many as have own weights.
+ARCHITECTURES = {
+    **{name: (JUMP, options) for name, options in OPTIONS.items()},
+    "gru4rec": (GRU4Rec, {}),
+    "gru": (GRU4Rec, {"tie_items": False, "item_bias": True}),
+    "narm": (NARM, {}),
+    "dtgru": (DTGRU, {}),
+    "dtgru sum": (DTGRU, {"dwell_input": "sum"}),
+    "dtgru scalar": (DTGRU, {"dwell_input": "scalar"}),
+    "rmtpp": (RMTPP, {"click_scale": 9.0, "learned_start": True}),
+    "atrp": (ATRP, {}),
+    "nsr": (NSR, {"bins": 5}),
+    "sasrec": (SASRec, {"heads": 2, "feed_forward_ratio": 3}),
+}
 
 
-def make_model(options, seed=3):
+def make_model(options, seed=3, kind=JUMP):
     """A model in which every weight matters."""
     random = np.random.default_rng(seed)
-    model = JUMP(
+    model = kind(
         vocabulary_size=len(VOCABULARY) + schema.FIRST_ITEM_ID,
         units=UNITS,
         **options,
@@ -39,7 +64,10 @@ def make_model(options, seed=3):
     for weight in model.trainable_weights:
         noise = 0.1 * random.normal(size=weight.shape)
         weight.assign(weight + noise.astype(np.float32))
-    normalization = model.click_embedding.normalization
-    normalization.moving_mean.assign(random.normal(size=UNITS))
-    normalization.moving_variance.assign(random.uniform(0.5, 2.0, size=UNITS))
+    if kind is JUMP:
+        normalization = model.click_embedding.normalization
+        normalization.moving_mean.assign(random.normal(size=UNITS))
+        normalization.moving_variance.assign(
+            random.uniform(0.5, 2.0, size=UNITS)
+        )
     return model

@@ -6,6 +6,22 @@ import keras
 from keras import ops
 
 
+def causal_softmax(scores):
+    """Softmax of each row over itself and the clicks before it.
+
+    Args:
+        scores: `[B, T, T]` float32, row k of click k.
+
+    Returns:
+        `[B, T, T]`: row k sums to 1 over i <= k and is zero for i > k.
+    """
+    step = ops.arange(ops.shape(scores)[1])
+    past = step[None, :] <= step[:, None]
+    scores = ops.where(past[None], scores, -1e9)
+    # Not `ops.softmax`, which warns of sessions of one click.
+    return ops.exp(scores - ops.logsumexp(scores, axis=-1, keepdims=True))
+
+
 def attention_weights(states):
     """Weights of click i for the summary after click k.
 
@@ -20,12 +36,7 @@ def attention_weights(states):
     """
     size = ops.shape(states)[-1]
     scores = ops.matmul(states, ops.transpose(states, (0, 2, 1)))
-    scores = ops.cast(scores, "float32") / math.sqrt(size)
-    step = ops.arange(ops.shape(states)[1])
-    past = step[None, :] <= step[:, None]
-    scores = ops.where(past[None], scores, -1e9)
-    # Not `ops.softmax`, which warns of sessions of one click.
-    return ops.exp(scores - ops.logsumexp(scores, axis=-1, keepdims=True))
+    return causal_softmax(ops.cast(scores, "float32") / math.sqrt(size))
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")

@@ -6,6 +6,7 @@ from keras import ops
 from jump_tf.layers.click_embedding import ClickEmbedding
 from jump_tf.layers.fast_slow import FastSlow
 from jump_tf.layers.session_attention import SessionAttention
+from jump_tf.layers.session_attention import attention_weights
 from jump_tf.model_config import JumpConfig
 from jump_tf.models.joint_model import JointModel
 
@@ -94,6 +95,9 @@ class JUMP(JointModel):
             return features
         rows = self.click_dropout(rows, training=training)
         return features + self.click_weight * rows
+
+    def attention_weights(self, items, dwell_seconds, real):
+        return attention_weights(self.states(items, dwell_seconds, real))
 
     def states(self, items, dwell_seconds, real, training=False):
         """`[B, T, d]` outputs of the fast-slow layer."""

@@ -129,6 +129,15 @@ class SessionModel(keras.Model):
                 total = total + self.config.end_weight * end_loss
         return total / ops.maximum(number, 1.0)
 
+    def attention_weights(self, items, dwell_seconds, real):
+        """`[B, T, T]`: how row k looks at the clicks up to k; None if not.
+
+        Args:
+            items: `[B, T]` ids.
+            dwell_seconds: `[B, T]`.
+            real: `[B, T]` bool, False on padding.
+        """
+
     @property
     def step_seconds(self):
         """The dwell that a step of the encoder stands for, at least a click's.
@@ -199,6 +208,8 @@ class SessionModel(keras.Model):
                 return losses.bpr_max(
                     *drawn, regularization=config.bpr_regularization
                 )
+            case "top1":
+                return losses.top1(*drawn)
             case "top1_max":
                 return losses.top1_max(*drawn)
             case _:

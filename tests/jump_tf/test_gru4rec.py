@@ -7,6 +7,7 @@ import pytest
 from jump_tf import schema
 from jump_tf.config import preset
 from jump_tf.models.gru4rec import GRU4Rec
+from tests import by_hand
 
 VOCABULARY_SIZE = 17
 
@@ -30,33 +31,16 @@ def sessions(random, size, length):
     }
 
 
-def gru_by_hand(model, items):
-    """States after each click of one session, reset gate before U."""
-    kernel, recurrent, bias = (np.asarray(w) for w in model.gru.weights)
-    w_z, w_r, w_g = np.split(kernel, 3, axis=1)
-    u_z, u_r, u_g = np.split(recurrent, 3, axis=1)
-    b_z, b_r, b_g = np.split(bias, 3)
-    table = np.asarray(model.items.embeddings)
-    state, states = np.zeros(5), []
-    for x in table[items]:
-        z = 1 / (1 + np.exp(-(x @ w_z + state @ u_z + b_z)))
-        r = 1 / (1 + np.exp(-(x @ w_r + state @ u_r + b_r)))
-        g = np.tanh(x @ w_g + (r * state) @ u_g + b_g)
-        # Keras' z keeps; the papers' z changes. It is learned either way.
-        state = z * state + (1 - z) * g
-        states.append(state)
-    return np.stack(states)
-
-
 def test_features_are_the_states_of_a_gru(model, random):
     for weight in model.gru.weights:
         weight.assign(random.normal(size=weight.shape))
     inputs = sessions(random, 3, 4)
+    table = np.float64(model.items.embeddings)
     features = np.asarray(model(inputs))
     assert features.shape == (3, 5, 5)
     np.testing.assert_array_equal(features[:, 0], np.zeros((3, 5)))
     for row in range(3):
-        expected = gru_by_hand(model, inputs[schema.ITEMS][row])
+        expected = by_hand.gru(model.gru, table[inputs[schema.ITEMS][row]])
         np.testing.assert_allclose(features[row, 1:], expected, atol=1e-5)
 
 
@@ -91,3 +75,41 @@ def test_preset_differs_from_production_by_the_model_alone():
         "censoring",
         "end_weight",
     }
+
+
+def test_two_tables_read_and_score():
+    """The first form: what is read is not what is scored."""
+    model = GRU4Rec(VOCABULARY_SIZE, units=5, tie_items=False, item_bias=True)
+    model.build()
+    inputs = {
+        schema.ITEMS: np.int32([[3, 5]]),
+        schema.DWELL_SECONDS: np.float32([[1, 1]]),
+    }
+    features = np.asarray(model(inputs))[:, -1]
+    bias = np.arange(VOCABULARY_SIZE, dtype=np.float32)
+    model.bias.embeddings.assign(bias[:, None])
+    expected = features @ np.asarray(model.scored.embeddings).T + bias
+    np.testing.assert_allclose(
+        np.asarray(model.click_scores(features))[:, schema.FIRST_ITEM_ID :],
+        expected[:, schema.FIRST_ITEM_ID :],
+        rtol=1e-5,
+    )
+    model.scored.embeddings.assign(0 * model.scored.embeddings)
+    np.testing.assert_array_equal(np.asarray(model(inputs))[:, -1], features)
+
+
+@pytest.mark.parametrize(
+    ("name", "loss", "tied", "power"),
+    [("gru", "top1", False, 1.0), ("igru", "bpr_max", True, 0.75)],
+)
+def test_forms_of_the_papers_differ_by_what_they_define(
+    name, loss, tied, power
+):
+    ours, theirs = preset(name), preset("gru4rec")
+    assert ours.architecture == "gru4rec"
+    assert ours.training == theirs.training
+    assert ours.model.units == theirs.model.units
+    assert ours.model.click_loss == loss
+    assert ours.model.tie_items == tied
+    assert ours.model.sampling_power == power
+    assert ours.model.negatives == 2048

@@ -241,7 +241,7 @@ def test_item_head_is_equation_11(random):
 
 
 def test_shared_head_drops_what_is_learned_but_not_the_history(random):
-    head = SharedDwellHead(units=2, hidden_units=5, dropout=0.999)
+    head = SharedDwellHead(units=2, hidden_units=5, dropout=0.999999)
     head.build((None, 3))
     randomize(head, random)
     features, rows = normal(random, 6, 3), normal(random, 6, 2)

@@ -66,6 +66,7 @@ SAMPLED = {
         *drawn, log_expected=0.1 * tf.cast(drawn[-1], tf.float32)
     ),
     "bpr_max": lambda *drawn: losses.bpr_max(*drawn, regularization=0.3),
+    "top1": losses.top1,
     "top1_max": losses.top1_max,
     "gbce": lambda *drawn: losses.gbce(
         *drawn, num_items=NUM_ITEMS, calibration=0.6
@@ -88,6 +89,8 @@ def by_hand(name, own, others, ids):
     if name == "bpr_max":
         wins = sum(chances * sigmoid(own - others))
         return -np.log(wins) + 0.3 * sum(chances * others**2)
+    if name == "top1":
+        return np.mean(sigmoid(others - own) + sigmoid(others**2))
     if name == "top1_max":
         return sum(chances * (sigmoid(others - own) + sigmoid(others**2)))
     share = count / (NUM_ITEMS - 1)

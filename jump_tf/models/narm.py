@@ -1,0 +1,91 @@
+"""NARM: a gated recurrent unit whose states the last one attends to."""
+
+import keras
+from keras import ops
+
+from jump_tf.layers.additive_attention import AdditiveAttention
+from jump_tf.model_config import NARMConfig
+from jump_tf.models.joint_model import JointModel
+
+
+@keras.saving.register_keras_serializable(package="jump_tf")
+class NARM(JointModel):
+    """A session's last state and its attended states under one decoder.
+
+        h_k = GRU(h_{k-1}, e(i_k))
+        c_k = [sum_{j <= k} a_kj h_j; h_k]          (`AdditiveAttention`)
+        score of item i = e(i) . B c_k
+
+    It learns from every prefix of a session at once, each attended to
+    causally. In place of its authors' hard sigmoids, whose slope is another
+    one in Keras than in Theano, it has the sigmoids of the paper; and it reads
+    the whole session, where their loader keeps the first 19 clicks. It sees no
+    dwell.
+
+    Args:
+        vocabulary_size: number of ids V, padding and unknown included.
+        name: of the model.
+        trainable: whether `fit` may change the weights.
+        dtype: Keras dtype policy of GRU, attention and decoder; all else is
+            float32.
+        **options: fields of `NARMConfig`.
+
+    Call arguments, returns and masking: see `SessionModel`.
+
+    Reference: Li et al., CIKM 2017 (arXiv 1711.04725).
+    """
+
+    config: NARMConfig
+
+    def __init__(
+        self,
+        vocabulary_size,
+        *,
+        name="narm",
+        trainable=True,
+        dtype=None,
+        **options,
+    ):
+        config = NARMConfig(**options)
+        super().__init__(
+            vocabulary_size, config, name=name, trainable=trainable, dtype=dtype
+        )
+        self.feature_dropout.rate = 0.0  # The decoder has its own.
+        self.decoder_dropout = keras.layers.Dropout(config.decoder_dropout)
+        self.gru = keras.layers.GRU(
+            config.units,
+            return_sequences=True,
+            reset_after=False,
+            name="gru",
+            dtype=self.dtype_policy,
+        )
+        self.attention = AdditiveAttention(
+            config.units, name="attention", dtype=self.dtype_policy
+        )
+        self.decoder = keras.layers.Dense(
+            config.units,
+            use_bias=False,
+            name="decoder",
+            dtype=self.dtype_policy,
+        )
+
+    def build(self, input_shape=None):
+        units = self.config.units
+        self.gru.build((None, None, units))
+        self.attention.build((None, None, units))
+        self.decoder.build((None, None, 2 * units))
+        super().build(input_shape)
+
+    def encode(self, items, dwell_seconds, real, training=False):
+        states = self.states(items, training)
+        context = ops.concatenate([self.attention(states), states], axis=-1)
+        context = self.decoder_dropout(context, training=training)
+        return ops.cast(self.decoder(context), "float32")
+
+    def states(self, items, training=False):
+        """`[B, T, d]` states of the GRU."""
+        clicks = self.click_dropout(self.rows(items), training=training)
+        return self.gru(clicks)
+
+    def attention_weights(self, items, dwell_seconds, real):
+        return self.attention.attention_weights(self.states(items))

@@ -1,0 +1,85 @@
+"""SASRec: a causal transformer over the session."""
+
+import math
+
+import keras
+from keras import ops
+
+from jump_tf.layers.transformer_block import TransformerBlock
+from jump_tf.model_config import SASRecConfig
+from jump_tf.models.joint_model import JointModel
+
+
+@keras.saving.register_keras_serializable(package="jump_tf")
+class SASRec(JointModel):
+    """Self-attention of each click to those before it.
+
+        x_k = sqrt(d) e(i_k) + p_k
+        features = LayerNorm(blocks(x))             (`TransformerBlock`)
+
+    p_k is a learned position, counted from the first click; clicks beyond
+    `max_positions` share the last one. Its authors train it by one negative
+    for each click; a softmax over many serves it far better. Norms come before
+    the layers, where theirs leave keys and values without. It sees no dwell.
+
+    Args:
+        vocabulary_size: number of ids V, padding and unknown included.
+        name: of the model.
+        trainable: whether `fit` may change the weights.
+        dtype: Keras dtype policy of the blocks; all else is float32.
+        **options: fields of `SASRecConfig`.
+
+    Call arguments, returns and masking: see `SessionModel`.
+
+    Reference: Kang & McAuley, ICDM 2018 (arXiv 1808.09781); on its loss,
+    Klenitskiy & Vasilev, RecSys 2023 (arXiv 2309.07602).
+    """
+
+    config: SASRecConfig
+
+    def __init__(
+        self,
+        vocabulary_size,
+        *,
+        name="sasrec",
+        trainable=True,
+        dtype=None,
+        **options,
+    ):
+        config = SASRecConfig(**options)
+        super().__init__(
+            vocabulary_size, config, name=name, trainable=trainable, dtype=dtype
+        )
+        self.positions = keras.layers.Embedding(
+            config.max_positions, config.units, name="positions"
+        )
+        self.blocks = [
+            TransformerBlock(
+                config.heads,
+                config.feed_forward_ratio * config.units,
+                config.dropout,
+                name=f"block_{index}",
+                dtype=self.dtype_policy,
+            )
+            for index in range(config.blocks)
+        ]
+        self.norm = keras.layers.LayerNormalization(epsilon=1e-6, name="norm")
+
+    def build(self, input_shape=None):
+        shape = (None, None, self.config.units)
+        self.positions.build()
+        for block in self.blocks:
+            block.build(shape)
+        self.norm.build(shape)
+        super().build(input_shape)
+
+    def encode(self, items, dwell_seconds, real, training=False):
+        position = ops.minimum(
+            ops.arange(ops.shape(items)[1]), self.config.max_positions - 1
+        )
+        clicks = math.sqrt(self.config.units) * self.rows(items)
+        clicks = clicks + self.positions(position)[None]
+        states = self.click_dropout(clicks, training=training)
+        for block in self.blocks:
+            states = block(states, training=training)
+        return self.norm(ops.cast(states, "float32"))
