@@ -12,6 +12,7 @@ import numpy as np
 from jump_tf import survival
 from jump_tf.survival import Distribution
 
+
 def absolute_error(law: Distribution, seconds: np.ndarray) -> np.ndarray:
     """`[N]` seconds between the median, which minimises it, and the dwell."""
     return np.abs(np.asarray(law.median()) - seconds)
