@@ -92,7 +92,12 @@ def _log_normal_crps(law, seconds, upper):
         _cdf_integral(location, scale, upper)
         - _cdf_integral(location, scale, seconds)
     )
-    return _squared_cdf_integral(location, scale, upper) + rest
+    # Laws of few kinds, such as one for each item, are integrated once each.
+    kinds, kind = np.unique(location + 1j * scale, return_inverse=True)
+    if 2 * len(kinds) > len(kind):
+        return _squared_cdf_integral(location, scale, upper) + rest
+    of_kind = _squared_cdf_integral(kinds.real, kinds.imag, upper)
+    return of_kind[kind] + rest
 
 
 def _cdf_integral(location, scale, end):

@@ -77,6 +77,7 @@ def evaluate_clicks(
     )
     fitted = baselines.fit(data, model.vocabulary_size, moment)
     theirs = baselines.measures(fitted, clicks, upper)
+    constant = theirs[baselines.CONSTANT_MEDIAN]
     mine = _measures(clicks, answers, table, fitted, theirs)
     intervals, compared = baselines.compare(
         mine, theirs, clicks.session, replicates, seed
@@ -86,9 +87,10 @@ def evaluate_clicks(
         "moment": moment,
         "ties": "conservative",
         "dwell_learned": learned,
+        **({} if learned else dict.fromkeys(constant)),
         **scorecard.means(mine),
         **scorecard.recommended(answers.listed, fitted.training_counts),
-        **scorecard.skills(mine, theirs[baselines.CONSTANT_MEDIAN], upper),
+        **scorecard.skills(mine, constant, upper),
     }
     if learned:
         result |= dwell_details.dwell_details(clicks, answers.law, upper)

@@ -9,12 +9,14 @@ import tensorflow as tf
 
 from jump_tf import baselines
 from jump_tf import evaluation
+from jump_tf import evaluation_table
 from jump_tf import input_pipeline
 from jump_tf import metrics
 from jump_tf import predictions
 from jump_tf import records
 from jump_tf import schema
 from jump_tf import scorecard
+from jump_tf import slices
 from jump_tf.models.jump import JUMP
 from jump_tf.survival import LogNormal
 
@@ -29,7 +31,7 @@ class Stub:
 
     vocabulary_size = VOCABULARY
     step_seconds = math.inf
-    config = types.SimpleNamespace(end_weight=0.0)
+    config = types.SimpleNamespace(end_weight=0.0, dwell_weight=1.0)
 
     def __call__(self, inputs, training):
         assert not training
@@ -65,7 +67,7 @@ class LastDwell(Stub):
 
 
 class Ending(Stub):
-    config = types.SimpleNamespace(end_weight=0.1)
+    config = types.SimpleNamespace(end_weight=0.1, dwell_weight=1.0)
 
     def dwell_and_end(self, features, items):
         law, _ = super().dwell_and_end(features, items)
@@ -407,7 +409,7 @@ class TestEvaluate:
 class TestTable:
     def test_loss_is_said_in_words(self, data_folder):
         result = evaluation.evaluate(Stub(), data_folder, replicates=20)
-        table = evaluation.format_table(result)
+        table = evaluation_table.format_table(result)
         assert "The model loses to markov in recall_at_20 (0.0000" in table
         assert "The model loses to constant_median in dwell_mae_sec" in table
 
@@ -419,14 +421,14 @@ class TestTable:
 
         result = evaluation.evaluate(Broken(), data_folder, replicates=5)
         assert result["dwell_nll"] is None
-        assert "dwell_nll (- against" in evaluation.format_table(result)
+        assert "dwell_nll (- against" in evaluation_table.format_table(result)
 
     def test_win_is_said_too(self, tmp_path):
         folder = one_session_folder(tmp_path, [9, 8], items=range(2, 20))
         result = evaluation.evaluate(Follower(), folder, replicates=5)
         for name in ("constant_median", "item_median"):
             del result["baselines"][name]
-        assert "No baseline beats the model." in evaluation.format_table(result)
+        assert "No baseline beats the model." in evaluation_table.format_table(result)
 
 
 def test_write_evaluation_reads_back(tmp_path, result):
@@ -456,7 +458,7 @@ def test_batches_change_neither_answers_nor_their_order(data_folder, moment):
 
 def test_slices_have_the_asked_bounds(data_folder):
     clicks = predictions.read_clicks(data_folder, schema.TEST)
-    masks = scorecard.slice_masks(clicks, np.ones(VOCABULARY, int))
+    masks = slices.slice_masks(clicks, np.ones(VOCABULARY, int))
     labels = ["2-6", "7-9", "10-30", "31-150", ">150"]
     assert list(masks["session_length"]) == labels
     np.testing.assert_array_equal(

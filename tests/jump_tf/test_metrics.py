@@ -5,6 +5,8 @@ import pytest
 import scipy.integrate
 import scipy.stats
 
+from jump_tf import concordance
+from jump_tf import crps
 from jump_tf import dwell_metrics
 from jump_tf import metrics
 from jump_tf.metrics import Measure
@@ -133,7 +135,7 @@ class TestDwell:
             location + scale**2 / 2
         ) * (normal.cdf(omega - scale) + normal.cdf(scale / math.sqrt(2)) - 1)
         given = law([location] * 4, [scale] * 4)
-        scores = dwell_metrics.crps(given, seconds, upper=1e9)
+        scores = crps.crps(given, seconds, upper=1e9)
         np.testing.assert_allclose(scores, expected, rtol=5e-3)
 
     @pytest.mark.parametrize("scale", [0.01, 0.3, 1.2, 10.0])
@@ -148,13 +150,13 @@ class TestDwell:
             expected, _ = scipy.integrate.quad(
                 squares, 1e-9, 2000, (seconds,), points=points, limit=500
             )
-            scores = dwell_metrics.crps(
+            scores = crps.crps(
                 law([location], [scale]), np.array([seconds])
             )
             np.testing.assert_allclose(scores, expected, rtol=5e-3, atol=2e-3)
 
     def test_crps_of_a_certain_law_is_the_absolute_error(self):
-        scores = dwell_metrics.crps(
+        scores = crps.crps(
             law(np.log([50.0, 50]), [1e-4, 1e-4]), np.array([50.0, 80])
         )
         np.testing.assert_allclose(scores, [0, 30], atol=0.01)

@@ -4,6 +4,7 @@ import json
 import pytest
 
 from jump_tf import evaluation
+from jump_tf import evaluation_table
 from jump_tf import report
 from jump_tf import schema
 from jump_tf.models.jump import JUMP
@@ -87,7 +88,7 @@ def test_whole_run(run, result):
 
 
 def test_lost_baselines_are_said(run, result):
-    lost = evaluation.losses_to_baselines(result)
+    lost = evaluation_table.losses_to_baselines(result)
     assert lost
     page = Page(report.write_report(run))
     for sentence in lost:
