@@ -128,7 +128,9 @@ def measures(
                 clicks, law=law, max_dwell_seconds=max_dwell_seconds
             )
             named.setdefault(name, {}).update(
-                scorecard.dwell_measures(table, first_too=first_too)
+                (metric, measure)
+                for metric, measure in click_table.measures(table).items()
+                if first_too == (scorecard.ALL_CLICKS in metric)
             )
     return named
 

@@ -43,6 +43,7 @@ from jump_tf.survival import Distribution
 Measures = dict[str, Measure]
 
 STANDARD_TIES = "_standard_ties"
+ALL_CLICKS = "_all_clicks"
 # Names of what a mean is over, and measures any of which is over just that.
 _COUNTED = {
     "num_predictions": ("recall_at_20",),
@@ -107,7 +108,7 @@ def dwell_measures(table: Any, *, first_too: bool = False) -> Measures:
     ended = among & ~table.censored
     median = table.dwell_median_seconds.astype(np.float64)
     seconds = table.dwell_seconds.astype(np.float64)
-    infix = "_all_clicks" if first_too else ""
+    infix = ALL_CLICKS if first_too else ""
     error = np.abs(median - seconds)
     log_error = dwell_metrics.log_absolute_error(median, seconds)
     log_score = table.dwell_nll.astype(np.float64)

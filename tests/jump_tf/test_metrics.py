@@ -197,16 +197,17 @@ class TestDwell:
     def test_integrated_brier_is_the_ranked_score_over_time(self):
         given, seconds, _ = draw(5)
         grid = np.linspace(0.5, 1999.5, 2000)
-        brier = [dwell_metrics.brier(given, seconds, at) for at in grid]
+        rows = given.map(lambda parameter: parameter[:, np.newaxis])
+        brier = dwell_metrics.brier(rows, seconds[:, np.newaxis], grid)
         found = crps.crps(given, seconds, 2000.0) / 2000.0
-        np.testing.assert_allclose(found, np.mean(brier, 0), rtol=2e-3)
+        np.testing.assert_allclose(found, np.mean(brier, 1), atol=3e-4)
 
     def test_laws_of_few_kinds_score_the_same(self):
-        given, seconds, _ = draw(301)
-        few = given.map(lambda parameter: np.resize(parameter[:7], 301))
+        given, seconds, _ = draw(41)
+        few = given.map(lambda parameter: np.resize(parameter[:7], 41))
         one_by_one = [
             crps.crps(few.map(lambda p, n=n: p[n : n + 1]), seconds[n : n + 1])
-            for n in range(301)
+            for n in range(41)
         ]
         found = crps.crps(few, seconds)
         np.testing.assert_allclose(found, np.ravel(one_by_one))
