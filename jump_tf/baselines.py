@@ -14,12 +14,20 @@ from jump_tf import scorecard
 from jump_tf.click_table import ClickTable
 from jump_tf.models import counts
 from jump_tf.models import dwell_bars
+from jump_tf.models import neighbours
+from jump_tf.models import rules
+from jump_tf.models.scorers import Scorer
 from jump_tf.predictions import Clicks
 from jump_tf.scorecard import Measures
 from jump_tf.survival import Distribution
 
 MOST_POPULAR = "most_popular"
+SESSION_POPULAR = "session_popular"
 MARKOV = "markov"
+ASSOCIATION_RULES = "association_rules"
+ITEM_KNN = "item_knn"
+S_KNN = "s_knn"
+VS_KNN = "vs_knn"
 CONSTANT_MEDIAN = "constant_median"
 CONSTANT_MEAN = "constant_mean"
 ITEM_MEDIAN = "item_median"
@@ -27,6 +35,17 @@ ITEM_EFFECT = "item_effect"
 PREVIOUS_DWELL = "previous_dwell"
 SESSION_MEAN = "session_mean"
 _MODEL = "model"
+_ITEM_SCORERS: dict[str, type[Scorer]] = {
+    MOST_POPULAR: counts.MostPopular,
+    SESSION_POPULAR: rules.SessionPopular,
+    MARKOV: counts.Markov,
+    ASSOCIATION_RULES: rules.AssociationRules,
+    ITEM_KNN: rules.ItemNeighbours,
+}
+_SESSION_SCORERS: dict[str, type[Scorer]] = {
+    S_KNN: neighbours.SKNN,
+    VS_KNN: neighbours.VSKNN,
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,8 +53,7 @@ class Baselines:
     """Counts of the training split, fitted.
 
     Attributes:
-        popular: and `markov`: score items.
-        markov: see `popular`.
+        scorers: name -> what scores items.
         dwell: (name, whether first clicks are counted too) -> one of
             `dwell_bars`, fitted on the clicks on which it is measured.
         training_counts: `[V]` clicks of each id.
@@ -44,8 +62,7 @@ class Baselines:
             before is not known yet.
     """
 
-    popular: counts.MostPopular
-    markov: counts.Markov
+    scorers: dict[str, Scorer]
     dwell: dict[tuple[str, bool], Any]
     training_counts: np.ndarray
     end_rate: float
@@ -59,11 +76,9 @@ def fit(
 ) -> Baselines:
     """The baselines of a data folder, from its training split alone."""
     clicks = predictions.read_clicks(data, schema.TRAIN)
-    popular = counts.MostPopular(clicks.item, vocabulary_size)
     later = clicks.predicted
     return Baselines(
-        popular,
-        counts.Markov(clicks.previous[later], clicks.item[later], popular),
+        _fitted(_ITEM_SCORERS, clicks, vocabulary_size),
         _fit_dwell(clicks, vocabulary_size, moment),
         np.bincount(clicks.item, minlength=vocabulary_size),
         float(clicks.last[later].mean()) if later.any() else 0.0,
@@ -71,28 +86,33 @@ def fit(
     )
 
 
-def _fit_dwell(clicks, vocabulary_size, moment) -> dict[tuple[str, bool], Any]:
-    known = _asked(clicks, moment)
-    bars: dict[tuple[str, bool], Any] = {}
-    for first_too in (False, True):
-        among = ~clicks.last & (clicks.predicted | first_too)
-        ended = among & ~clicks.censored
-        log = known[ended], clicks.dwell_seconds[ended], vocabulary_size
-        for name, bar in (
-            (CONSTANT_MEDIAN, dwell_bars.ConstantDwell),
-            (CONSTANT_MEAN, dwell_bars.ConstantMeanDwell),
-            (ITEM_MEDIAN, dwell_bars.ItemMedianDwell),
-            (PREVIOUS_DWELL, dwell_bars.PreviousDwell),
-        ):
-            bars[name, first_too] = bar(*log)
-        cut = clicks.dwell_seconds[among], clicks.censored[among]
-        bars[SESSION_MEAN, first_too] = dwell_bars.SessionMeanDwell(
-            clicks.session[among], *cut
-        )
-        bars[ITEM_EFFECT, first_too] = dwell_bars.ItemEffectDwell(
-            clicks.item[among], *cut, vocabulary_size
-        )
-    return bars
+def fit_neighbours(
+    data: str | pathlib.Path, vocabulary_size: int
+) -> dict[str, Scorer]:
+    """The slower scorers that compare whole sessions, by name; see `fit`."""
+    clicks = predictions.read_clicks(data, schema.TRAIN)
+    return _fitted(_SESSION_SCORERS, clicks, vocabulary_size)
+
+
+def click_tables(
+    scorers: dict[str, Scorer], clicks: Clicks
+) -> dict[str, ClickTable]:
+    """What each scorer says of clicks, by its name."""
+    (asked,) = np.nonzero(clicks.predicted & clicks.known)
+    tables = {}
+    for name, scorer in scorers.items():
+        ranks = np.full(len(clicks), metrics.MISS)
+        ranks[asked] = scorer.ranks(*_columns(clicks), asked)
+        tables[name] = click_table.of(clicks, rank=ranks)
+    return tables
+
+
+def click_measures(
+    scorers: dict[str, Scorer], clicks: Clicks
+) -> dict[str, Measures]:
+    """The measures of each scorer on clicks, by its name."""
+    tables = click_tables(scorers, clicks)
+    return {name: click_table.measures(t) for name, t in tables.items()}
 
 
 def dwell_laws(
@@ -117,10 +137,7 @@ def measures(
     fitted: Baselines, clicks: Clicks, max_dwell_seconds: float
 ) -> dict[str, Measures]:
     """The measures of each baseline on clicks, by its name."""
-    named = {
-        name: click_table.measures(table)
-        for name, table in click_tables(fitted, clicks).items()
-    }
+    named = click_measures(fitted.scorers, clicks)
     for first_too in (False, True):
         laws = dwell_laws(fitted, clicks, first_too=first_too)
         for name, law in laws.items():
@@ -133,20 +150,6 @@ def measures(
                 if first_too == (scorecard.ALL_CLICKS in metric)
             )
     return named
-
-
-def click_tables(fitted: Baselines, clicks: Clicks) -> dict[str, ClickTable]:
-    """What each baseline that ranks says of clicks, by its name."""
-    asked = clicks.predicted & clicks.known
-    tables = {}
-    for name, scorer in (
-        (MOST_POPULAR, fitted.popular),
-        (MARKOV, fitted.markov),
-    ):
-        ranks = np.full(len(clicks), metrics.MISS)
-        ranks[asked] = scorer.ranks(clicks.previous[asked], clicks.item[asked])
-        tables[name] = click_table.of(clicks, rank=ranks)
-    return tables
 
 
 def compare(
@@ -192,6 +195,39 @@ def compare(
         for who, baseline in theirs.items()
     }
     return {name: intervals[_MODEL, name] for name in mine}, compared
+
+
+def _fit_dwell(clicks, vocabulary_size, moment) -> dict[tuple[str, bool], Any]:
+    known = _asked(clicks, moment)
+    bars: dict[tuple[str, bool], Any] = {}
+    for first_too in (False, True):
+        among = ~clicks.last & (clicks.predicted | first_too)
+        ended = among & ~clicks.censored
+        log = known[ended], clicks.dwell_seconds[ended], vocabulary_size
+        for name, bar in (
+            (CONSTANT_MEDIAN, dwell_bars.ConstantDwell),
+            (CONSTANT_MEAN, dwell_bars.ConstantMeanDwell),
+            (ITEM_MEDIAN, dwell_bars.ItemMedianDwell),
+            (PREVIOUS_DWELL, dwell_bars.PreviousDwell),
+        ):
+            bars[name, first_too] = bar(*log)
+        cut = clicks.dwell_seconds[among], clicks.censored[among]
+        bars[SESSION_MEAN, first_too] = dwell_bars.SessionMeanDwell(
+            clicks.session[among], *cut
+        )
+        bars[ITEM_EFFECT, first_too] = dwell_bars.ItemEffectDwell(
+            clicks.item[among], *cut, vocabulary_size
+        )
+    return bars
+
+
+def _fitted(kinds, clicks, vocabulary_size):
+    log = _columns(clicks)
+    return {name: kind(*log, vocabulary_size) for name, kind in kinds.items()}
+
+
+def _columns(clicks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return clicks.session, clicks.position, clicks.item
 
 
 def _asked(clicks, moment):

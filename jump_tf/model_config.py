@@ -138,6 +138,9 @@ class JumpConfig(SessionConfig):
         tie_inputs: whether the fast unit reads click and slow state through
             the same matrices, as printed.
         residual: adds h_k to the attention's v_k.
+        click_residual: adds the last click's own row to it, each feature
+            times a learned weight: the item itself and its likes are seldom
+            far from the next click, and the encoder need not learn it.
     """
 
     micro_step_seconds: float = 200.0
@@ -145,6 +148,7 @@ class JumpConfig(SessionConfig):
     use_bias: bool = False
     tie_inputs: bool = True
     residual: bool = False
+    click_residual: bool = False
 
     def __post_init__(self):
         super().__post_init__()

@@ -19,6 +19,7 @@ OPTIONS = {
         "item_bias": True,
         "learned_start": True,
         "residual": True,
+        "click_residual": True,
         "row_spacing": "log",
         "tie_inputs": False,
         "use_bias": True,

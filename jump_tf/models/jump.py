@@ -21,7 +21,8 @@ class JUMP(JointModel):
         log tau ~ Normal(mu(v_k, item), sigma)                     (6, 11)
 
     The defaults are the paper's; what differs in the `production` preset is
-    an option each.
+    an option each. With `residual` and `click_residual`, v_k has two more
+    terms: h_k, and c * V[i_k] with a learned vector c.
 
     Args:
         vocabulary_size: number of ids V, padding and unknown included.
@@ -72,6 +73,13 @@ class JUMP(JointModel):
         clicks = (None, None, self.config.units)
         self.click_embedding.build(clicks)
         self.fast_slow.build(clicks, clicks[:-1])
+        if self.config.click_residual:
+            self.click_weight = self.add_weight(
+                name="click_weight",
+                shape=(self.config.units,),
+                initializer="ones",
+                autocast=False,
+            )
         super().build(input_shape)
 
     @property
@@ -79,13 +87,21 @@ class JUMP(JointModel):
         return self.config.micro_step_seconds
 
     def encode(self, items, dwell_seconds, real, training=False):
-        states = self.states(items, dwell_seconds, real, training)
-        return ops.cast(self.attention(states), "float32")
+        rows = self.rows(items)
+        states = self._states(rows, dwell_seconds, real, training)
+        features = ops.cast(self.attention(states), "float32")
+        if not self.config.click_residual:
+            return features
+        rows = self.click_dropout(rows, training=training)
+        return features + self.click_weight * rows
 
     def states(self, items, dwell_seconds, real, training=False):
         """`[B, T, d]` outputs of the fast-slow layer."""
+        return self._states(self.rows(items), dwell_seconds, real, training)
+
+    def _states(self, rows, dwell_seconds, real, training):
         clicks = self.click_embedding(
-            self.rows(items), dwell_seconds, real, training=training
+            rows, dwell_seconds, real, training=training
         )
         clicks = self.click_dropout(clicks, training=training)
         return self.fast_slow(

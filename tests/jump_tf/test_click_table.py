@@ -102,7 +102,7 @@ def test_nothing_is_ranked_at_a_first_click(clicks):
 def test_baselines_are_tables_too(data_folder, clicks):
     fitted = baselines.fit(data_folder, VOCABULARY)
     named = baselines.measures(fitted, clicks, schema.MAX_DWELL_SECONDS)
-    tables = baselines.click_tables(fitted, clicks)
+    tables = baselines.click_tables(fitted.scorers, clicks)
     laws = baselines.dwell_laws(fitted, clicks)
     tables |= {n: click_table.of(clicks, law=law) for n, law in laws.items()}
     assert set(tables) == set(named)

@@ -1,80 +1,37 @@
 import numpy as np
 import pytest
 
-from jump_tf import metrics
-from jump_tf import schema
 from jump_tf.models import counts
-
-VOCABULARY = 17
-
-
-@pytest.fixture
-def log():
-    """Pairs of clicks, some of them on the unknown item, with many ties."""
-    random = np.random.default_rng(4)
-    items = random.zipf(1.6, 301) % (VOCABULARY - 1) + 1
-    return items[:-1], items[1:]
-
-
-def asked(log, count=200):
-    random = np.random.default_rng(5)
-    previous = random.integers(schema.OOV_ID, VOCABULARY, count)
-    items = random.integers(schema.FIRST_ITEM_ID, VOCABULARY, count)
-    return previous, items
-
-
-class TestScorers:
-    @pytest.fixture(params=["popular", "markov"])
-    def scorer(self, request, log):
-        popular = counts.MostPopular(log[1], VOCABULARY)
-        if request.param == "popular":
-            return popular
-        return counts.Markov(*log, popular)
-
-    def test_ranks_are_those_of_the_scores(self, scorer, log):
-        previous, items = asked(log)
-        scores = scorer.click_scores(previous)
-        assert scores.shape == (len(items), VOCABULARY)
-        np.testing.assert_array_equal(
-            scorer.ranks(previous, items),
-            metrics.conservative_ranks(scores, items),
-        )
-
-    def test_padding_and_unknown_come_last(self, scorer, log):
-        scores = scorer.click_scores(asked(log)[0])
-        special = scores[:, : schema.FIRST_ITEM_ID]
-        assert special.max() < scores[:, schema.FIRST_ITEM_ID :].min()
+from tests import small_logs
 
 
 class TestMostPopular:
     def test_by_hand(self):
-        popular = counts.MostPopular(np.array([2, 3, 3, 4, 4, 5, 5, 5]), 7)
-        ranks = popular.ranks(np.zeros(5, int), np.array([2, 3, 4, 5, 6]))
+        log = small_logs.columns([[2, 3, 3, 4], [4, 5, 5, 5]])
+        popular = counts.MostPopular(*log, 7)
+        asked = small_logs.columns([[3, 2], [3, 3], [3, 4], [3, 5], [3, 6]])
+        ranks = popular.ranks(*asked, np.arange(1, 10, 2))
         np.testing.assert_array_equal(ranks, [4, 3, 3, 1, 5])
 
 
 class TestMarkov:
+    # 2 -> 3 twice, 2 -> 4 once; popularity 5 > 2 > 3 > 4.
+    LOG = ((2, 3), (2, 4), (2, 3), (5,) * 9)
+
+    def ranks(self, log, sessions):
+        asked = small_logs.columns(sessions)
+        ends = np.flatnonzero(np.diff(asked[0], append=len(sessions)))
+        return counts.Markov(*small_logs.columns(log), 6).ranks(*asked, ends)
+
     def test_by_hand(self):
-        # 2 -> 3 twice, 2 -> 4 once; popularity 5 > 3 > 4 > 2.
-        popular = counts.MostPopular(np.array([5] * 9 + [3] * 4 + [4] * 2), 6)
-        markov = counts.Markov(
-            np.array([2, 2, 2]), np.array([3, 4, 3]), popular
-        )
-        previous = np.full(4, 2)
-        ranks = markov.ranks(previous, np.array([3, 4, 5, 2]))
+        ranks = self.ranks(self.LOG, [[2, 3], [2, 4], [2, 5], [2, 2]])
         np.testing.assert_array_equal(ranks, [1, 2, 3, 4])
 
-    def test_after_an_item_without_followers_it_is_popularity(self, log):
-        popular = counts.MostPopular(log[1], VOCABULARY + 1)
-        markov = counts.Markov(*log, popular)
-        items = np.arange(schema.FIRST_ITEM_ID, VOCABULARY)
-        previous = np.full(len(items), VOCABULARY)
-        np.testing.assert_array_equal(
-            markov.ranks(previous, items), popular.ranks(previous, items)
-        )
+    @pytest.mark.parametrize("last", [1, 3])
+    def test_it_is_popularity_where_nothing_ever_followed(self, last):
+        ranks = self.ranks(self.LOG, [[2, last, item] for item in (2, 3, 4, 5)])
+        np.testing.assert_array_equal(ranks, [2, 3, 4, 1])
 
     def test_of_no_pairs(self):
-        popular = counts.MostPopular(np.array([2, 3, 3]), 4)
-        markov = counts.Markov(np.zeros(0, int), np.zeros(0, int), popular)
-        ranks = markov.ranks(np.array([2, 3]), np.array([3, 2]))
+        ranks = self.ranks([[2], [3], [3]], [[2, 3], [3, 2]])
         np.testing.assert_array_equal(ranks, [1, 2])

@@ -383,6 +383,19 @@ class TestEvaluate:
         )
         assert markov > 1.5 * popular
 
+    def test_neighbours_are_measured_on_the_same_clicks(
+        self, data_folder, result
+    ):
+        scorers = baselines.fit_neighbours(data_folder, VOCABULARY)
+        assert list(scorers) == [baselines.S_KNN, baselines.VS_KNN]
+        clicks = predictions.read_clicks(data_folder, schema.TEST)
+        for measures in baselines.click_measures(scorers, clicks).values():
+            found = scorecard.means(measures)
+            for name in ("num_predictions", "num_predictions_all"):
+                assert found[name] == result[name]
+            popular = result["baselines"][baselines.MOST_POPULAR]
+            assert found["mrr_at_20"] > popular["mrr_at_20"]
+
     def test_constants_are_training_medians(self, result, sessions):
         def later(split):
             return [

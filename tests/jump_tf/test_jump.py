@@ -23,6 +23,7 @@ PRODUCTION = {
     "use_bias": True,
     "tie_inputs": False,
     "residual": True,
+    "click_residual": True,
     "click_scale": 9.0,
     "item_bias": True,
     "dropout": 0.3,
@@ -97,6 +98,18 @@ def test_padding_changes_nothing(model, inputs):
     alone = model({name: value[2:, :2] for name, value in inputs.items()})
     np.testing.assert_allclose(
         model(inputs)[2:, :3], alone, rtol=1e-5, atol=1e-6
+    )
+
+
+def test_the_last_click_is_added_to_what_attention_gives(inputs):
+    model = make(PRODUCTION)
+    features = np.asarray(model(inputs))[:, 1:, : model.config.units]
+    weight = np.asarray(model.click_weight)
+    model.click_weight.assign(np.zeros_like(weight))
+    without = np.asarray(model(inputs))[:, 1:, : model.config.units]
+    rows = np.asarray(model.rows(inputs[schema.ITEMS]))
+    np.testing.assert_allclose(
+        features, without + weight * rows, rtol=1e-4, atol=1e-5
     )
 
 

@@ -1,0 +1,97 @@
+"""How fast the counting models of the next click answer, and how well.
+
+For each, in order: the time to fit, the clicks ranked in a second, the lists
+of 20 made in a second, and recall and MRR at 20 over the clicks asked for: the
+known items from the second click of a session on, of so many sessions drawn
+from the split. NumPy uses one core.
+
+python -m tests.benchmarks.neighbours --data DIR [--sessions 4000]
+"""
+
+import argparse
+import os
+import pathlib
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import numpy as np
+
+from jump_tf import metrics
+from jump_tf import predictions
+from jump_tf import schema
+from jump_tf.models import counts
+from jump_tf.models import neighbours
+from jump_tf.models import rules
+
+KINDS = (
+    counts.MostPopular,
+    rules.SessionPopular,
+    counts.Markov,
+    rules.AssociationRules,
+    rules.ItemNeighbours,
+    neighbours.SKNN,
+    neighbours.VSKNN,
+)
+
+
+def main() -> None:
+    """Prints a line for each model."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", type=pathlib.Path, required=True)
+    parser.add_argument("--split", default=schema.TEST)
+    parser.add_argument("--sessions", type=int, help="all by default")
+    arguments = parser.parse_args()
+    training = columns(arguments.data, schema.TRAIN)
+    clicks = columns(arguments.data, arguments.split)
+    asked = draw(clicks, arguments.sessions)
+    print(f"{len(asked)} predictions")
+    print("                     fit s  ranks/s  lists/s  recall     MRR")
+    for kind in KINDS:
+        print(measure(kind, training, clicks, asked), flush=True)
+
+
+def columns(data, split):
+    """Session, position and item of each click, in canonical order."""
+    clicks = predictions.read_clicks(data, split)
+    order = np.lexsort((clicks.position, clicks.session))
+    return (
+        clicks.session[order],
+        clicks.position[order],
+        clicks.item[order],
+    )
+
+
+def draw(clicks, sessions):
+    """Clicks to predict, of some sessions drawn at random or of all."""
+    session, position, item = clicks
+    asked = (position > 1) & (item >= schema.FIRST_ITEM_ID)
+    if sessions:
+        drawn = np.random.default_rng(0).permutation(session.max() + 1)
+        asked &= np.isin(session, drawn[:sessions])
+    return np.flatnonzero(asked)
+
+
+def measure(kind, training, clicks, asked):
+    """One line of the table."""
+    size = int(training[2].max()) + 1
+    fitting, scorer = timed(kind, *training, size)
+    ranking, ranks = timed(scorer.ranks, *clicks, asked)
+    listing, _ = timed(scorer.recommended, *clicks, asked)
+    recall = metrics.recall(ranks).mean()
+    reciprocal = metrics.reciprocal_rank(ranks).mean()
+    return (
+        f"{kind.__name__:18s} {fitting:7.2f} {len(asked) / ranking:8.0f} "
+        f"{len(asked) / listing:8.0f}  {recall:.4f}  {reciprocal:.4f}"
+    )
+
+
+def timed(function, *args):
+    """Seconds, and what the function returns."""
+    start = time.perf_counter()
+    result = function(*args)
+    return time.perf_counter() - start, result
+
+
+if __name__ == "__main__":
+    main()
