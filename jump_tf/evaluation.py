@@ -150,7 +150,8 @@ def _answers(
     lists=0,
 ):
     """All clicks of a split and what the model says of them."""
-    num_clicks = input_pipeline.read_manifest(data)["splits"][split]["clicks"]
+    size = input_pipeline.read_manifest(data)["splits"][split]
+    to_predict = max(size["clicks"] - size["sessions"], 1)
     batches = input_pipeline.evaluation_batches(
         data,
         split,
@@ -159,7 +160,7 @@ def _answers(
         step_seconds=model.step_seconds,
     )
     clicks, answers = predictions.predictor(model)(
-        batches, min(lists / max(num_clicks, 1), 1.0)
+        batches, min(lists / to_predict, 1.0)
     )
     input_pipeline.check_complete(data, split, len(clicks))
     return clicks, answers
