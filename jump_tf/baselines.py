@@ -6,16 +6,20 @@ from typing import Any
 
 import numpy as np
 
+from jump_tf import click_table
 from jump_tf import metrics
 from jump_tf import predictions
 from jump_tf import schema
 from jump_tf import scorecard
+from jump_tf.click_table import ClickTable
 from jump_tf.models import counts
+from jump_tf.models import dwell_bars
 from jump_tf.models import neighbours
 from jump_tf.models import rules
 from jump_tf.models.scorers import Scorer
 from jump_tf.predictions import Clicks
 from jump_tf.scorecard import Measures
+from jump_tf.survival import Distribution
 
 MOST_POPULAR = "most_popular"
 SESSION_POPULAR = "session_popular"
@@ -25,7 +29,11 @@ ITEM_KNN = "item_knn"
 S_KNN = "s_knn"
 VS_KNN = "vs_knn"
 CONSTANT_MEDIAN = "constant_median"
+CONSTANT_MEAN = "constant_mean"
 ITEM_MEDIAN = "item_median"
+ITEM_EFFECT = "item_effect"
+PREVIOUS_DWELL = "previous_dwell"
+SESSION_MEAN = "session_mean"
 _MODEL = "model"
 _ITEM_SCORERS: dict[str, type[Scorer]] = {
     MOST_POPULAR: counts.MostPopular,
@@ -46,33 +54,35 @@ class Baselines:
 
     Attributes:
         scorers: name -> what scores items.
-        dwell: (name, whether first clicks are counted too) -> a law of the
-            dwell, fitted on the clicks on which it is measured.
+        dwell: (name, whether first clicks are counted too) -> one of
+            `dwell_bars`, fitted on the clicks on which it is measured.
         training_counts: `[V]` clicks of each id.
         end_rate: share of the clicks from the second on that end a session.
+        moment: of asking for a dwell; at `page_load` the dwell of the click
+            before is not known yet.
     """
 
     scorers: dict[str, Scorer]
-    dwell: dict[tuple[str, bool], counts.ConstantDwell]
+    dwell: dict[tuple[str, bool], Any]
     training_counts: np.ndarray
     end_rate: float
+    moment: str = schema.PAGE_LEAVE
 
 
-def fit(data: str | pathlib.Path, vocabulary_size: int) -> Baselines:
+def fit(
+    data: str | pathlib.Path,
+    vocabulary_size: int,
+    moment: str = schema.PAGE_LEAVE,
+) -> Baselines:
     """The baselines of a data folder, from its training split alone."""
     clicks = predictions.read_clicks(data, schema.TRAIN)
     later = clicks.predicted
-    dwell: dict[tuple[str, bool], counts.ConstantDwell] = {}
-    for first_too in (False, True):
-        fitted = clicks.followed & (later | first_too)
-        log = clicks.item[fitted], clicks.dwell_seconds[fitted], vocabulary_size
-        dwell[CONSTANT_MEDIAN, first_too] = counts.ConstantDwell(*log)
-        dwell[ITEM_MEDIAN, first_too] = counts.ItemMedianDwell(*log)
     return Baselines(
         _fitted(_ITEM_SCORERS, clicks, vocabulary_size),
-        dwell,
+        _fit_dwell(clicks, vocabulary_size, moment),
         np.bincount(clicks.item, minlength=vocabulary_size),
         float(clicks.last[later].mean()) if later.any() else 0.0,
+        moment,
     )
 
 
@@ -84,17 +94,43 @@ def fit_neighbours(
     return _fitted(_SESSION_SCORERS, clicks, vocabulary_size)
 
 
+def click_tables(
+    scorers: dict[str, Scorer], clicks: Clicks
+) -> dict[str, ClickTable]:
+    """What each scorer says of clicks, by its name."""
+    (asked,) = np.nonzero(clicks.predicted & clicks.known)
+    tables = {}
+    for name, scorer in scorers.items():
+        ranks = np.full(len(clicks), metrics.MISS)
+        ranks[asked] = scorer.ranks(*_columns(clicks), asked)
+        tables[name] = click_table.of(clicks, rank=ranks)
+    return tables
+
+
 def click_measures(
     scorers: dict[str, Scorer], clicks: Clicks
 ) -> dict[str, Measures]:
     """The measures of each scorer on clicks, by its name."""
-    (asked,) = np.nonzero(clicks.predicted & clicks.known)
-    named: dict[str, Measures] = {}
-    for name, scorer in scorers.items():
-        ranks = np.full(len(clicks), metrics.MISS)
-        ranks[asked] = scorer.ranks(*_columns(clicks), asked)
-        named[name] = scorecard.click_measures(clicks, ranks)
-    return named
+    tables = click_tables(scorers, clicks)
+    return {name: click_table.measures(t) for name, t in tables.items()}
+
+
+def dwell_laws(
+    fitted: Baselines, clicks: Clicks, *, first_too: bool = False
+) -> dict[str, Distribution]:
+    """The laws of the dwells of clicks, by the name of the bar.
+
+    Args:
+        fitted: at the moment of asking.
+        clicks: all of a split.
+        first_too: which fit: on the dwells from the second click on, or all.
+    """
+    known = _asked(clicks, fitted.moment)
+    return {
+        name: bar.dwell_distribution(known)
+        for (name, first), bar in fitted.dwell.items()
+        if first == first_too
+    }
 
 
 def measures(
@@ -102,13 +138,17 @@ def measures(
 ) -> dict[str, Measures]:
     """The measures of each baseline on clicks, by its name."""
     named = click_measures(fitted.scorers, clicks)
-    for (name, first_too), dwell in fitted.dwell.items():
-        law = dwell.dwell_distribution(None, clicks.item)
-        named.setdefault(name, {}).update(
-            scorecard.dwell_measures(
-                clicks, law, max_dwell_seconds, first_too=first_too
+    for first_too in (False, True):
+        laws = dwell_laws(fitted, clicks, first_too=first_too)
+        for name, law in laws.items():
+            table = click_table.of(
+                clicks, law=law, max_dwell_seconds=max_dwell_seconds
             )
-        )
+            named.setdefault(name, {}).update(
+                (metric, measure)
+                for metric, measure in click_table.measures(table).items()
+                if first_too == (scorecard.ALL_CLICKS in metric)
+            )
     return named
 
 
@@ -149,11 +189,36 @@ def compare(
             "differences": {
                 name: metrics.interval(means[_MODEL, name] - means[who, name])
                 for name in baseline
+                if name in mine
             },
         }
         for who, baseline in theirs.items()
     }
     return {name: intervals[_MODEL, name] for name in mine}, compared
+
+
+def _fit_dwell(clicks, vocabulary_size, moment) -> dict[tuple[str, bool], Any]:
+    known = _asked(clicks, moment)
+    bars: dict[tuple[str, bool], Any] = {}
+    for first_too in (False, True):
+        among = ~clicks.last & (clicks.predicted | first_too)
+        ended = among & ~clicks.censored
+        log = known[ended], clicks.dwell_seconds[ended], vocabulary_size
+        for name, bar in (
+            (CONSTANT_MEDIAN, dwell_bars.ConstantDwell),
+            (CONSTANT_MEAN, dwell_bars.ConstantMeanDwell),
+            (ITEM_MEDIAN, dwell_bars.ItemMedianDwell),
+            (PREVIOUS_DWELL, dwell_bars.PreviousDwell),
+        ):
+            bars[name, first_too] = bar(*log)
+        cut = clicks.dwell_seconds[among], clicks.censored[among]
+        bars[SESSION_MEAN, first_too] = dwell_bars.SessionMeanDwell(
+            clicks.session[among], *cut
+        )
+        bars[ITEM_EFFECT, first_too] = dwell_bars.ItemEffectDwell(
+            clicks.item[among], *cut, vocabulary_size
+        )
+    return bars
 
 
 def _fitted(kinds, clicks, vocabulary_size):
@@ -163,3 +228,12 @@ def _fitted(kinds, clicks, vocabulary_size):
 
 def _columns(clicks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return clicks.session, clicks.position, clicks.item
+
+
+def _asked(clicks, moment):
+    return dwell_bars.asked(
+        clicks.item,
+        clicks.position,
+        clicks.dwell_seconds,
+        hidden=int(moment == schema.PAGE_LOAD),
+    )

@@ -245,6 +245,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 def run_evaluate(arguments: argparse.Namespace) -> int:
     """Measures a run, and says what beats it."""
     from jump_tf import evaluation
+    from jump_tf import evaluation_table
     from jump_tf import model_factory
     from jump_tf import runs
 
@@ -252,9 +253,11 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     model = model_factory.load_run(run)
     data = arguments.data or runs.read_data_folder(run)
     runs.check_vocabulary(run, data)
-    result = evaluation.evaluate(model, data, arguments.split, arguments.moment)
-    path = evaluation.write_evaluation(run, result)
-    print(f"{evaluation.format_table(result)}\n\nwritten to {path}")
+    result, table = evaluation.evaluate_clicks(
+        model, data, arguments.split, arguments.moment
+    )
+    path = evaluation.write_evaluation(run, result, table)
+    print(f"{evaluation_table.format_table(result)}\n\nwritten to {path}")
     return 0
 
 

@@ -9,6 +9,7 @@ from beam_jobs import build_sessions
 from beam_jobs import manifest
 from beam_jobs.options import PrepareOptions
 from jump_tf import evaluation
+from jump_tf import evaluation_table
 from jump_tf import export
 from jump_tf import input_pipeline
 from jump_tf import model_factory
@@ -103,9 +104,11 @@ def _all_steps(workdir, config, request, beam_arguments):
     model = model_factory.load_run(run)
     _say("4. evaluate on the test split")
     for moment in schema.MOMENTS:
-        result = evaluation.evaluate(model, data, schema.TEST, moment)
-        evaluation.write_evaluation(run, result)
-        print(f"{evaluation.format_table(result)}\n")
+        result, table = evaluation.evaluate_clicks(
+            model, data, schema.TEST, moment
+        )
+        evaluation.write_evaluation(run, result, table)
+        print(f"{evaluation_table.format_table(result)}\n")
     report.write_report(run)
     _say("5. export")
     version = export.export_model(

@@ -6,23 +6,11 @@ least that long. A session's last click leaves no dwell and never comes here.
 """
 
 import itertools
-import operator
 
 import numpy as np
 
-from jump_tf import schema
 from jump_tf import survival
 from jump_tf.survival import Distribution
-from jump_tf.survival import LogNormal
-
-_ROWS_AT_ONCE = 8192
-_NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(48)
-# Beyond so many sigmas the law is 0 or 1 in float32.
-_FAR = 8.0
-# The integral of F squared is cut off below where x is e ** -32 of its end.
-_CUT = 32.0
-# The grid on which other laws are integrated; shorter dwells count as one.
-_FIRST, _POINTS = 1.0, 400
 
 
 def absolute_error(law: Distribution, seconds: np.ndarray) -> np.ndarray:
@@ -44,37 +32,59 @@ def negative_log_likelihood(
     )
 
 
-def crps(
-    law: Distribution,
-    seconds: np.ndarray,
-    upper: float = schema.MAX_DWELL_SECONDS,
+def log_absolute_error(median: np.ndarray, seconds: np.ndarray) -> np.ndarray:
+    """`[N]` between the logs of a median and of a dwell, a factor apart."""
+    log_seconds = np.log(np.maximum(seconds, survival.SHORTEST_SECONDS))
+    return np.abs(np.log(median) - log_seconds)
+
+
+def pinball(
+    law: Distribution, seconds: np.ndarray, level: float, upper: float
 ) -> np.ndarray:
-    """Continuous ranked probability score, cut at c1.
+    """Loss of the predicted quantile, cut at c1 as the dwells are.
 
-        integral over x in [0, c1] of (F(x) - 1{seconds <= x}) ** 2
-
-    Dwells censored at c1 need no care: the integral ends there.
+    The quantile of what is cut is the quantile, cut: so dwells censored at c1
+    count as they are, and the true law still has the least mean.
 
     Args:
         law: of `[N]` dwells.
-        seconds: `[N]`.
+        seconds: `[N]`, at most `upper`.
+        level: of the quantile, inside (0, 1).
         upper: c1 in seconds.
 
     Returns:
-        `[N]` seconds, 0 for a certain and right prediction.
-
-    Reference: Gneiting & Ranjan, J. Business & Economic Statistics 29(3),
-    2011, on scores that weight thresholds.
+        `[N]` seconds; at level 0.5 half the absolute error.
     """
-    scores = np.empty(len(seconds))
-    for start in range(0, len(scores), _ROWS_AT_ONCE):
-        rows = slice(start, start + _ROWS_AT_ONCE)
-        some = law.map(operator.itemgetter(rows))
-        if isinstance(some, LogNormal):
-            scores[rows] = _log_normal_crps(some, seconds[rows], upper)
-        else:
-            scores[rows] = _crps(some, seconds[rows], upper)
-    return scores
+    quantile = np.minimum(np.asarray(law.quantile(level)), upper)
+    above = seconds - quantile
+    return np.maximum(level * above, (level - 1.0) * above)
+
+
+def kaplan_meier(
+    seconds: np.ndarray, censored: np.ndarray, at: np.ndarray
+) -> np.ndarray:
+    """The estimated share of dwells that last longer than each of `at`.
+
+    If all that is censored is so at c1, this is the share itself, below c1.
+
+    Args:
+        seconds: `[N]`, a lower bound where censored.
+        censored: `[N]` bool.
+        at: `[K]` seconds.
+
+    Returns:
+        `[K]`, NaN of no dwell.
+
+    Reference: Kaplan & Meier, JASA 53(282), 1958.
+    """
+    if not len(seconds):
+        return np.full(len(at), np.nan)
+    times, index = np.unique(seconds, return_inverse=True)
+    ended = np.bincount(index, ~censored, len(times))
+    left = np.bincount(index, minlength=len(times))
+    at_risk = np.cumsum(left[::-1])[::-1]
+    staying = np.concatenate([[1.0], np.cumprod(1.0 - ended / at_risk)])
+    return staying[np.searchsorted(times, at, "right")]
 
 
 def brier(law: Distribution, seconds: np.ndarray, at: float) -> np.ndarray:
@@ -138,77 +148,3 @@ def _mass_between(transforms, censored, low, high):
     above = np.maximum(1.0 - transforms, 1e-12)
     spread = np.maximum(high - np.maximum(low, transforms), 0.0) / above
     return np.where(censored, spread, inside.astype(np.float64))
-
-
-def _crps(law, seconds, upper):
-    """Of any law: F is taken as linear between the points of a log grid."""
-    grid = np.concatenate([[0.0], np.geomspace(_FIRST, upper, _POINTS)])
-    columns = law.map(lambda parameter: parameter[:, np.newaxis])
-    survival = np.exp(np.asarray(columns.log_survival(grid[np.newaxis])))
-    survival[:, 0] = 1.0
-    below = np.clip(np.searchsorted(grid, seconds, "right") - 1, 0, _POINTS - 1)
-    rows = np.arange(len(seconds))
-    left, right = survival[rows, below], survival[rows, below + 1]
-    gap = grid[below + 1] - grid[below]
-    before = seconds - grid[below]
-    at = left + (right - left) * before / gap
-    of_cdf = _square_integrals(1.0 - survival, grid)
-    of_survival = _square_integrals(survival, grid)
-    return (
-        of_cdf[rows, below]
-        + before * _square_mean(1.0 - left, 1.0 - at)
-        + (of_survival[:, -1] - of_survival[rows, below + 1])
-        + (gap - before) * _square_mean(at, right)
-    )
-
-
-def _square_integrals(values, grid):
-    """`[N, G]`: integrals up to each point of the square of what is linear."""
-    parts = np.diff(grid) * _square_mean(values[:, :-1], values[:, 1:])
-    return np.pad(np.cumsum(parts, 1), ((0, 0), (1, 0)))
-
-
-def _square_mean(low, high):
-    return (low * low + low * high + high * high) / 3.0
-
-
-def _log_normal_crps(law, seconds, upper):
-    location, scale, seconds = np.broadcast_arrays(
-        *(np.asarray(x, np.float64) for x in (law.location, law.scale, seconds))
-    )
-    rest = (upper - seconds) - 2.0 * (
-        _cdf_integral(location, scale, upper)
-        - _cdf_integral(location, scale, seconds)
-    )
-    return _squared_cdf_integral(location, scale, upper) + rest
-
-
-def _cdf_integral(location, scale, end):
-    """`[N]`, the integral of F over [0, end], in closed form."""
-    z = (np.log(np.maximum(end, 1e-6)) - location) / scale
-    partial_mean = location + 0.5 * scale**2 + _log_cdf(z - scale)
-    return end * _cdf(z) - np.exp(partial_mean)
-
-
-def _squared_cdf_integral(location, scale, end):
-    """`[N]`, the integral of F ** 2 over [0, end], by Gauss and Legendre.
-
-    In units of sigma the integrand is the smooth `Phi(u)^2 e^(sigma u)`; above
-    `_FAR` it is taken as `e^(sigma u)`, below it is nothing.
-    """
-    high = np.minimum((np.log(end) - location) / scale, _FAR)
-    low = np.maximum(-_FAR, high - _CUT / scale)
-    low = np.minimum(low, high)  # All of [0, end] may lie far below the law.
-    half = 0.5 * (high - low)
-    u = (low + half)[:, np.newaxis] + half[:, np.newaxis] * _NODES
-    x = np.exp(location[:, np.newaxis] + scale[:, np.newaxis] * u)
-    integral = (np.square(_cdf(u)) * x) @ _NODE_WEIGHTS * half * scale
-    return integral + np.maximum(end - np.exp(location + scale * high), 0.0)
-
-
-def _cdf(z):
-    return np.exp(_log_cdf(z))
-
-
-def _log_cdf(z):
-    return np.asarray(survival.log_survival_normal(-z))

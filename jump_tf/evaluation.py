@@ -11,32 +11,29 @@ from typing import Any
 
 import numpy as np
 
+from jump_tf import attention_examples
 from jump_tf import baselines
+from jump_tf import click_table
+from jump_tf import dwell_details
 from jump_tf import input_pipeline
 from jump_tf import predictions
 from jump_tf import schema
 from jump_tf import scorecard
+from jump_tf import slices
+from jump_tf.click_table import ClickTable
 from jump_tf.scorecard import Measures
 
 EVALUATION_FOLDER = "evaluation"
-HIGHER_IS_BETTER = (
-    "recall_at_20",
-    "mrr_at_20",
-    "ndcg_at_20",
-    "recall_at_20_all",
-)
-COMPARED = (
-    *HIGHER_IS_BETTER,
-    "dwell_mae_seconds",
-    "dwell_nll",
-    "dwell_crps_seconds",
-    "dwell_mae_all_clicks_seconds",
-    "dwell_nll_all_clicks",
-    "dwell_crps_all_clicks_seconds",
-)
+CLICKS_SUFFIX = ".clicks.npz"
+LISTS = 10_000  # Lists of 20 that coverage and popularity are of.
 
 
-def evaluate(
+def evaluate(*arguments: Any, **options: Any) -> dict[str, Any]:
+    """The content of the evaluation file alone, see `evaluate_clicks`."""
+    return evaluate_clicks(*arguments, **options)[0]
+
+
+def evaluate_clicks(
     model: Any,
     data: str | pathlib.Path,
     split: str = schema.TEST,
@@ -45,8 +42,11 @@ def evaluate(
     batch_clicks: int = 8192,
     replicates: int = 500,
     seed: int = 0,
-) -> dict[str, Any]:
-    """The content of the evaluation file: plain numbers, None for a 0 / 0.
+) -> tuple[dict[str, Any], ClickTable]:
+    """The evaluation of a model, and the table that it can be recomputed from.
+
+    What a model says of dwells that it does not learn (`dwell_weight` 0) is
+    left out: `dwell_learned` is false then.
 
     Args:
         model: a built `SessionModel` over the vocabulary of `data`.
@@ -57,31 +57,51 @@ def evaluate(
         replicates: resamples of the sessions, for the intervals.
         seed: of the resamples.
 
+    Returns:
+        Plain numbers, None for a 0 / 0; and the table.
+
     Raises:
         InputError: the data folder lacks something, or has another vocabulary.
     """
     upper = _check(model, data, moment)
-    clicks, answers = _answers(model, data, split, moment, batch_clicks)
-    fitted = baselines.fit(data, model.vocabulary_size)
+    clicks, answers = _answers(
+        model, data, split, moment, batch_clicks, lists=LISTS
+    )
+    learned = bool(model.config.dwell_weight)
+    table = click_table.of(
+        clicks,
+        rank=answers.rank,
+        rank_standard=answers.rank_standard,
+        law=answers.law if learned else None,
+        max_dwell_seconds=upper,
+    )
+    fitted = baselines.fit(data, model.vocabulary_size, moment)
     theirs = baselines.measures(fitted, clicks, upper)
-    mine = _measures(clicks, answers, fitted, theirs, upper)
+    constant = theirs[baselines.CONSTANT_MEDIAN]
+    mine = _measures(clicks, answers, table, fitted, theirs)
     intervals, compared = baselines.compare(
         mine, theirs, clicks.session, replicates, seed
     )
-    return plain(
-        {
-            "split": split,
-            "moment": moment,
-            "ties": "conservative",
-            **scorecard.means(mine),
-            **scorecard.dwell_details(clicks, answers.law, upper),
-            "intervals": intervals,
-            "unseen": scorecard.unseen(clicks),
-            "slices": _slices(clicks, fitted, mine, theirs),
-            "baselines": compared,
-            "attention": predictions.attention_examples(model, data, split),
-        }
-    )
+    result = {
+        "split": split,
+        "moment": moment,
+        "ties": "conservative",
+        "dwell_learned": learned,
+        **({} if learned else dict.fromkeys(constant)),
+        **scorecard.means(mine),
+        **scorecard.recommended(answers.listed, fitted.training_counts),
+        **scorecard.skills(mine, constant, upper),
+    }
+    if learned:
+        result |= dwell_details.dwell_details(clicks, answers.law, upper)
+    result |= {
+        "intervals": intervals,
+        "unseen": scorecard.unseen(clicks),
+        "slices": _slices(clicks, fitted, mine, theirs),
+        "baselines": compared,
+        "attention": attention_examples.attention_examples(model, data, split),
+    }
+    return plain(result), table
 
 
 def quick_metrics(
@@ -127,8 +147,11 @@ def _answers(
     split=schema.VALIDATION,
     moment=schema.PAGE_LEAVE,
     batch_clicks=8192,
+    lists=0,
 ):
     """All clicks of a split and what the model says of them."""
+    size = input_pipeline.read_manifest(data)["splits"][split]
+    to_predict = max(size["clicks"] - size["sessions"], 1)
     batches = input_pipeline.evaluation_batches(
         data,
         split,
@@ -136,7 +159,9 @@ def _answers(
         batch_clicks=batch_clicks,
         step_seconds=model.step_seconds,
     )
-    clicks, answers = predictions.predictor(model)(batches)
+    clicks, answers = predictions.predictor(model)(
+        batches, min(lists / to_predict, 1.0)
+    )
     input_pipeline.check_complete(data, split, len(clicks))
     return clicks, answers
 
@@ -153,69 +178,20 @@ def _quick_means(clicks, answers) -> dict[str, float]:
     }
 
 
-def losses_to_baselines(result: dict[str, Any]) -> list[str]:
-    """One sentence for each baseline that is better in some number."""
-    sentences = []
-    for name, theirs in result["baselines"].items():
-        lost = [
-            f"{metric} ({_number(result[metric])} against "
-            f"{_number(theirs[metric])}{_noise(theirs, metric)})"
-            for metric in COMPARED
-            if theirs.get(metric) is not None
-            and _is_lost(metric, result[metric], theirs[metric])
-        ]
-        if lost:
-            sentences.append(f"The model loses to {name} in {', '.join(lost)}.")
-    return sentences
-
-
-def table_rows(result: dict[str, Any]) -> list[list[str]]:
-    """The model, its 95 % interval and the baselines; the header first."""
-    names = list(result["baselines"])
-    rows = [["", "model", "95 % interval", *names]]
-    for metric in COMPARED:
-        low, high = result["intervals"].get(metric, (None, None))
-        numbers = [result["baselines"][name].get(metric) for name in names]
-        rows.append(
-            [
-                metric,
-                _number(result.get(metric)),
-                f"{_number(low)} to {_number(high)}",
-                *(_number(number) for number in numbers),
-            ]
-        )
-    return rows
-
-
-def format_table(result: dict[str, Any]) -> str:
-    """The evaluation as text, with a sentence for what is lost to whom."""
-    rows = table_rows(result)
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(
-                zip(row, widths, strict=True)
-            )
-        ).rstrip()
-        for row in rows
-    ]
-    title = (
-        f"{result['split']}, {result['moment']}: "
-        f"{result['num_predictions']} clicks ranked, "
-        f"{result['num_dwells']} dwells, ties lost"
-    )
-    verdict = losses_to_baselines(result) or ["No baseline beats the model."]
-    return "\n".join([title, "", *lines, "", *verdict])
-
-
 def write_evaluation(
-    run_folder: str | pathlib.Path, result: dict[str, Any]
+    run_folder: str | pathlib.Path,
+    result: dict[str, Any],
+    table: ClickTable | None = None,
 ) -> pathlib.Path:
-    """Writes `evaluation/<split>.<moment>.json` of a run; returns its path."""
+    """Writes `evaluation/<split>.<moment>.json` of a run; returns its path.
+
+    The table, if given, goes beside it: `<split>.<moment>.clicks.npz`.
+    """
     folder = pathlib.Path(run_folder) / EVALUATION_FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{result['split']}.{result['moment']}.json"
+    if table is not None:
+        click_table.write(path.with_suffix(CLICKS_SUFFIX), table)
     beside = path.with_suffix(".json.partial")
     beside.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
     return beside.replace(path)
@@ -251,13 +227,8 @@ def _check(model, data, moment):
     return manifest["max_dwell_seconds"]
 
 
-def _measures(clicks, answers, fitted, theirs, upper) -> Measures:
-    law = answers.law
-    mine = {
-        **scorecard.click_measures(clicks, answers.rank),
-        **scorecard.dwell_measures(clicks, law, upper),
-        **scorecard.dwell_measures(clicks, law, upper, first_too=True),
-    }
+def _measures(clicks, answers, table, fitted, theirs) -> Measures:
+    mine = click_table.measures(table)
     for infix in ("", "_all_clicks"):
         error = theirs[baselines.CONSTANT_MEDIAN][f"dwell_mae{infix}_seconds"]
         mine[f"dwell_mae_constant_median{infix}_seconds"] = error
@@ -271,20 +242,4 @@ def _measures(clicks, answers, fitted, theirs, upper) -> Measures:
 def _slices(clicks, fitted, mine, theirs):
     markov = theirs[baselines.MARKOV]["recall_at_20"]
     beside = {**mine, "recall_at_20_markov": markov}
-    return scorecard.slices(clicks, fitted.training_counts, beside)
-
-
-def _is_lost(metric, mine, theirs) -> bool:
-    if mine is None:
-        return True  # Against a number, what is none has lost.
-    return mine < theirs if metric in HIGHER_IS_BETTER else mine > theirs
-
-
-def _noise(theirs, metric) -> str:
-    low, high = theirs["differences"][metric]
-    noise = low is not None and low <= 0.0 <= high
-    return ", within the noise" if noise else ""
-
-
-def _number(value) -> str:
-    return "-" if value is None else f"{value:.4f}"
+    return slices.slices(clicks, fitted.training_counts, beside)

@@ -48,6 +48,23 @@ def conservative_ranks(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return scores.shape[1] - np.sum(scores < own, 1, dtype=np.int64)
 
 
+def standard_ranks(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Ranks from 1 among all ids, ties won, as many papers count.
+
+    Args:
+        scores: `[N, V]`.
+        targets: `[N]` ids.
+
+    Returns:
+        `[N]` int64, 1 and how many ids score above the target. What is not a
+        number counts as above: no rank comes of a model that has broken.
+    """
+    own = np.take_along_axis(scores, targets[:, np.newaxis], 1)
+    size = scores.shape[1]
+    not_above = np.sum(scores <= own, 1, dtype=np.int64)
+    return np.minimum(size + 1 - not_above, size)
+
+
 def recall(ranks: np.ndarray, k: int = 20) -> np.ndarray:
     """`[N]` in {0, 1}: whether the item clicked is among the first k."""
     return (ranks <= k).astype(np.float64)

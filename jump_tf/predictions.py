@@ -15,8 +15,8 @@ from jump_tf import schema
 from jump_tf.survival import Distribution
 
 SCORES_AT_ONCE = 2**24
-EXAMPLE_CLICKS = (4, 8)  # Enough to see, few enough to read.
 PREDICTIONS_AT_ONCE = 2048
+LISTED = 20  # As many as are asked for in `recall_at_20`.
 _INPUTS = {
     schema.ITEMS: tf.TensorSpec([None, None], tf.int32),
     schema.DWELL_SECONDS: tf.TensorSpec([None, None], tf.float32),
@@ -76,14 +76,19 @@ class Answers:
 
     Attributes:
         rank: of the clicked item, `metrics.MISS` at a first click and where
-            the item is unknown.
+            the item is unknown; ties are lost.
+        rank_standard: the same, but ties are won.
         law: of the dwell, `[N]` parameters.
         session_end_logits: `[N]`, or None for a model without such a head.
+        listed: `[V]` how many of the lists of 20 that were made hold each id;
+            None if none were asked for.
     """
 
     rank: np.ndarray
+    rank_standard: np.ndarray
     law: Distribution
     session_end_logits: np.ndarray | None = None
+    listed: np.ndarray | None = None
 
 
 class Predictor:
@@ -108,16 +113,30 @@ class Predictor:
             ),
         )
         self._rank = tf.function(self._rank_items, reduce_retracing=True)
+        self._score = tf.function(self._score_items, reduce_retracing=True)
         self._law: Any = None  # Of which kind it is, tracing tells.
 
-    def __call__(self, batches: Iterable) -> tuple[Clicks, Answers]:
-        """The clicks of batches (see `evaluation_batches`) and the answers."""
+    def __call__(
+        self, batches: Iterable, listed_share: float = 0.0
+    ) -> tuple[Clicks, Answers]:
+        """The clicks of batches (see `evaluation_batches`) and the answers.
+
+        Args:
+            batches: of a split.
+            listed_share: of the clicks that are ranked, for which the list of
+                20 is made, too; that costs as much as some rankings. Which
+                ones is the same for all models.
+        """
         clicks, ranks, laws, ends = [], [], [], []
+        listed = np.zeros(self.model.vocabulary_size, np.int64)
         for inputs, targets, weights in batches:
             asked = np.argwhere(weights.numpy())
             clicks.append(_clicks(targets, weights))
             features, law, end = self._answer(inputs, asked, clicks[-1].item)
             ranks.append(self._ranks(features, clicks[-1]))
+            if listed_share:
+                some = _sampled(clicks[-1], listed_share)
+                self._count_listed(listed, features, some)
             laws.append(law.numpy())
             ends.append(end.numpy())
         if not clicks:
@@ -125,21 +144,34 @@ class Predictor:
         order = _in_order(clicks)
         law = np.concatenate(laws)[order].astype(np.float64)
         end = np.concatenate(ends)[order].astype(np.float64)
+        rank, rank_standard = np.concatenate(ranks, 1)[:, order]
         return _joined(clicks, order), Answers(
-            np.concatenate(ranks)[order],
+            rank,
+            rank_standard,
             self._law.with_parameters(law.T),
             end if self.model.config.end_weight else None,
+            listed if listed_share else None,
         )
 
     def _ranks(self, features, clicks):
-        ranks = np.full(len(clicks), metrics.MISS)
+        ranks = np.full([2, len(clicks)], metrics.MISS)
         (asked,) = np.nonzero(clicks.predicted & clicks.known)
         for start in range(0, len(asked), self.chunk):
             rows = asked[start : start + self.chunk]
-            ranks[rows] = self._rank(
+            ranks[:, rows] = self._rank(
                 tf.gather(features, rows), tf.constant(clicks.item[rows])
             )
         return ranks
+
+    def _count_listed(self, listed, features, rows):
+        for start in range(0, len(rows), self.chunk):
+            some = tf.gather(features, rows[start : start + self.chunk])
+            # NumPy selects in a fraction of the time of `top_k`, which sorts.
+            scores = self._score(some).numpy()
+            size = scores.shape[1]
+            best = np.argpartition(scores, size - min(LISTED, size))
+            items = best[:, -LISTED:].ravel() + schema.FIRST_ITEM_ID
+            listed += np.bincount(items, minlength=len(listed))
 
     def _answer_clicks(self, inputs, asked, items):
         """Features `[N, d]`, the law's parameters `[N, P]`, end logits."""
@@ -155,13 +187,19 @@ class Predictor:
         return features, tf.stack(parameters, -1), end_logits
 
     def _rank_items(self, features, items):
-        """`metrics.conservative_ranks` where the scores are."""
+        """`[2, N]`: both ranks of `metrics`, where the scores are."""
         scores = self.model.click_scores(features)
         # The target's score comes out of the same product: its equals are
         # equal to the last bit.
         own = tf.gather(scores, items, batch_dims=1)[:, tf.newaxis]
         below = tf.reduce_sum(tf.cast(scores < own, tf.int32), 1)
-        return tf.shape(scores)[1] - below
+        not_above = tf.reduce_sum(tf.cast(scores <= own, tf.int32), 1)
+        size = tf.shape(scores)[1]
+        standard = tf.minimum(size + 1 - not_above, size)
+        return tf.stack([size - below, standard])
+
+    def _score_items(self, features):
+        return self.model.click_scores(features)[:, schema.FIRST_ITEM_ID :]
 
 
 @functools.lru_cache(maxsize=1)
@@ -179,48 +217,21 @@ def read_clicks(data: str | pathlib.Path, split: str) -> Clicks:
     return _joined(clicks, _in_order(clicks))
 
 
-def attention_examples(
-    model: Any, data: str | pathlib.Path, split: str, count: int = 3
-) -> list[dict[str, Any]]:
-    """Which clicks a few sessions' summaries look at; none without attention.
+def _sampled(clicks: Clicks, share: float) -> np.ndarray:
+    """Which of the clicks that are ranked, by a hash of session and position.
 
-    Returns:
-        For each session raw `items` and `dwell_seconds` of T clicks, and
-        `weights`, T rows of T: row k is over the clicks up to k.
+    Reference: the finalizer of SplitMix64, Steele et al., OOPSLA 2014.
     """
-    names = input_pipeline.read_vocabulary(
-        pathlib.Path(data) / schema.VOCABULARY_FILE
-    )
-    for inputs, _, _ in input_pipeline.evaluation_batches(data, split):
-        lengths = tf.math.count_nonzero(inputs[schema.ITEMS], 1).numpy()
-        some = (lengths >= EXAMPLE_CLICKS[0]) & (lengths <= EXAMPLE_CLICKS[1])
-        if not some.any():
-            continue
-        rows = np.flatnonzero(some)[:count]
-        items, seconds = (
-            tf.gather(inputs[name], rows)[:, : EXAMPLE_CLICKS[1]]
-            for name in (schema.ITEMS, schema.DWELL_SECONDS)
-        )
-        weights = model.attention_weights(
-            items, seconds, items != schema.PAD_ID
-        )
-        if weights is None:
-            return []
-        weights = weights.numpy()
-        return [
-            {
-                "items": [_raw(names, item) for item in items[row, :size]],
-                "dwell_seconds": seconds[row, :size].numpy().tolist(),
-                "weights": weights[row, :size, :size].tolist(),
-            }
-            for row, size in enumerate(lengths[rows])
-        ]
-    return []
-
-
-def _raw(names, item) -> str:
-    number = int(item) - schema.FIRST_ITEM_ID
-    return names[number] if number >= 0 else "unknown"
+    x = clicks.session.astype(np.uint64) << np.uint64(20)
+    x += clicks.position.astype(np.uint64)
+    for shift, factor in (
+        (30, 0xBF58476D1CE4E5B9),
+        (27, 0x94D049BB133111EB),
+        (31, 1),
+    ):
+        x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)
+    chosen = x.astype(np.float64) <= share * 2.0**64
+    return np.flatnonzero(clicks.predicted & clicks.known & chosen)
 
 
 def _in_order(parts: list[Clicks]) -> np.ndarray:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from jump_tf import evaluation
+from jump_tf import evaluation_table
 from jump_tf import plots
 from jump_tf import runs
 from jump_tf import schema
@@ -15,11 +16,26 @@ from jump_tf import schema
 REPORT_FILE = "report.html"
 _DETAILS = (
     "ties",
+    "recall_at_20_standard_ties",
+    "mrr_at_20_standard_ties",
+    "ndcg_at_20_standard_ties",
+    "num_lists",
+    "coverage_at_20",
+    "popularity_at_20",
+    "gini_at_20",
     "num_predictions",
     "num_dwells",
     "num_dwells_all_clicks",
     "dwell_median_absolute_error_seconds",
+    "dwell_log_mae",
+    "dwell_nll_last_clicks",
+    "dwell_mae_skill",
+    "dwell_nll_skill",
+    "dwell_crps_skill",
+    "dwell_integrated_brier",
+    "dwell_concordance",
     "dwell_calibration_error",
+    "dwell_kaplan_meier_error",
     "dwell_mae_constant_median_seconds",
     "dwell_mae_constant_median_all_clicks_seconds",
     "session_end_log_loss",
@@ -98,18 +114,22 @@ def _results(run) -> list[dict[str, Any]]:
 
 
 def _result(result) -> str:
-    header, *rows = evaluation.table_rows(result)
+    header, *rows = evaluation_table.table_rows(result)
     details = [[n, _number(result[n])] for n in _DETAILS if n in result]
-    for name, unit in (("dwell_brier_at", " s"), ("dwell_coverage_at", " %")):
+    for name, unit in (
+        ("dwell_pinball_at", ""),
+        ("dwell_brier_at", " s"),
+        ("dwell_coverage_at", " %"),
+    ):
         details += [
             [f"{name} {at}{unit}", _number(value)]
-            for at, value in result[name].items()
+            for at, value in result.get(name, {}).items()
         ]
     details += [
         [f"unseen {name}", _number(value)]
         for name, value in result["unseen"].items()
     ]
-    lost = evaluation.losses_to_baselines(result)
+    lost = evaluation_table.losses_to_baselines(result)
     return "".join(
         [
             _title(result),
@@ -124,6 +144,8 @@ def _result(result) -> str:
 def _slices(result) -> str:
     parts = [_title(result)]
     for by, slices in result["slices"].items():
+        if not slices:
+            continue
         columns = list(next(iter(slices.values())))
         rows = [
             [label, *(_number(numbers[name]) for name in columns)]
@@ -134,6 +156,8 @@ def _slices(result) -> str:
 
 
 def _calibration(result) -> str:
+    if not result.get("dwell_learned", True):
+        return _title(result) + "<p>The model learns no dwell.</p>"
     if not result["num_dwells"]:
         return _title(result) + "<p>The split has no dwell to judge by.</p>"
     figure = plots.dwell_calibration(result["dwell_calibration"])

@@ -18,12 +18,14 @@ import tensorflow as tf
 from tensorboard.compat.proto import event_pb2
 from tensorboard.plugins.hparams import api as hparams
 
+from jump_tf import attention_examples
+from jump_tf import dwell_details
 from jump_tf import input_pipeline
 from jump_tf import plots
-from jump_tf import predictions
 from jump_tf import projector
 from jump_tf import schema
 from jump_tf import scorecard
+from jump_tf import slices
 from jump_tf.config import Config
 
 EVERY_STEPS = 50
@@ -164,7 +166,7 @@ class _EpochSummaries(keras.callbacks.Callback):
     def details(self):
         """Calibration of the dwells of the last validation."""
         manifest = input_pipeline.read_manifest(self.validation.data)
-        return scorecard.dwell_details(
+        return dwell_details.dwell_details(
             self.validation.clicks,
             self.validation.answers.law,
             manifest["max_dwell_seconds"],
@@ -183,7 +185,7 @@ class SliceScalars(_EpochSummaries):
     def write(self):
         clicks, answers = self.validation.clicks, self.validation.answers
         recall = scorecard.click_measures(clicks, answers.rank)["recall_at_20"]
-        for label, part in scorecard.session_length_masks(clicks).items():
+        for label, part in slices.session_length_masks(clicks).items():
             mine = recall.within(part)
             if mine.counted.any():
                 tag = f"recall_at_20_by_session_length/{label}"
@@ -217,7 +219,7 @@ class ImageSummaries(_EpochSummaries):
         )
 
     def write(self):
-        examples = predictions.attention_examples(
+        examples = attention_examples.attention_examples(
             self.validation.model, self.validation.data, schema.VALIDATION
         )
         calibration = self.details()["dwell_calibration"]

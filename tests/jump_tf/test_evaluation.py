@@ -8,13 +8,16 @@ import pytest
 import tensorflow as tf
 
 from jump_tf import baselines
+from jump_tf import click_table
 from jump_tf import evaluation
+from jump_tf import evaluation_table
 from jump_tf import input_pipeline
 from jump_tf import metrics
 from jump_tf import predictions
 from jump_tf import records
 from jump_tf import schema
 from jump_tf import scorecard
+from jump_tf import slices
 from jump_tf.models.jump import JUMP
 from jump_tf.survival import LogNormal
 
@@ -29,7 +32,7 @@ class Stub:
 
     vocabulary_size = VOCABULARY
     step_seconds = math.inf
-    config = types.SimpleNamespace(end_weight=0.0)
+    config = types.SimpleNamespace(end_weight=0.0, dwell_weight=1.0)
 
     def __call__(self, inputs, training):
         assert not training
@@ -64,8 +67,12 @@ class LastDwell(Stub):
         return LogNormal(tf.math.log(median), tf.constant(0.5)), None
 
 
+class NoDwell(Follower):
+    config = types.SimpleNamespace(end_weight=0.0, dwell_weight=0.0)
+
+
 class Ending(Stub):
-    config = types.SimpleNamespace(end_weight=0.1)
+    config = types.SimpleNamespace(end_weight=0.1, dwell_weight=1.0)
 
     def dwell_and_end(self, features, items):
         law, _ = super().dwell_and_end(features, items)
@@ -201,6 +208,53 @@ class TestRanks:
             np.testing.assert_allclose(
                 answers.law.location[n], law.location[0], rtol=1e-5
             )
+
+    def test_both_kinds_of_ties_match_numpy(self, tmp_path):
+        class Coarse(Follower):
+            def click_scores(self, features):
+                return tf.round(super().click_scores(features) / 4.0)
+
+        folder = one_session_folder(tmp_path, [9, 6, 2], items=(7, 2, 9, 4, 7))
+        clicks, answers = predict(Coarse(), folder)
+        asked = clicks.predicted
+        ids = np.arange(VOCABULARY)
+        gap = (ids - clicks.previous[asked, None] - 1.0) % (VOCABULARY - 2)
+        scores = np.where(ids > 1, np.round(-gap / 4), -2.5e8)
+        target = clicks.item[asked]
+        expected = metrics.standard_ranks(scores, target)
+        np.testing.assert_array_equal(answers.rank_standard[asked], expected)
+        expected = metrics.conservative_ranks(scores, target)
+        np.testing.assert_array_equal(answers.rank[asked], expected)
+        assert np.any(answers.rank_standard < answers.rank)
+        assert set(answers.rank_standard[~asked]) == {metrics.MISS}
+
+    def test_standard_ties_are_reported_beside(self, data_folder):
+        result = evaluation.evaluate(Stub(), data_folder, replicates=5)
+        assert result["recall_at_20_standard_ties"] == 1.0
+        assert result["recall_at_20"] == 0.0
+
+    @pytest.mark.parametrize("moment", schema.MOMENTS)
+    def test_lists_are_the_best_scored(self, tmp_path, moment):
+        folder = one_session_folder(tmp_path, [9, 6, 2], items=(7, 2, 9, 4, 7))
+        batches = input_pipeline.evaluation_batches(
+            folder, schema.TEST, moment=moment
+        )
+        predictor = predictions.Predictor(Follower(), 3 * VOCABULARY)
+        clicks, answers = predictor(batches, 1.0)
+        expected = np.zeros(VOCABULARY, int)
+        for previous in clicks.previous[clicks.predicted]:
+            # All 23 items but the three that lie just before the last one.
+            best = (previous - 2 + np.arange(1, 21)) % (VOCABULARY - 2) + 2
+            expected[best] += 1
+        np.testing.assert_array_equal(answers.listed, expected)
+
+    def test_sample_of_lists_is_a_share(self, data_folder):
+        batches = input_pipeline.evaluation_batches(data_folder, schema.TEST)
+        predictor = predictions.Predictor(Follower())
+        clicks, answers = predictor(batches, 0.25)
+        share = answers.listed.sum() / 20 / (clicks.predicted).sum()
+        assert share == pytest.approx(0.25, abs=0.06)
+        assert predictor(batches)[1].listed is None
 
     def test_chunks_change_nothing(self, data_folder):
         batches = input_pipeline.evaluation_batches(data_folder, schema.TEST)
@@ -406,6 +460,67 @@ class TestEvaluate:
         assert traces == predictor._answer.experimental_get_tracing_count() == 1
         assert predictor._rank.experimental_get_tracing_count() <= 2
 
+    def test_dwell_that_is_not_learned_is_left_out(self, data_folder):
+        result, table = evaluation.evaluate_clicks(
+            NoDwell(), data_folder, replicates=5
+        )
+        assert result["dwell_learned"] is False
+        assert result["dwell_mae_seconds"] is None
+        assert "dwell_brier_at" not in result
+        assert result["num_dwells"] > 0
+        assert result["dwell_mae_constant_median_seconds"] > 0
+        text = evaluation_table.format_table(result)
+        assert "no dwell learned" in text
+        assert "loses to constant_median" not in text
+        assert table.dwell_nll is None
+
+    def test_table_says_the_same_as_the_file(self, tmp_path, data_folder):
+        """All of what is averaged, to the last bit, out of what was written."""
+        model = jump()
+        result, table = evaluation.evaluate_clicks(
+            model, data_folder, replicates=5
+        )
+        path = evaluation.write_evaluation(tmp_path, result, table)
+        file = path.with_name("test.page_leave.clicks.npz")
+        again = click_table.measures(click_table.read(file))
+        assert sorted(p.name for p in path.parent.iterdir()) == [
+            file.name,
+            path.name,
+        ]
+        assert {
+            "recall_at_20",
+            "mrr_at_20_all",
+            "ndcg_at_20_standard_ties",
+            "dwell_mae_seconds",
+            "dwell_nll_all_clicks",
+            "dwell_crps_seconds",
+        } <= set(again)
+        for name, measure in again.items():
+            assert measure.mean() == result[name]
+
+    def test_skill_and_brier_follow_from_means(self, result):
+        constant = result["baselines"][baselines.CONSTANT_MEDIAN]
+        for skill, name in (
+            ("dwell_mae_skill", "dwell_mae_seconds"),
+            ("dwell_nll_skill", "dwell_nll"),
+            ("dwell_crps_skill", "dwell_crps_seconds"),
+        ):
+            expected = 1 - result[name] / constant[name]
+            assert result[skill] == pytest.approx(expected)
+
+    def test_bars_differ_by_moment_only_where_they_look_back(
+        self, data_folder, result
+    ):
+        other = evaluation.evaluate(
+            jump(), data_folder, moment=schema.PAGE_LOAD, replicates=5
+        )["baselines"]
+        for name in ("constant_mean", "item_median", "item_effect"):
+            here = result["baselines"][name]["dwell_nll"]
+            assert other[name]["dwell_nll"] == pytest.approx(here)
+        for name in ("previous_dwell", "session_mean"):
+            here = result["baselines"][name]["dwell_nll"]
+            assert other[name]["dwell_nll"] != pytest.approx(here)
+
     def test_smaller_vocabulary_is_refused(self, data_folder):
         """A larger one is not: a warm start may keep items that are gone."""
         model = JUMP(VOCABULARY - 1, units=4)
@@ -420,7 +535,7 @@ class TestEvaluate:
 class TestTable:
     def test_loss_is_said_in_words(self, data_folder):
         result = evaluation.evaluate(Stub(), data_folder, replicates=20)
-        table = evaluation.format_table(result)
+        table = evaluation_table.format_table(result)
         assert "The model loses to markov in recall_at_20 (0.0000" in table
         assert "The model loses to constant_median in dwell_mae_sec" in table
 
@@ -432,14 +547,19 @@ class TestTable:
 
         result = evaluation.evaluate(Broken(), data_folder, replicates=5)
         assert result["dwell_nll"] is None
-        assert "dwell_nll (- against" in evaluation.format_table(result)
+        assert "dwell_nll (- against" in evaluation_table.format_table(result)
 
     def test_win_is_said_too(self, tmp_path):
         folder = one_session_folder(tmp_path, [9, 8], items=range(2, 20))
         result = evaluation.evaluate(Follower(), folder, replicates=5)
-        for name in ("constant_median", "item_median"):
-            del result["baselines"][name]
-        assert "No baseline beats the model." in evaluation.format_table(result)
+        result["baselines"] = {
+            name: numbers
+            for name, numbers in result["baselines"].items()
+            if "recall_at_20" in numbers
+        }
+        assert "No baseline beats the model." in evaluation_table.format_table(
+            result
+        )
 
 
 def test_write_evaluation_reads_back(tmp_path, result):
@@ -469,10 +589,35 @@ def test_batches_change_neither_answers_nor_their_order(data_folder, moment):
 
 def test_slices_have_the_asked_bounds(data_folder):
     clicks = predictions.read_clicks(data_folder, schema.TEST)
-    masks = scorecard.slice_masks(clicks, np.ones(VOCABULARY, int))
+    masks = slices.slice_masks(clicks, np.ones(VOCABULARY, int))
     labels = ["2-6", "7-9", "10-30", "31-150", ">150"]
     assert list(masks["session_length"]) == labels
     np.testing.assert_array_equal(
         masks["session_length"]["7-9"],
         (clicks.length >= 7) & (clicks.length <= 9),
     )
+    assert list(masks["item_support"])[-1] == ">499"
+    assert set(masks["repeat"]) == {"new", "repeated"}
+
+
+def test_deciles_of_dwell_are_tenths_of_those_with_an_error(data_folder):
+    clicks = predictions.read_clicks(data_folder, schema.TEST)
+    masks = slices.slice_masks(clicks, np.ones(VOCABULARY, int))
+    parts = np.array(list(masks["dwell_decile"].values()))
+    counted = clicks.predicted & clicks.followed
+    np.testing.assert_array_equal(parts.sum(0), counted)
+    assert len(parts) == 10
+    assert np.ptp(parts.sum(1)) <= 1
+    highest = [clicks.dwell_seconds[part].max() for part in parts]
+    assert highest == sorted(highest)
+
+
+def test_recommended_by_hand():
+    listed = np.array([0, 0, 4, 2, 0, 2])
+    numbers = scorecard.recommended(listed, np.array([0, 9, 6, 3, 1, 0]))
+    assert numbers["num_lists"] == 2  # Of the whole catalogue of 4.
+    assert numbers["coverage_at_20"] == 3 / 4
+    assert numbers["popularity_at_20_clicks"] == (4 * 6 + 2 * 3) / 8
+    assert numbers["popularity_at_20"] == (4 * 6 + 2 * 3) / 8 / 6
+    pairs = np.abs(listed[2:, None] - listed[2:]).mean()
+    assert numbers["gini_at_20"] == pytest.approx(pairs / (2 * 2.0))

@@ -5,6 +5,8 @@ import pytest
 import scipy.integrate
 import scipy.stats
 
+from jump_tf import concordance
+from jump_tf import crps
 from jump_tf import dwell_metrics
 from jump_tf import metrics
 from jump_tf.metrics import Measure
@@ -39,9 +41,15 @@ class TestRanks:
         ranks = metrics.conservative_ranks(scores, np.array([2, 0]))
         np.testing.assert_array_equal(ranks, [2, 4])
 
+    def test_ties_are_won(self):
+        scores = np.array([[3.0, 5, 5, 1], [2, 2, 2, 2], [4, 3, 3, 1]])
+        ranks = metrics.standard_ranks(scores, np.array([2, 0, 1]))
+        np.testing.assert_array_equal(ranks, [1, 1, 2])
+
     def test_what_is_not_a_number_ranks_last(self):
         scores = np.array([[np.nan, np.nan, np.nan]])
         assert metrics.conservative_ranks(scores, np.array([1])) == [3]
+        assert metrics.standard_ranks(scores, np.array([1])) == [3]
 
     def test_values_by_hand(self):
         ranks = np.array([1, 2, 20, 21, metrics.MISS])
@@ -133,7 +141,7 @@ class TestDwell:
             location + scale**2 / 2
         ) * (normal.cdf(omega - scale) + normal.cdf(scale / math.sqrt(2)) - 1)
         given = law([location] * 4, [scale] * 4)
-        scores = dwell_metrics.crps(given, seconds, upper=1e9)
+        scores = crps.crps(given, seconds, upper=1e9)
         np.testing.assert_allclose(scores, expected, rtol=5e-3)
 
     @pytest.mark.parametrize("scale", [0.01, 0.3, 1.2, 10.0])
@@ -148,16 +156,80 @@ class TestDwell:
             expected, _ = scipy.integrate.quad(
                 squares, 1e-9, 2000, (seconds,), points=points, limit=500
             )
-            scores = dwell_metrics.crps(
-                law([location], [scale]), np.array([seconds])
-            )
+            scores = crps.crps(law([location], [scale]), np.array([seconds]))
             np.testing.assert_allclose(scores, expected, rtol=5e-3, atol=2e-3)
 
     def test_crps_of_a_certain_law_is_the_absolute_error(self):
-        scores = dwell_metrics.crps(
+        scores = crps.crps(
             law(np.log([50.0, 50]), [1e-4, 1e-4]), np.array([50.0, 80])
         )
         np.testing.assert_allclose(scores, [0, 30], atol=0.01)
+
+    @pytest.mark.parametrize("level", [0.1, 0.5, 0.9])
+    def test_pinball_of_the_true_law_is_the_least(self, level):
+        """Though dwells and quantiles beyond c1 are cut."""
+        random = np.random.default_rng(1)
+        seconds = np.minimum(np.exp(random.normal(6.5, 1.5, 60_000)), 2000)
+
+        def loss(location):
+            given = law([location] * len(seconds), [1.5] * len(seconds))
+            return np.mean(dwell_metrics.pinball(given, seconds, level, 2000))
+
+        assert loss(6.5) <= min(loss(6.3), loss(6.7))
+
+    def test_pinball_by_hand(self):
+        given = law([math.log(100)] * 3, [1.0] * 3)
+        seconds = np.array([60.0, 100, 150])
+        half = dwell_metrics.pinball(given, seconds, 0.5, 2000.0)
+        np.testing.assert_allclose(half, [20, 0, 25], rtol=1e-4, atol=1e-4)
+        q = scipy.stats.lognorm(1.0, scale=100).ppf(0.9)
+        found = dwell_metrics.pinball(given, seconds, 0.9, 2000.0)
+        np.testing.assert_allclose(found, 0.1 * (q - seconds), rtol=1e-3)
+        cut = dwell_metrics.pinball(given, seconds, 0.9, 180.0)
+        np.testing.assert_allclose(cut, 0.1 * (180 - seconds), rtol=1e-3)
+
+    def test_log_error_is_of_logs(self):
+        error = dwell_metrics.log_absolute_error(
+            np.array([10.0, 10]), np.array([20.0, 0.2])
+        )
+        np.testing.assert_allclose(error, np.log([2, 10]))
+
+    def test_integrated_brier_is_the_ranked_score_over_time(self):
+        given, seconds, _ = draw(5)
+        grid = np.linspace(0.5, 1999.5, 2000)
+        rows = given.map(lambda parameter: parameter[:, np.newaxis])
+        brier = dwell_metrics.brier(rows, seconds[:, np.newaxis], grid)
+        found = crps.crps(given, seconds, 2000.0) / 2000.0
+        np.testing.assert_allclose(found, np.mean(brier, 1), atol=3e-4)
+
+    def test_laws_of_few_kinds_score_the_same(self):
+        given, seconds, _ = draw(41)
+        few = given.map(lambda parameter: np.resize(parameter[:7], 41))
+        one_by_one = [
+            crps.crps(few.map(lambda p, n=n: p[n : n + 1]), seconds[n : n + 1])
+            for n in range(41)
+        ]
+        found = crps.crps(few, seconds)
+        np.testing.assert_allclose(found, np.ravel(one_by_one))
+
+    def test_kaplan_meier_with_all_cut_at_c1_is_the_share(self):
+        _, seconds, censored = draw(997)
+        at = np.array([1.0, 30, 100, 700, 1999])
+        np.testing.assert_allclose(
+            dwell_metrics.kaplan_meier(seconds, censored, at),
+            [np.mean(seconds > moment) for moment in at],
+        )
+
+    def test_kaplan_meier_matches_scipy(self):
+        random = np.random.default_rng(2)
+        seconds = random.integers(1, 40, 211).astype(float)
+        censored = random.random(211) < 0.3
+        data = scipy.stats.CensoredData.right_censored(seconds, censored)
+        at = np.arange(0.5, 40)
+        np.testing.assert_allclose(
+            dwell_metrics.kaplan_meier(seconds, censored, at),
+            scipy.stats.ecdf(data).sf.evaluate(at),
+        )
 
     def test_brier_of_a_perfect_law_is_the_binomial_variance(self):
         truth, seconds, _ = draw(40_000)
@@ -202,3 +274,44 @@ class TestDwell:
             np.array([0.5, 0.1]), np.array([True, False]), bins=4
         )
         np.testing.assert_allclose(histogram, [0.5, 0, 0.25, 0.25])
+
+
+class TestConcordance:
+    def by_pairs(self, predicted, seconds, censored):
+        shorter = seconds[:, None] < seconds
+        shorter |= (seconds[:, None] == seconds) & censored
+        shorter &= ~censored[:, None]
+        right = predicted[:, None] < predicted
+        equal = predicted[:, None] == predicted
+        return np.mean((right + 0.5 * equal)[shorter])
+
+    @pytest.mark.parametrize("count", [2, 7, 61, 133])
+    @pytest.mark.parametrize("at_c1_only", [True, False])
+    def test_matches_all_pairs(self, count, at_c1_only):
+        random = np.random.default_rng(count)
+        seconds = random.integers(1, 12, count).astype(float)
+        censored = random.random(count) < 0.3
+        if at_c1_only:
+            seconds = np.minimum(seconds, 9.0)
+            censored = seconds >= 9.0
+        seconds[0], censored[0], seconds[-1] = 1.0, False, 9.0
+        predicted = random.integers(0, 9, count) / 2
+        assert concordance.concordance(
+            predicted, seconds, censored
+        ) == pytest.approx(self.by_pairs(predicted, seconds, censored))
+
+    def test_ends_of_the_scale(self):
+        seconds = np.array([3.0, 50, 8, 2000, 2000])
+        censored = seconds == 2000
+        assert concordance.concordance(seconds, seconds, censored) == 1.0
+        assert concordance.concordance(-seconds, seconds, censored) == 0.0
+        constant = np.ones(5)
+        assert concordance.concordance(constant, seconds, censored) == 0.5
+
+    def test_nothing_to_compare_gives_nan(self):
+        for seconds in ([], [4.0], [4.0, 4.0]):
+            none = np.zeros(len(seconds), bool)
+            found = concordance.concordance(
+                np.arange(len(seconds)), np.array(seconds), none
+            )
+            assert math.isnan(found)

@@ -4,8 +4,10 @@ import json
 import pytest
 
 from jump_tf import evaluation
+from jump_tf import evaluation_table
 from jump_tf import report
 from jump_tf import schema
+from jump_tf.models.gru4rec import GRU4Rec
 from jump_tf.models.jump import JUMP
 
 pytest.importorskip("matplotlib")
@@ -87,11 +89,30 @@ def test_whole_run(run, result):
 
 
 def test_lost_baselines_are_said(run, result):
-    lost = evaluation.losses_to_baselines(result)
+    lost = evaluation_table.losses_to_baselines(result)
     assert lost
     page = Page(report.write_report(run))
     for sentence in lost:
         assert sentence in page.text
+
+
+def test_no_learned_dwell_is_a_sentence(run, data_folder):
+    model = GRU4Rec(25, units=4)
+    model.build()
+    result = evaluation.evaluate(model, data_folder, replicates=5)
+    evaluation.write_evaluation(run, {**result, "split": schema.VALIDATION})
+    page = Page(report.write_report(run))
+    assert "The model learns no dwell." in page.text
+    assert page.images.count("dwell calibration") == 1
+
+
+def test_new_numbers_are_shown(run, result):
+    page = Page(report.write_report(run))
+    for name in ("recall_at_20_standard_ties", "coverage_at_20"):
+        assert f"{name}{result[name]:.4f}" in page.text
+    for name in ("dwell_concordance", "dwell_kaplan_meier_error"):
+        assert f"{name}{result[name]:.4f}" in page.text
+    assert "dwell_decile" in page.text
 
 
 def test_no_dwell_is_a_sentence(run, result):

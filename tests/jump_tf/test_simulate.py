@@ -64,7 +64,7 @@ def _session(name, clicks):
 class Oracle:
     """Answers with the truth, on the ids of the vocabulary."""
 
-    config = types.SimpleNamespace(end_weight=0.0)
+    config = types.SimpleNamespace(end_weight=0.0, dwell_weight=1.0)
 
     def __init__(self, simulation, vocabulary, flip=False):
         number = {name: n for n, name in enumerate(simulation.item_ids)}
