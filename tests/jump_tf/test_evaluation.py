@@ -43,6 +43,9 @@ class Stub:
         )
         return tf.pad(features, [[0, 0], [1, 0], [0, 0]])
 
+    def attention_weights(self, items, dwell_seconds, real):
+        return None
+
     def click_scores(self, features):
         return tf.zeros([tf.shape(features)[0], VOCABULARY])
 
