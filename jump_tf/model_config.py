@@ -38,6 +38,8 @@ class SessionConfig:
         dropout: rate on the embedded clicks and on the features, in training.
         unknown_dwell_rate: share of input dwells that training hides, so that
             the model can answer while the visitor is still on the page.
+        dwell_input: whether the model sees the dwells of the clicks before at
+            all; without it all of them are hidden, in training and after.
         unknown_item_rate: share of input items that training replaces by the
             unknown item, so that its row means something.
         click_loss: over the whole catalogue "softmax", or "chunked_softmax",
@@ -81,6 +83,7 @@ class SessionConfig:
     tie_items: bool = True
     dropout: float = 0.0
     unknown_dwell_rate: float = 0.0
+    dwell_input: bool = True
     unknown_item_rate: float = 0.0
     click_loss: str = "softmax"
     negatives: int = 0
@@ -138,6 +141,10 @@ class JumpConfig(SessionConfig):
         tie_inputs: whether the fast unit reads click and slow state through
             the same matrices, as printed.
         residual: adds h_k to the attention's v_k.
+        attention: whether clicks are summed by attention; without it v_k is
+            h_k, and `residual` means nothing.
+        multiplicative: whether the highway units multiply what they read with
+            their state, see `HighwayUnit`.
     """
 
     micro_step_seconds: float = 200.0
@@ -145,6 +152,8 @@ class JumpConfig(SessionConfig):
     use_bias: bool = False
     tie_inputs: bool = True
     residual: bool = False
+    attention: bool = True
+    multiplicative: bool = True
 
     def __post_init__(self):
         super().__post_init__()

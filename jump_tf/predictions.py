@@ -190,7 +190,7 @@ def attention_examples(
         For each session raw `items` and `dwell_seconds` of T clicks, and
         `weights`, T rows of T: row k is over the clicks up to k.
     """
-    if not isinstance(model, JUMP):
+    if not isinstance(model, JUMP) or not model.config.attention:
         return []
     names = input_pipeline.read_vocabulary(
         pathlib.Path(data) / schema.VOCABULARY_FILE

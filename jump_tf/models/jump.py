@@ -61,6 +61,7 @@ class JUMP(JointModel):
             config.max_dwell_seconds,
             config.use_bias,
             config.tie_inputs,
+            config.multiplicative,
             name="fast_slow",
             dtype=self.dtype_policy,
         )
@@ -80,7 +81,9 @@ class JUMP(JointModel):
 
     def encode(self, items, dwell_seconds, real, training=False):
         states = self.states(items, dwell_seconds, real, training)
-        return ops.cast(self.attention(states), "float32")
+        if self.config.attention:
+            states = self.attention(states)
+        return ops.cast(states, "float32")
 
     def states(self, items, dwell_seconds, real, training=False):
         """`[B, T, d]` outputs of the fast-slow layer."""
