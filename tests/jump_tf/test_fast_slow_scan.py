@@ -37,9 +37,10 @@ def outputs_and_gradients(layer, clicks, real, by_output, fixed_shapes, dwell):
 
 
 @pytest.mark.parametrize("in_graph", [False, True])
-@pytest.mark.parametrize("use_bias", [False, True])
+@pytest.mark.parametrize(
+    ("use_bias", "multiplicative"), [(False, True), (True, True), (True, False)]
+)
 @pytest.mark.parametrize("tie_inputs", [False, True])
-@pytest.mark.parametrize("multiplicative", [False, True])
 @pytest.mark.parametrize("sizes", [(1, 1, 3), (5, 7, 4), (19, 3, 6)])
 def test_scan_equals_the_cell(
     random, sizes, multiplicative, tie_inputs, use_bias, in_graph

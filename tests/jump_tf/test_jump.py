@@ -352,9 +352,13 @@ def test_without_dwell_input_every_dwell_reads_as_unknown(options, inputs):
 def test_without_multiplication_alpha_beta_gamma_are_not_learned():
     names = {"alpha", "beta", "gamma"}
     model = make({**PAPER, "multiplicative": False})
-    assert not names & {weight.name for weight in model.trainable_weights}
+    assert not names & {
+        weight.name for weight in model.fast_slow.trainable_weights
+    }
     for unit in (model.fast_slow.cell.fast, model.fast_slow.cell.slow):
         for weight, value in ((unit.alpha, 0), (unit.beta, 1), (unit.gamma, 1)):
             np.testing.assert_array_equal(weight, np.full(5, value))
-    learned = {weight.name for weight in make(PAPER).trainable_weights}
+    learned = {
+        weight.name for weight in make(PAPER).fast_slow.trainable_weights
+    }
     assert names <= learned
