@@ -42,7 +42,9 @@ setuptools.setup(
     packages=setuptools.find_packages(
         include=["jump_tf*", "beam_jobs*", "serving*"]
     ),
-    package_data={"jump_tf": ["presets/*.yaml", "spaces/*.yaml"]},
+    package_data={
+        "jump_tf": ["plans/*.yaml", "presets/*.yaml", "spaces/*.yaml"],
+    },
     install_requires=[
         "keras~=3.15.0",
         "numpy~=2.4",

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 import jump_tf
 from jump_tf import commands
+from jump_tf import experiments
 from jump_tf import schema
 from serving import commands as serving_commands
 
@@ -32,8 +33,8 @@ _VERBS = (
     ),
     (
         "tune",
-        commands.add_tune_arguments,
-        commands.run_tune,
+        experiments.add_tune_arguments,
+        experiments.run_tune,
         "Search for a better configuration.",
     ),
     (
@@ -67,9 +68,15 @@ _VERBS = (
         "Ask a server about a session.",
     ),
     (
+        "reproduce",
+        experiments.add_reproduce_arguments,
+        experiments.run_reproduce,
+        "Train the paper's tables and figures.",
+    ),
+    (
         "demo",
-        commands.add_demo_arguments,
-        commands.run_demo,
+        experiments.add_demo_arguments,
+        experiments.run_demo,
         "Run all of the above in order.",
     ),
 )

@@ -45,7 +45,8 @@ def add_report_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_config(parser):
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags of a configuration, which other verbs share."""
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
         "--preset",
@@ -63,7 +64,10 @@ def _add_config(parser):
     )
 
 
-def _config(arguments, preset="production") -> configs.Config:
+def config_of(
+    arguments: argparse.Namespace, preset: str = "production"
+) -> configs.Config:
+    """The configuration that the flags of `add_config` ask for."""
     if arguments.config:
         config = configs.load(arguments.config)
     else:
@@ -75,7 +79,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags of `jump-tf train`."""
     parser.add_argument("--data", type=pathlib.Path, help="data folder")
     add_report_arguments(parser)
-    _add_config(parser)
+    add_config(parser)
     start = parser.add_mutually_exclusive_group()
     start.add_argument(
         "--resume",
@@ -152,7 +156,7 @@ def run_train(arguments: argparse.Namespace) -> int:
     elif start and not named:
         config = runs.read_config(start.run).override(arguments.set)
     else:
-        config = _config(arguments)
+        config = config_of(arguments)
     if data is None:
         if not arguments.resume:
             raise schema.InputError(
@@ -173,54 +177,6 @@ def run_train(arguments: argparse.Namespace) -> int:
         print(f"jump-tf: {stopped}", file=sys.stderr)
         return STOPPED
     print(f"best {training.one_line(best)}")
-    return 0
-
-
-def add_tune_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the flags of `jump-tf tune`."""
-    parser.add_argument(
-        "--data", required=True, type=pathlib.Path, help="data folder"
-    )
-    parser.add_argument(
-        "--study",
-        required=True,
-        type=pathlib.Path,
-        help="folder of the study; one that is there goes on",
-    )
-    _add_config(parser)
-    parser.add_argument(
-        "--space",
-        default="default",
-        metavar="FILE",
-        help="what to search, in YAML: `section.name: {low: 1, high: 9}` or "
-        "`{choices: [a, b]}` (default: one that ships with the package)",
-    )
-    parser.add_argument(
-        "--trials", type=int, help="how many the study shall have in all"
-    )
-    parser.add_argument(
-        "--minutes", type=float, help="after which to stop at the next epoch"
-    )
-
-
-def run_tune(arguments: argparse.Namespace) -> int:
-    """Searches for a better configuration."""
-    from jump_tf import search_space
-    from jump_tf import trials
-    from jump_tf import tuning
-
-    config = _config(arguments)
-    rows = tuning.tune(
-        config,
-        arguments.data,
-        arguments.study,
-        search_space.load(arguments.space, config),
-        trials=arguments.trials,
-        minutes=arguments.minutes,
-    )
-    best = arguments.study / trials.BEST_FILE
-    print(trials.format_table(rows))
-    print(f"best: {best}" if best.is_file() else "no trial is complete yet")
     return 0
 
 
@@ -305,58 +261,3 @@ def run_export(arguments: argparse.Namespace) -> int:
     )
     print(f"written to {folder}")
     return 0
-
-
-def add_demo_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the flags of `jump-tf demo`."""
-    parser.add_argument(
-        "--workdir",
-        required=True,
-        type=pathlib.Path,
-        help="a new or empty folder for everything that is made",
-    )
-    parser.add_argument(
-        "--format",
-        help="with --input: run on a real log; all flags of `jump-tf prepare` "
-        "are taken (default: a simulated log whose truth is known)",
-    )
-    parser.add_argument("--input", nargs="+", help="files of the real log")
-    _add_config(parser)
-
-
-def run_demo(arguments: argparse.Namespace) -> int:
-    """Runs everything in order."""
-    from jump_tf import demo
-
-    if bool(arguments.format) != bool(arguments.input):
-        raise schema.InputError(
-            "`--format` and `--input` must be given together. Received: "
-            f"--format={arguments.format}, --input={arguments.input}"
-        )
-    simulated = not arguments.input
-    config = _config(arguments, "demo" if simulated else "production")
-    if simulated:
-        if arguments.rest:
-            raise schema.InputError(
-                "`jump-tf demo` must get flags that it knows. "
-                f"Received: {' '.join(arguments.rest)}"
-            )
-        demo.on_simulated_log(arguments.workdir, config)
-    else:
-        demo.on_real_log(arguments.workdir, config, _demo_request(arguments))
-    return 0
-
-
-def _demo_request(arguments):
-    """What `prepare` is asked in a demo on a real log."""
-    parser = argparse.ArgumentParser(prog="jump-tf demo", allow_abbrev=False)
-    add_prepare_arguments(parser)
-    known, beam_arguments = parser.parse_known_args(
-        [
-            *("--format", arguments.format, "--input", *arguments.input),
-            *("--output", str(arguments.workdir / "data"), *arguments.rest),
-        ]
-    )
-    from beam_jobs import options
-
-    return options.PrepareOptions.from_arguments(known), beam_arguments

@@ -20,7 +20,7 @@ CATALOGUE_LOSSES = ("softmax", "chunked_softmax")
 ACTIVATIONS = ("tanh", "relu")
 SLOPES = ("free", "positive")
 SAMPLED_LOSSES = ("sampled_softmax", "bpr_max", "top1", "top1_max", "gbce")
-DWELL_INPUTS = ("concat", "sum", "scalar")
+DWELL_JOINS = ("concat", "sum", "scalar")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,6 +41,8 @@ class SessionConfig:
         dropout: rate on the embedded clicks and on the features, in training.
         unknown_dwell_rate: share of input dwells that training hides, so that
             the model can answer while the visitor is still on the page.
+        dwell_input: whether the model sees the dwells of the clicks before at
+            all; without it all of them are hidden, in training and after.
         unknown_item_rate: share of input items that training replaces by the
             unknown item, so that its row means something.
         click_loss: over the whole catalogue "softmax", or "chunked_softmax",
@@ -84,6 +86,7 @@ class SessionConfig:
     tie_items: bool = True
     dropout: float = 0.0
     unknown_dwell_rate: float = 0.0
+    dwell_input: bool = True
     unknown_item_rate: float = 0.0
     click_loss: str = "softmax"
     negatives: int = 0
@@ -144,6 +147,10 @@ class JumpConfig(SessionConfig):
         click_residual: adds the last click's own row to it, each feature
             times a learned weight: the item itself and its likes are seldom
             far from the next click, and the encoder need not learn it.
+        attention: whether clicks are summed by attention; without it v_k is
+            h_k, and `residual` means nothing.
+        multiplicative: whether the highway units multiply what they read with
+            their state, see `HighwayUnit`.
     """
 
     micro_step_seconds: float = 200.0
@@ -152,6 +159,8 @@ class JumpConfig(SessionConfig):
     tie_inputs: bool = True
     residual: bool = False
     click_residual: bool = False
+    attention: bool = True
+    multiplicative: bool = True
 
     def __post_init__(self):
         super().__post_init__()
@@ -198,17 +207,17 @@ class DTGRUConfig(ClickConfig):
     """DTGRU.
 
     Attributes:
-        dwell_input: how a click's dwell joins its item row e: "concat",
+        dwell_join: how a click's dwell joins its item row e: "concat",
             [e; t] with a row t for each of log-spaced buckets and one for
             unknown dwells; "sum", e + t; "scalar", e with the log of the
             dwell and whether it is known.
     """
 
-    dwell_input: str = "concat"
+    dwell_join: str = "concat"
 
     def __post_init__(self):
         super().__post_init__()
-        one_of(self, "dwell_input", DWELL_INPUTS)
+        one_of(self, "dwell_join", DWELL_JOINS)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,9 +10,9 @@ import numpy as np
 
 from jump_tf import schema
 
-_MODEL = "#1f5fa8"
-_TRUTH = "#b8860b"
-_MUTED = "#8a8a8a"
+MODEL = "#1f5fa8"
+TRUTH = "#b8860b"
+MUTED = "#8a8a8a"
 _MOST_CLICKS = 24
 _CURVES = (
     ("loss", "training loss"),
@@ -39,37 +39,37 @@ def dwell_calibration(calibration: Mapping[str, Any]) -> bytes:
         quantile; the histogram of F(dwell), flat if the law is right.
     """
     histogram = np.array(calibration["transform_histogram"], float)
-    figure, (left, middle, right) = _panels(3)
+    figure, (left, middle, right) = panels(3)
     seconds = calibration["seconds"]
     left.plot(
         seconds,
         calibration["observed_survival"],
         "o",
-        color=_TRUTH,
+        color=TRUTH,
         label="observed",
     )
     left.plot(
         seconds,
         calibration["predicted_survival"],
-        color=_MODEL,
+        color=MODEL,
         label="predicted",
     )
     left.set_xscale("log")
     left.set(xlabel="t (seconds)", ylabel="share staying longer", ylim=(0, 1))
     left.legend(frameon=False)
     levels = np.linspace(0, 1, len(histogram) + 1)
-    middle.plot([0, 1], [0, 1], ":", color=_MUTED)
+    middle.plot([0, 1], [0, 1], ":", color=MUTED)
     middle.plot(
-        levels, np.concatenate([[0], np.cumsum(histogram)]), color=_MODEL
+        levels, np.concatenate([[0], np.cumsum(histogram)]), color=MODEL
     )
     middle.set(xlabel="predicted quantile", ylabel="share of dwells below it")
     middle.set(xlim=(0, 1), ylim=(0, 1))
     middle.set_aspect("equal")
     width = 1.0 / len(histogram)
-    right.bar(levels[:-1], histogram / width, width, align="edge", color=_MODEL)
-    right.axhline(1.0, linestyle=":", color=_MUTED)
+    right.bar(levels[:-1], histogram / width, width, align="edge", color=MODEL)
+    right.axhline(1.0, linestyle=":", color=MUTED)
     right.set(xlabel="F(dwell)", ylabel="density", xlim=(0, 1))
-    return _png(figure)
+    return png(figure)
 
 
 def attention(examples: Sequence[Mapping[str, Any]]) -> bytes:
@@ -83,7 +83,7 @@ def attention(examples: Sequence[Mapping[str, Any]]) -> bytes:
     Returns:
         PNG with a panel for each session, all on one colour scale.
     """
-    figure, axes = _panels(len(examples))
+    figure, axes = panels(len(examples))
     for axis, example in zip(axes, examples, strict=True):
         weights = np.array(example["weights"], float)
         weights = weights[:_MOST_CLICKS, :_MOST_CLICKS]
@@ -101,7 +101,7 @@ def attention(examples: Sequence[Mapping[str, Any]]) -> bytes:
         axis.set_yticks(range(len(weights)), list(clicks))
         axis.set(xlabel="looks at click of dwell (s)", ylabel="after click")
         figure.colorbar(image, ax=axis, shrink=0.8, label="weight")
-    return _png(figure)
+    return png(figure)
 
 
 def training_curves(history: Sequence[Mapping[str, Any]]) -> bytes:
@@ -120,22 +120,26 @@ def training_curves(history: Sequence[Mapping[str, Any]]) -> bytes:
         for name, label in _CURVES
         if any(row.get(name) is not None for row in history)
     ]
-    figure, axes = _panels(max(len(curves), 1))
+    figure, axes = panels(max(len(curves), 1))
     for axis, (name, label) in zip(axes, curves, strict=False):
         rows = [row for row in history if row.get(name) is not None]
         axis.plot(
             [row["epoch"] for row in rows],
             [row[name] for row in rows],
             ".-",
-            color=_MODEL,
+            color=MODEL,
         )
         axis.set(xlabel="epoch", ylabel=label)
         axis.xaxis.get_major_locator().set_params(integer=True)
-    return _png(figure)
+    return png(figure)
 
 
-def _panels(count):
-    """A figure with panels side by side, off any screen."""
+def panels(count: int, rows: int = 1) -> tuple[Any, Any]:
+    """A figure with panels side by side, off any screen.
+
+    Returns:
+        The figure and its axes: `count` of them, or `rows` times so many.
+    """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
@@ -144,19 +148,20 @@ def _panels(count):
             "Figures need matplotlib: `pip install jump-tf[report]`. "
             f"Received: {error}"
         ) from error
-    figure = Figure(figsize=(3.4 * count, 3.1), layout="constrained")
+    figure = Figure(figsize=(3.4 * count, 3.1 * rows), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(1, count, squeeze=False)[0]
-    for axis in axes:
+    axes = figure.subplots(rows, count, squeeze=False)
+    for axis in axes.flat:
         axis.spines[["top", "right"]].set_visible(False)
-    return figure, axes
+    return figure, axes[0] if rows == 1 else axes
 
 
 def _seconds(dwell) -> str:
     return "?" if dwell < 0 else f"{dwell:.0f}"
 
 
-def _png(figure) -> bytes:
+def png(figure: Any) -> bytes:
+    """The figure as a PNG file."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120)
     return buffer.getvalue()

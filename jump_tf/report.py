@@ -1,14 +1,13 @@
 """One page that tells what a run was, and how good it is."""
 
-import base64
 import html
 import json
 import pathlib
-from collections.abc import Iterable
 from typing import Any
 
 from jump_tf import evaluation
 from jump_tf import evaluation_table
+from jump_tf import pages
 from jump_tf import plots
 from jump_tf import runs
 from jump_tf import schema
@@ -41,20 +40,6 @@ _DETAILS = (
     "session_end_log_loss",
     "session_end_log_loss_constant",
 )
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; margin: 2rem auto;
-  max-width: 64rem; padding: 0 1rem; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.25rem; margin-top: 2.2rem;
-  border-bottom: 1px solid #ddd; } h3 { font-size: 1rem; }
-div.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 13px; margin: .6rem 0; }
-th, td { padding: .2rem .6rem; border-bottom: 1px solid #e6e6e6;
-  text-align: right; font-variant-numeric: tabular-nums; }
-th:first-child, td:first-child { text-align: left; }
-th { font-weight: 600; } img { max-width: 100%; height: auto; }
-p.lost { border-left: 4px solid #b8860b; padding-left: .8rem; }
-pre { background: #f6f6f6; padding: .8rem; overflow-x: auto; font-size: 13px; }
-"""
 
 
 def write_report(run_folder: str | pathlib.Path) -> pathlib.Path:
@@ -75,27 +60,16 @@ def write_report(run_folder: str | pathlib.Path) -> pathlib.Path:
     results = _results(run)
     body = [
         f"<h1>{html.escape(_name(run))}</h1>",
-        _section("Results", *map(_result, results)),
-        _section("Training", _training(run)),
-        _section("Where it is good", *map(_slices, results)),
-        _section("Is the dwell law right?", *map(_calibration, results)),
-        _section("What attention looks at", _attention(results)),
-        _section("Configuration", _file(run / runs.CONFIG_FILE)),
-        _section("Data", _file(run / runs.DATA_FILE)),
-        _section("Environment", _file(run / runs.ENVIRONMENT_FILE)),
+        pages.section("Results", *map(_result, results)),
+        pages.section("Training", _training(run)),
+        pages.section("Where it is good", *map(_slices, results)),
+        pages.section("Is the dwell law right?", *map(_calibration, results)),
+        pages.section("What attention looks at", _attention(results)),
+        pages.section("Configuration", _file(run / runs.CONFIG_FILE)),
+        pages.section("Data", _file(run / runs.DATA_FILE)),
+        pages.section("Environment", _file(run / runs.ENVIRONMENT_FILE)),
     ]
-    page = (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width">\n'
-        f"<title>{html.escape(_name(run))}: report</title>\n"
-        f"<style>{_STYLE}</style></head>\n<body>\n"
-        + "\n".join(body)
-        + "\n</body></html>\n"
-    )
-    path = run / REPORT_FILE
-    beside = path.with_suffix(".html.partial")
-    beside.write_text(page, encoding="utf-8")
-    return beside.replace(path)
+    return pages.write(run / REPORT_FILE, f"{_name(run)}: report", body)
 
 
 def _name(run) -> str:
@@ -133,10 +107,10 @@ def _result(result) -> str:
     return "".join(
         [
             _title(result),
-            _table(header, rows),
+            pages.table(header, rows),
             *(f'<p class="lost">{html.escape(loss)}</p>' for loss in lost),
             "" if lost else "<p>No baseline beats the model.</p>",
-            _table(["further numbers", ""], details),
+            pages.table(["further numbers", ""], details),
         ]
     )
 
@@ -151,7 +125,7 @@ def _slices(result) -> str:
             [label, *(_number(numbers[name]) for name in columns)]
             for label, numbers in slices.items()
         ]
-        parts.append(_table([by, *columns], rows))
+        parts.append(pages.table([by, *columns], rows))
     return "".join(parts)
 
 
@@ -161,13 +135,13 @@ def _calibration(result) -> str:
     if not result["num_dwells"]:
         return _title(result) + "<p>The split has no dwell to judge by.</p>"
     figure = plots.dwell_calibration(result["dwell_calibration"])
-    return _title(result) + _image(figure, "dwell calibration")
+    return _title(result) + pages.image(figure, "dwell calibration")
 
 
 def _attention(results) -> str:
     for result in results:
         if examples := result.get("attention"):
-            figure = _image(plots.attention(examples), "attention weights")
+            figure = pages.image(plots.attention(examples), "attention weights")
             return _title(result) + figure
     return "<p>The evaluation holds no attention weights.</p>"
 
@@ -176,7 +150,7 @@ def _training(run) -> str:
     history = runs.read_history(run)
     if not history:
         return f"<p>The run has no {runs.METRICS_FILE}.</p>"
-    return _image(plots.training_curves(history), "training curves")
+    return pages.image(plots.training_curves(history), "training curves")
 
 
 def _file(path) -> str:
@@ -188,24 +162,6 @@ def _file(path) -> str:
 def _title(result) -> str:
     title = f"{result['split']}, {result['moment']}"
     return f"<h3>{html.escape(title)}</h3>"
-
-
-def _section(title: str, *parts: str) -> str:
-    return f"<h2>{html.escape(title)}</h2>\n" + "\n".join(parts)
-
-
-def _table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    def row(cells, tag):
-        inner = "".join(f"<{tag}>{html.escape(c)}</{tag}>" for c in cells)
-        return f"<tr>{inner}</tr>"
-
-    lines = [row(header, "th"), *(row(cells, "td") for cells in rows)]
-    return f'<div class="wide"><table>{"".join(lines)}</table></div>'
-
-
-def _image(png: bytes, what: str) -> str:
-    data = base64.b64encode(png).decode()
-    return f'<img alt="{what}" src="data:image/png;base64,{data}">'
 
 
 def _number(value: Any) -> str:

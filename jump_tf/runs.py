@@ -140,6 +140,16 @@ def read_data_folder(run: pathlib.Path) -> pathlib.Path:
     return pathlib.Path(json.loads((run / DATA_FILE).read_text())["folder"])
 
 
+def read_manifest(run: pathlib.Path) -> dict[str, Any]:
+    """The manifest of the data that the run was trained on."""
+    return json.loads((run / DATA_FILE).read_text())["manifest"]
+
+
+def read_environment(run: pathlib.Path) -> dict[str, Any]:
+    """Versions, commit, seed and machine of the run."""
+    return json.loads((run / ENVIRONMENT_FILE).read_text())
+
+
 def read_warm_start(run: pathlib.Path) -> dict[str, str] | None:
     """Where the run's weights came from, if not from chance."""
     return json.loads((run / DATA_FILE).read_text()).get("warm_start")

@@ -38,6 +38,7 @@ class FastSlowCell(keras.layers.Layer):
         use_bias: passed to both highway units.
         tie_inputs: whether F reads x and s' through the same matrices, as
             printed, or through two pairs of them.
+        multiplicative: passed to both highway units.
 
     Call arguments:
         inputs: `[B, 2d + 1]`: `[W_c x, W_g x]` of the fast unit, then R.
@@ -53,6 +54,7 @@ class FastSlowCell(keras.layers.Layer):
         max_fast_steps,
         use_bias=False,
         tie_inputs=True,
+        multiplicative=True,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -65,13 +67,18 @@ class FastSlowCell(keras.layers.Layer):
         self.max_fast_steps = max_fast_steps
         self.use_bias = use_bias
         self.tie_inputs = tie_inputs
+        self.multiplicative = multiplicative
         self.state_size = [units, units]
         self.output_size = units
-        self.fast = HighwayUnit(
-            units, use_bias, name="fast", dtype=self.dtype_policy
-        )
-        self.slow = HighwayUnit(
-            units, use_bias, name="slow", dtype=self.dtype_policy
+        self.fast, self.slow = (
+            HighwayUnit(
+                units,
+                use_bias,
+                multiplicative,
+                name=name,
+                dtype=self.dtype_policy,
+            )
+            for name in ("fast", "slow")
         )
 
     def build(self, inputs_shape):
@@ -107,6 +114,7 @@ class FastSlowCell(keras.layers.Layer):
             "max_fast_steps": self.max_fast_steps,
             "use_bias": self.use_bias,
             "tie_inputs": self.tie_inputs,
+            "multiplicative": self.multiplicative,
         }
 
 
@@ -126,6 +134,7 @@ class FastSlow(keras.layers.Layer):
             `ceil(c1 / z)`.
         use_bias: biases in the highway units.
         tie_inputs: see `FastSlowCell`.
+        multiplicative: see `HighwayUnit`.
 
     Call arguments:
         clicks: `[B, T, d]` embedded clicks.
@@ -146,6 +155,7 @@ class FastSlow(keras.layers.Layer):
         max_dwell_seconds,
         use_bias=False,
         tie_inputs=True,
+        multiplicative=True,
         **kwargs,
     ):
         # Rounded to bfloat16, a dwell would make another number of steps.
@@ -155,11 +165,13 @@ class FastSlow(keras.layers.Layer):
         self.max_dwell_seconds = max_dwell_seconds
         self.use_bias = use_bias
         self.tie_inputs = tie_inputs
+        self.multiplicative = multiplicative
         self.cell = FastSlowCell(
             units,
             math.ceil(max_dwell_seconds / micro_step_seconds),
             use_bias,
             tie_inputs,
+            multiplicative,
             name="cell",
             dtype=self.dtype_policy,
         )
@@ -209,4 +221,5 @@ class FastSlow(keras.layers.Layer):
             "max_dwell_seconds": self.max_dwell_seconds,
             "use_bias": self.use_bias,
             "tie_inputs": self.tie_inputs,
+            "multiplicative": self.multiplicative,
         }

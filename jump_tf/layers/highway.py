@@ -41,10 +41,13 @@ class HighwayUnit(keras.layers.Layer):
 
     Without an input every term in x disappears. The equation has no biases;
     `use_bias` adds b_c = 0 and b_g = -1, as recurrent highway networks do.
+    Without `multiplicative`, alpha = 0 and beta = gamma = 1 are not learned:
+    m is the plain sum W_c x + U_c h.
 
     Args:
         units: size d of the state.
         use_bias: whether to learn b_c and b_g.
+        multiplicative: whether to learn alpha, beta and gamma.
 
     Call arguments:
         state: `[B, d]`.
@@ -54,17 +57,19 @@ class HighwayUnit(keras.layers.Layer):
         The next state, `[B, d]`.
     """
 
-    def __init__(self, units, use_bias=False, **kwargs):
+    def __init__(self, units, use_bias=False, multiplicative=True, **kwargs):
         super().__init__(**kwargs)
         self.units = units
         self.use_bias = use_bias
+        self.multiplicative = multiplicative
 
     def build(self, state_shape, projection_shape=None):
-        def vector(name, value):
+        def vector(name, value, trainable=True):
             return self.add_weight(
                 name=name,
                 shape=(self.units,),
                 initializer=keras.initializers.Constant(value),
+                trainable=trainable,
             )
 
         self.kernel = self.add_weight(
@@ -78,9 +83,13 @@ class HighwayUnit(keras.layers.Layer):
             initializer="glorot_uniform",
         )
         # With gamma = 0 a step without input would do nothing.
-        self.alpha = vector("alpha", 1.0)
-        self.beta = vector("beta", 0.5)
-        self.gamma = vector("gamma", 0.5)
+        start = (1.0, 0.5, 0.5) if self.multiplicative else (0.0, 1.0, 1.0)
+        self.alpha, self.beta, self.gamma = (
+            vector(name, value, self.multiplicative)
+            for name, value in zip(
+                ("alpha", "beta", "gamma"), start, strict=True
+            )
+        )
         if self.use_bias:
             self.candidate_bias = vector("candidate_bias", 0.0)
             self.gate_bias = vector("gate_bias", -1.0)
@@ -129,4 +138,5 @@ class HighwayUnit(keras.layers.Layer):
             **super().get_config(),
             "units": self.units,
             "use_bias": self.use_bias,
+            "multiplicative": self.multiplicative,
         }

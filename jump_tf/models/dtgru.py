@@ -23,7 +23,7 @@ class DTGRU(JointModel):
     b is a bucket, of those evenly spaced in log(1 + seconds) or the one of
     unknown dwells. The dwell is read, not forecast. What is published of the
     input is that the dwell widens it; buckets and the other choices of
-    `dwell_input` are ours.
+    `dwell_join` are ours.
 
     Args:
         vocabulary_size: number of ids V, padding and unknown included.
@@ -52,7 +52,7 @@ class DTGRU(JointModel):
         super().__init__(
             vocabulary_size, config, name=name, trainable=trainable, dtype=dtype
         )
-        if config.dwell_input != "scalar":
+        if config.dwell_join != "scalar":
             self.dwell_rows = keras.layers.Embedding(
                 num_dwell_rows(config.max_dwell_seconds, SPACING),
                 config.units,
@@ -68,10 +68,10 @@ class DTGRU(JointModel):
 
     def build(self, input_shape=None):
         units = self.config.units
-        if self.config.dwell_input != "scalar":
+        if self.config.dwell_join != "scalar":
             self.dwell_rows.build()
         more = {"concat": units, "sum": 0, "scalar": 2}
-        self.gru.build((None, None, units + more[self.config.dwell_input]))
+        self.gru.build((None, None, units + more[self.config.dwell_join]))
         super().build(input_shape)
 
     def encode(self, items, dwell_seconds, real, training=False):
@@ -81,11 +81,11 @@ class DTGRU(JointModel):
 
     def _joined(self, rows, dwell_seconds):
         longest = self.config.max_dwell_seconds
-        if self.config.dwell_input == "scalar":
+        if self.config.dwell_join == "scalar":
             scalars = _scalars(dwell_seconds, longest)
             return ops.concatenate([rows, scalars], axis=-1)
         dwell = self.dwell_rows(dwell_row(dwell_seconds, longest, SPACING))
-        if self.config.dwell_input == "sum":
+        if self.config.dwell_join == "sum":
             return rows + dwell
         return ops.concatenate([rows, dwell], axis=-1)
 

@@ -100,6 +100,8 @@ class JointModel(SessionModel):
     def call(self, inputs, training=False):
         items = inputs[schema.ITEMS]
         dwell_seconds = inputs[schema.DWELL_SECONDS]
+        if not self.config.dwell_input:
+            dwell_seconds = ops.full_like(dwell_seconds, schema.UNKNOWN_DWELL)
         real = items != schema.PAD_ID
         if training:
             items, dwell_seconds = self._hide(items, dwell_seconds)

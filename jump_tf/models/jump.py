@@ -63,6 +63,7 @@ class JUMP(JointModel):
             config.max_dwell_seconds,
             config.use_bias,
             config.tie_inputs,
+            config.multiplicative,
             name="fast_slow",
             dtype=self.dtype_policy,
         )
@@ -90,13 +91,17 @@ class JUMP(JointModel):
     def encode(self, items, dwell_seconds, real, training=False):
         rows = self.rows(items)
         states = self._states(rows, dwell_seconds, real, training)
-        features = ops.cast(self.attention(states), "float32")
+        if self.config.attention:
+            states = self.attention(states)
+        features = ops.cast(states, "float32")
         if not self.config.click_residual:
             return features
         rows = self.click_dropout(rows, training=training)
         return features + self.click_weight * rows
 
     def attention_weights(self, items, dwell_seconds, real):
+        if not self.config.attention:
+            return None
         return attention_weights(self.states(items, dwell_seconds, real))
 
     def states(self, items, dwell_seconds, real, training=False):

@@ -20,7 +20,7 @@ def call(*arguments, capsys):
 
 VERBS = (
     *("prepare", "train", "tune", "evaluate", "report"),
-    *("export", "serve", "predict", "demo"),
+    *("export", "serve", "predict", "reproduce", "demo"),
 )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from jump_tf import schema
 from jump_tf.config import preset
-from jump_tf.model_config import DWELL_INPUTS
+from jump_tf.model_config import DWELL_JOINS
 from jump_tf.model_config import DTGRUConfig
 from jump_tf.models.dtgru import DTGRU
 from tests import by_hand
@@ -20,12 +20,12 @@ SESSIONS = ([3, 5, 2, 9], [7], [2, 2, 16])
 DWELLS = ([30.0, -1.0, 0.0, 1500.0], [700.0], [np.nan, 0.9, 61.0])
 
 
-@pytest.fixture(scope="module", params=DWELL_INPUTS)
+@pytest.fixture(scope="module", params=DWELL_JOINS)
 def model(request):
     model = DTGRU(
         VOCABULARY_SIZE,
         units=UNITS,
-        dwell_input=request.param,
+        dwell_join=request.param,
         max_dwell_seconds=LONGEST,
     )
     model.build()
@@ -39,11 +39,11 @@ def input_by_hand(model, item, seconds):
     row = np.float64(model.items.embeddings)[item]
     known = seconds >= 0
     log_dwell = math.log(1 + min(seconds, LONGEST)) if known else 0.0
-    if model.config.dwell_input == "scalar":
+    if model.config.dwell_join == "scalar":
         return np.concatenate([row, [log_dwell / math.log(701), known]])
     bucket = 1 + math.floor(8 * log_dwell) if known else 0
     dwell = np.float64(model.dwell_rows.embeddings)[bucket]
-    if model.config.dwell_input == "sum":
+    if model.config.dwell_join == "sum":
         return row + dwell
     return np.concatenate([row, dwell])
 
@@ -72,9 +72,9 @@ def test_unknown_is_neither_zero_nor_nan(model):
     np.testing.assert_array_equal(after(LONGEST), after(2 * LONGEST))
 
 
-def test_dwell_inputs_are_known():
-    with pytest.raises(schema.InputError, match="`dwell_input` must be one of"):
-        DTGRUConfig(dwell_input="product")
+def test_dwell_joins_are_known():
+    with pytest.raises(schema.InputError, match="`dwell_join` must be one of"):
+        DTGRUConfig(dwell_join="product")
 
 
 def test_preset_differs_from_gru4rec_by_the_dwell_alone():
@@ -82,6 +82,6 @@ def test_preset_differs_from_gru4rec_by_the_dwell_alone():
     assert ours.training == theirs.training
     ours, theirs = map(dataclasses.asdict, (ours.model, theirs.model))
     assert {name for name in ours if ours[name] != theirs.get(name)} == {
-        "dwell_input",
+        "dwell_join",
         "unknown_dwell_rate",
     }

@@ -17,8 +17,8 @@ def normal(random, *shape):
     return random.normal(size=shape).astype(np.float32)
 
 
-def make_layer(random, units, use_bias, tie_inputs):
-    layer = FastSlow(units, Z, 2000.0, use_bias, tie_inputs)
+def make_layer(random, units, use_bias, tie_inputs, multiplicative=True):
+    layer = FastSlow(units, Z, 2000.0, use_bias, tie_inputs, multiplicative)
     layer.build((None, None, units), (None, None))
     for weight in layer.weights:
         weight.assign(weight + 0.3 * normal(random, *weight.shape))
@@ -37,13 +37,17 @@ def outputs_and_gradients(layer, clicks, real, by_output, fixed_shapes, dwell):
 
 
 @pytest.mark.parametrize("in_graph", [False, True])
-@pytest.mark.parametrize("use_bias", [False, True])
+@pytest.mark.parametrize(
+    ("use_bias", "multiplicative"), [(False, True), (True, True), (True, False)]
+)
 @pytest.mark.parametrize("tie_inputs", [False, True])
 @pytest.mark.parametrize("sizes", [(1, 1, 3), (5, 7, 4), (19, 3, 6)])
-def test_scan_equals_the_cell(random, sizes, tie_inputs, use_bias, in_graph):
+def test_scan_equals_the_cell(
+    random, sizes, multiplicative, tie_inputs, use_bias, in_graph
+):
     """Sessions of unequal length, dwells of one to ten fast steps."""
     sessions, length, units = sizes
-    layer = make_layer(random, units, use_bias, tie_inputs)
+    layer = make_layer(random, units, use_bias, tie_inputs, multiplicative)
     clicks = normal(random, sessions, length, units)
     dwell = np.exp(4.5 + 1.7 * normal(random, sessions, length))
     lengths = random.integers(1, length + 1, size=sessions)

@@ -61,7 +61,10 @@ UNCENSORED = {
 }
 
 
-@pytest.fixture(scope="module", params=[PAPER, PRODUCTION, UNCENSORED])
+ABLATED = {**PRODUCTION, "attention": False, "multiplicative": False}
+
+
+@pytest.fixture(scope="module", params=[PAPER, PRODUCTION, UNCENSORED, ABLATED])
 def model(request):
     return make(request.param)
 
@@ -337,3 +340,38 @@ def test_paper_size_of_the_printed_log():
     assert model.click_embedding.dwell_rows.count_params() == 2002 * 100
     trainable = sum(int(np.prod(v.shape)) for v in model.trainable_variables)
     assert trainable == 7_911_061 + 2 * 201 + 100
+
+
+def test_without_attention_the_state_is_the_summary(inputs):
+    model = make({**PAPER, "attention": False})
+    items, dwell = inputs[schema.ITEMS], inputs[schema.DWELL_SECONDS]
+    states = model.states(items, dwell, items != schema.PAD_ID)
+    np.testing.assert_array_equal(model(inputs)[:, 1:], states)
+    with_attention = make(PAPER)
+    assert len(model.weights) == len(with_attention.weights)
+    assert not np.allclose(model(inputs), with_attention(inputs))
+
+
+@pytest.mark.parametrize("options", [PAPER, PRODUCTION])
+def test_without_dwell_input_every_dwell_reads_as_unknown(options, inputs):
+    model = make({**options, "dwell_input": False})
+    unknown = np.full_like(inputs[schema.DWELL_SECONDS], schema.UNKNOWN_DWELL)
+    hidden = {**inputs, schema.DWELL_SECONDS: unknown}
+    np.testing.assert_array_equal(model(inputs), model(hidden))
+    np.testing.assert_array_equal(model(inputs), make(options)(hidden))
+    assert not np.allclose(model(inputs), make(options)(inputs))
+
+
+def test_without_multiplication_alpha_beta_gamma_are_not_learned():
+    names = {"alpha", "beta", "gamma"}
+    model = make({**PAPER, "multiplicative": False})
+    assert not names & {
+        weight.name for weight in model.fast_slow.trainable_weights
+    }
+    for unit in (model.fast_slow.cell.fast, model.fast_slow.cell.slow):
+        for weight, value in ((unit.alpha, 0), (unit.beta, 1), (unit.gamma, 1)):
+            np.testing.assert_array_equal(weight, np.full(5, value))
+    learned = {
+        weight.name for weight in make(PAPER).fast_slow.trainable_weights
+    }
+    assert names <= learned

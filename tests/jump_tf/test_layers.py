@@ -74,6 +74,20 @@ def fast_slow_by_hand(layer, clicks, dwell_seconds):
     return np.stack(outputs)
 
 
+@pytest.mark.parametrize("with_input", [False, True])
+def test_highway_unit_without_multiplication_is_a_plain_sum(random, with_input):
+    unit = HighwayUnit(4, multiplicative=False)
+    unit.build((None, 4))
+    h, x = normal(random, 3, 4), normal(random, 3, 4)
+    total, reads = h @ unit.recurrent_kernel, x @ unit.kernel
+    if with_input:
+        total = total + reads
+    candidate, gate = np.split(np.asarray(total), 2, axis=-1)
+    expected = h + sigmoid(gate) * (np.tanh(candidate) - h)
+    made = unit(h, unit.project(x) if with_input else None)
+    np.testing.assert_allclose(made, expected, rtol=1e-5, atol=1e-6)
+
+
 @pytest.mark.parametrize("use_bias", [False, True])
 @pytest.mark.parametrize("with_input", [False, True])
 def test_highway_unit_is_equation_15(random, use_bias, with_input):

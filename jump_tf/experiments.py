@@ -1,0 +1,201 @@
+"""The verbs that run others: `tune`, `reproduce` and `demo`.
+
+The libraries are imported in the verbs, so that the flags can be listed
+without them.
+"""
+
+import argparse
+import pathlib
+import sys
+
+from jump_tf import commands
+from jump_tf import schema
+
+
+def add_tune_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags of `jump-tf tune`."""
+    parser.add_argument(
+        "--data", required=True, type=pathlib.Path, help="data folder"
+    )
+    parser.add_argument(
+        "--study",
+        required=True,
+        type=pathlib.Path,
+        help="folder of the study; one that is there goes on",
+    )
+    commands.add_config(parser)
+    parser.add_argument(
+        "--space",
+        default="default",
+        metavar="FILE",
+        help="what to search, in YAML: `section.name: {low: 1, high: 9}` or "
+        "`{choices: [a, b]}` (default: one that ships with the package)",
+    )
+    parser.add_argument(
+        "--trials", type=int, help="how many the study shall have in all"
+    )
+    parser.add_argument(
+        "--minutes", type=float, help="after which to stop at the next epoch"
+    )
+
+
+def run_tune(arguments: argparse.Namespace) -> int:
+    """Searches for a better configuration."""
+    from jump_tf import search_space
+    from jump_tf import trials
+    from jump_tf import tuning
+
+    config = commands.config_of(arguments)
+    rows = tuning.tune(
+        config,
+        arguments.data,
+        arguments.study,
+        search_space.load(arguments.space, config),
+        trials=arguments.trials,
+        minutes=arguments.minutes,
+    )
+    best = arguments.study / trials.BEST_FILE
+    print(trials.format_table(rows))
+    print(f"best: {best}" if best.is_file() else "no trial is complete yet")
+    return 0
+
+
+def add_reproduce_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags of `jump-tf reproduce`."""
+    parser.add_argument(
+        "--data",
+        nargs="+",
+        action="extend",
+        default=[],
+        type=pathlib.Path,
+        help="data folders, each with its split, made by `jump-tf prepare`",
+    )
+    parser.add_argument(
+        "--plan",
+        type=pathlib.Path,
+        metavar="FILE",
+        help="YAML of logs to prepare, models, ablations and sweeps; what it "
+        "leaves out is as in the plan that ships with the package, where the "
+        "format is explained: jump_tf/plans/paper.yaml",
+    )
+    parser.add_argument(
+        "--results",
+        required=True,
+        type=pathlib.Path,
+        metavar="DIR",
+        help="folder of everything; one that is there goes on",
+    )
+    parser.add_argument(
+        "--models",
+        nargs="+",
+        metavar="NAME",
+        help="of the plan's models; the first in the plan is compared with "
+        "all others (default: all)",
+    )
+    parser.add_argument(
+        "--seeds", type=int, default=1, help="of each model (default: 1)"
+    )
+    parser.add_argument(
+        "--trials",
+        type=int,
+        default=0,
+        help="of a search for each model, on the validation split of the "
+        "first log; 0 takes the presets as they are (default)",
+    )
+    parser.add_argument("--epochs", type=int, help="of every training, at most")
+    parser.add_argument(
+        "--budget",
+        type=float,
+        metavar="HOURS",
+        help="after which no further run is begun",
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=("tables", "figures", "ablations"),
+        help="parts of the whole (default: all)",
+    )
+
+
+def run_reproduce(arguments: argparse.Namespace) -> int:
+    """Trains what the paper's tables and figures need, and writes them."""
+    from jump_tf import interruptions
+    from jump_tf.reproduction import plan_file
+    from jump_tf.reproduction import running
+    from jump_tf.reproduction import steps
+
+    plan = plan_file.load(
+        arguments.plan, arguments.data, arguments.models, arguments.epochs
+    )
+    try:
+        report = running.reproduce(
+            plan,
+            arguments.results,
+            seeds=arguments.seeds,
+            trials=arguments.trials,
+            hours=arguments.budget,
+            only=arguments.only or tuple(steps.PARTS),
+            say=lambda line: print(line, flush=True),
+        )
+    except interruptions.TrainingStopped as stopped:
+        print(f"jump-tf: {stopped}", file=sys.stderr)
+        return commands.STOPPED
+    print(f"written to {report}")
+    return 0
+
+
+def add_demo_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags of `jump-tf demo`."""
+    parser.add_argument(
+        "--workdir",
+        required=True,
+        type=pathlib.Path,
+        help="a new or empty folder for everything that is made",
+    )
+    parser.add_argument(
+        "--format",
+        help="with --input: run on a real log; all flags of `jump-tf prepare` "
+        "are taken (default: a simulated log whose truth is known)",
+    )
+    parser.add_argument("--input", nargs="+", help="files of the real log")
+    commands.add_config(parser)
+
+
+def run_demo(arguments: argparse.Namespace) -> int:
+    """Runs everything in order."""
+    from jump_tf import demo
+
+    if bool(arguments.format) != bool(arguments.input):
+        raise schema.InputError(
+            "`--format` and `--input` must be given together. Received: "
+            f"--format={arguments.format}, --input={arguments.input}"
+        )
+    simulated = not arguments.input
+    config = commands.config_of(
+        arguments, "demo" if simulated else "production"
+    )
+    if simulated:
+        if arguments.rest:
+            raise schema.InputError(
+                "`jump-tf demo` must get flags that it knows. "
+                f"Received: {' '.join(arguments.rest)}"
+            )
+        demo.on_simulated_log(arguments.workdir, config)
+    else:
+        demo.on_real_log(arguments.workdir, config, _demo_request(arguments))
+    return 0
+
+
+def _demo_request(arguments):
+    """What `prepare` is asked in a demo on a real log."""
+    parser = argparse.ArgumentParser(prog="jump-tf demo", allow_abbrev=False)
+    commands.add_prepare_arguments(parser)
+    known, beam_arguments = parser.parse_known_args(
+        [
+            *("--format", arguments.format, "--input", *arguments.input),
+            *("--output", str(arguments.workdir / "data"), *arguments.rest),
+        ]
+    )
+    from beam_jobs import options
+
+    return options.PrepareOptions.from_arguments(known), beam_arguments

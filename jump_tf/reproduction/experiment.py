@@ -1,0 +1,143 @@
+"""Where the runs of a reproduction stand, and which of them are done.
+
+DIR/data/<log>/                     logs that the plan prepares
+DIR/tuning/<model>/                 studies
+DIR/<log>/data.json                 what is counted of a log
+DIR/<log>/<model>/seed-<n>/         run folders
+DIR/results.json, DIR/report.html   what came out
+"""
+
+import csv
+import dataclasses
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+from jump_tf import config as configs
+from jump_tf import input_pipeline
+from jump_tf import runs
+from jump_tf import schema
+from jump_tf import trials as tried
+from jump_tf.config import Config
+from jump_tf.reproduction import bars
+from jump_tf.reproduction import logs
+from jump_tf.reproduction import measuring
+from jump_tf.reproduction import steps
+from jump_tf.reproduction.logs import DataSet
+from jump_tf.reproduction.plan import Plan
+from jump_tf.reproduction.steps import Step
+
+
+@dataclasses.dataclass(frozen=True)
+class Experiment:
+    """A plan and the folder of its results.
+
+    Attributes:
+        plan: what shall be trained.
+        folder: of the results.
+        seeds: how often each model is trained.
+        trials: of each model's search; 0 takes the presets as they are.
+        only: parts of the whole, of `steps.PARTS`.
+    """
+
+    plan: Plan
+    folder: pathlib.Path
+    seeds: int = 1
+    trials: int = 0
+    only: Sequence[str] = tuple(steps.PARTS)
+
+    def __post_init__(self):
+        for name, least in (("seeds", 1), ("trials", 0)):
+            if getattr(self, name) < least:
+                raise schema.InputError(
+                    f"`--{name}` must be at least {least}. "
+                    f"Received: {getattr(self, name)}"
+                )
+
+    def steps(self) -> list[Step]:
+        """All runs in their order."""
+        return steps.steps(self.plan, self.seeds, tuple(bars.BARS), self.only)
+
+    def data(self, step: Step) -> DataSet:
+        """The log of a run."""
+        return next(one for one in self.plan.data if one.name == step.data)
+
+    def run(self, step: Step) -> pathlib.Path:
+        """The run folder; of a point where nothing moved, the model's."""
+        if step.set and self.config(step) == self.config(steps.base(step)):
+            return self.run(steps.base(step))
+        return self.folder / step.data / step.label / f"seed-{step.seed}"
+
+    def failure(self, step: Step) -> pathlib.Path:
+        """The file that says why a run failed."""
+        run = self.run(step)
+        return run.with_name(f"{run.name}.failed")
+
+    def study(self, model: str) -> pathlib.Path:
+        """The folder of a model's search."""
+        return self.folder / logs.STUDIES / model
+
+    def is_tuned(self, model: str) -> bool:
+        """Whether the search for a model is over, or none is asked for."""
+        table = self.study(model) / tried.TABLE_FILE
+        if not self.trials:
+            return True
+        if not table.is_file():
+            return False
+        with table.open(newline="") as lines:
+            states = [row["state"] for row in csv.DictReader(lines)]
+        return len(states) >= self.trials and "unfinished" not in states
+
+    def config(self, step: Step) -> Config:
+        """The configuration of a run, but for what it takes from its data."""
+        best = self.study(step.model) / tried.BEST_FILE
+        tuned = self.trials and best.is_file()
+        base = configs.load(best) if tuned else self.plan.config(step.model)
+        return base.override([*step.set, f"training.seed={step.seed}"])
+
+    def is_done(self, step: Step) -> bool:
+        """Whether a run is evaluated."""
+        if step.purpose != steps.BARS and not self.is_tuned(step.model):
+            return False
+        return measuring.is_measured(self.run(step))
+
+    def check(self, step: Step) -> None:
+        """Refuses a run folder of another request.
+
+        Raises:
+            InputError: it has another configuration or other data.
+        """
+        run = self.run(step)
+        if step.purpose == steps.BARS or not self.is_tuned(step.model):
+            return
+        if not (run / runs.CONFIG_FILE).is_file():
+            return
+        data = self.data(step).folder(self.folder)
+        if not _same(self.config(step), runs.read_config(run)):
+            _refuse(run, "another configuration")
+        if not _same_data(
+            runs.read_manifest(run), input_pipeline.read_manifest(data)
+        ):
+            _refuse(run, "other data")
+
+
+def _same(asked: Config, made: Config) -> bool:
+    """Whether a run is what is asked for, which its data filled up."""
+    filled: dict[str, Any] = {"max_dwell_seconds": made.model.max_dwell_seconds}
+    if asked.model.initial_log_dwell is None:
+        filled["initial_log_dwell"] = made.model.initial_log_dwell
+    return made == dataclasses.replace(
+        asked, model=dataclasses.replace(asked.model, **filled)
+    )
+
+
+def _same_data(mine, theirs) -> bool:
+    """Whether two manifests are of the same data, whoever wrote them."""
+    return {**mine, "versions": None} == {**theirs, "versions": None}
+
+
+def _refuse(run, received):
+    raise schema.InputError(
+        "`--results` must be a new folder or one of the same request. "
+        f"Received: {run}, which has {received}"
+    )

@@ -1,0 +1,77 @@
+"""The numbers of a run: evaluated once, compared once, then read."""
+
+import json
+import pathlib
+from typing import Any
+
+from jump_tf import click_table
+from jump_tf import comparison
+from jump_tf import evaluation
+from jump_tf import model_factory
+from jump_tf import schema
+from jump_tf.reproduction import bars
+
+REPLICATES = 500
+
+
+def path(run: pathlib.Path, moment: str, kind: str = "json") -> pathlib.Path:
+    """A file of a run's evaluation on the test split."""
+    folder = run / evaluation.EVALUATION_FOLDER
+    return folder / f"{schema.TEST}.{moment}.{kind}"
+
+
+def is_measured(run: pathlib.Path) -> bool:
+    """Whether the run is evaluated at both moments."""
+    return all(
+        path(run, moment, kind).is_file()
+        for moment in schema.MOMENTS
+        for kind in ("json", "clicks.npz")
+    )
+
+
+def read(run: pathlib.Path, moment: str) -> dict[str, Any]:
+    """The evaluation of a run."""
+    return json.loads(path(run, moment).read_text())
+
+
+def measure_run(run: pathlib.Path, data: pathlib.Path) -> None:
+    """Evaluates a trained run on the test split, at both moments."""
+    model = model_factory.load_run(run)
+    for moment in schema.MOMENTS:
+        result, table = evaluation.evaluate_clicks(
+            model, data, schema.TEST, moment
+        )
+        evaluation.write_evaluation(run, result, table)
+
+
+def measure_bar(name: str, run: pathlib.Path, data: pathlib.Path) -> None:
+    """Fits and evaluates a bar; the same at both moments."""
+    result, table = bars.measure(bars.BARS[name], data)
+    for moment in schema.MOMENTS:
+        evaluation.write_evaluation(run, {**result, "moment": moment}, table)
+
+
+def compared(
+    mine: pathlib.Path, theirs: pathlib.Path, moment: str
+) -> dict[str, Any]:
+    """Differences of two evaluated runs, kept until one is evaluated again.
+
+    Args:
+        mine: a run.
+        theirs: another one on the same data; keeps the file.
+        moment: of asking.
+    """
+    tables = [path(run, moment, "clicks.npz") for run in (mine, theirs)]
+    name = "-".join(mine.parts[-2:])
+    kept = path(theirs, moment, f"against-{name}.json")
+    newest = max(table.stat().st_mtime for table in tables)
+    if kept.is_file() and kept.stat().st_mtime >= newest:
+        return json.loads(kept.read_text())
+    first, second = map(click_table.read, tables)
+    result = evaluation.plain(
+        comparison.compare(first, second, replicates=REPLICATES, seed=0)
+    )
+    beside = kept.with_suffix(".partial")
+    beside.write_text(json.dumps(result, indent=1) + "\n")
+    beside.replace(kept)
+    return result
