@@ -43,6 +43,10 @@ class Choices:
         """The value that an optuna trial shall have."""
         return trial.suggest_categorical(self.name, self.choices)
 
+    def holds(self, value: Any) -> bool:
+        """Whether the value is one of them."""
+        return value in self.choices
+
     def extremes(self) -> tuple[Any, ...]:
         """The values that must be fit for all to be."""
         return self.choices
@@ -89,6 +93,10 @@ class Range:
             trial.suggest_int if self.type == "int" else trial.suggest_float
         )
         return suggest(self.name, self.low, self.high, log=self.log)
+
+    def holds(self, value: Any) -> bool:
+        """Whether the value lies between."""
+        return value is not None and self.low <= value <= self.high
 
     def extremes(self) -> tuple[Any, ...]:
         """The values that must be fit for all to be."""

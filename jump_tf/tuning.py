@@ -8,6 +8,9 @@ A study folder:
     trials.csv      the trials, the best first
     best.yaml       the configuration of the best, for `--config`
 
+The first trial is the base configuration itself, as far as it lies within the
+space, so that a search does not end below where it began.
+
 A trial is pruned after an epoch where its best validation recall so far is
 below the median of the earlier trials at that epoch. What a trial proposes
 depends on the seed, its number and the trials before it alone; an unfinished
@@ -98,7 +101,8 @@ def tune(
     with _alone(folder):
         study = _study(folder)
         try:
-            while trial := _next_trial(study, config, trials, end):
+            start = _within(space, config)
+            while trial := _next_trial(study, config, trials, end, start):
                 _try(study, trial, config, data, folder, space, end, verbose)
                 say(tried.line(study.trials[trial.number]))
         except OutOfTimeError:
@@ -106,10 +110,11 @@ def tune(
         return tried.write(folder, study.trials, config)
 
 
-def _next_trial(study, config, number, end):
+def _next_trial(study, config, number, end, start):
     """The trial that was not finished, or a new one; none if it is enough."""
     unfinished = study.get_trials(states=(TrialState.RUNNING,))
-    begun = len(study.trials)
+    waiting = study.get_trials(states=(TrialState.WAITING,))
+    begun = len(study.trials) - len(waiting)
     if end is not None and time.monotonic() >= end:
         return None
     study.sampler = optuna.samplers.TPESampler(
@@ -120,7 +125,17 @@ def _next_trial(study, config, number, end):
         return optuna.trial.Trial(study, unfinished[0]._trial_id)
     if number is not None and begun >= number:
         return None
+    if not begun and not waiting:
+        study.enqueue_trial(start)
     return study.ask()
+
+
+def _within(space, config):
+    """The values of `config` that lie within the space."""
+    flat = config.flat()
+    return {
+        one.name: flat[one.name] for one in space if one.holds(flat[one.name])
+    }
 
 
 def _try(study, trial, config, data, folder, space, end, verbose):

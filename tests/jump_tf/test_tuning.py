@@ -99,6 +99,20 @@ def test_the_budget_is_all_trials_of_the_study(fake, search):
     assert fake.epochs == before
 
 
+def test_the_first_trial_is_the_base_as_far_as_the_space_holds_it(
+    fake, search, tmp_path
+):
+    base = BASE.override(["model.units=40", "training.learning_rate=0.3"])
+    search(config=base, trials=2)
+    first, second = (
+        runs.read_config(tmp_path / "study" / tuning.TRIALS_FOLDER / name)
+        for name in ("000", "001")
+    )
+    assert first.model == base.model
+    assert first.training.learning_rate <= SPACE[0].high
+    assert second.model != base.model
+
+
 def test_what_is_not_promising_is_pruned(fake, search):
     rows = search(trials=12)
     states = [row["state"] for row in rows]
