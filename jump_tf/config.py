@@ -15,7 +15,7 @@ from jump_tf.config_checks import check_types
 from jump_tf.config_checks import one_of
 from jump_tf.model_config import MODELS
 from jump_tf.model_config import JumpConfig
-from jump_tf.model_config import SessionConfig
+from jump_tf.session_config import SessionConfig
 
 SCHEDULES = ("constant", "cosine")
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}

@@ -8,9 +8,9 @@ from keras import ops
 
 from jump_tf import losses
 from jump_tf import schema
-from jump_tf.model_config import SAMPLED_LOSSES
-from jump_tf.model_config import SessionConfig
 from jump_tf.sampling import PopularitySampler
+from jump_tf.session_config import SAMPLED_LOSSES
+from jump_tf.session_config import SessionConfig
 from jump_tf.survival import Distribution
 from jump_tf.survival import censored_log_likelihood
 

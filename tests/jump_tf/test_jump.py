@@ -12,8 +12,8 @@ import tensorflow as tf
 from jump_tf import input_pipeline
 from jump_tf import schema
 from jump_tf.config import preset
-from jump_tf.model_config import SAMPLED_LOSSES
 from jump_tf.models.jump import JUMP
+from jump_tf.session_config import SAMPLED_LOSSES
 
 VOCABULARY_SIZE = 11
 PAPER = {"units": 5}
