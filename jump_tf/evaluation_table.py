@@ -8,15 +8,17 @@ HIGHER_IS_BETTER = (
     "ndcg_at_20",
     "recall_at_20_all",
 )
-COMPARED = (
-    *HIGHER_IS_BETTER,
-    "dwell_mae_seconds",
-    "dwell_nll",
-    "dwell_crps_seconds",
-    "dwell_mae_all_clicks_seconds",
-    "dwell_nll_all_clicks",
-    "dwell_crps_all_clicks_seconds",
+# A table each, or it would be too wide to read.
+TABLES = (
+    HIGHER_IS_BETTER,
+    ("dwell_mae_seconds", "dwell_nll", "dwell_crps_seconds"),
+    (
+        "dwell_mae_all_clicks_seconds",
+        "dwell_nll_all_clicks",
+        "dwell_crps_all_clicks_seconds",
+    ),
 )
+COMPARED = tuple(metric for table in TABLES for metric in table)
 
 
 def losses_to_baselines(result: dict[str, Any]) -> list[str]:
@@ -40,37 +42,13 @@ def losses_to_baselines(result: dict[str, Any]) -> list[str]:
     return sentences
 
 
-def table_rows(result: dict[str, Any]) -> list[list[str]]:
-    """The model, its 95 % interval and the baselines; the header first."""
-    names = list(result["baselines"])
-    rows = [["", "model", "95 % interval", *names]]
-    for metric in COMPARED:
-        low, high = result["intervals"].get(metric, (None, None))
-        numbers = [result["baselines"][name].get(metric) for name in names]
-        rows.append(
-            [
-                metric,
-                _number(result.get(metric)),
-                f"{_number(low)} to {_number(high)}",
-                *(_number(number) for number in numbers),
-            ]
-        )
-    return rows
+def tables(result: dict[str, Any]) -> list[list[list[str]]]:
+    """Rows of `TABLES`: a header, the model, its interval, the baselines."""
+    return [_rows(result, metrics) for metrics in TABLES]
 
 
 def format_table(result: dict[str, Any]) -> str:
     """The evaluation as text, with a sentence for what is lost to whom."""
-    rows = table_rows(result)
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = [
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(
-                zip(row, widths, strict=True)
-            )
-        ).rstrip()
-        for row in rows
-    ]
     title = (
         f"{result['split']}, {result['moment']}: "
         f"{result['num_predictions']} clicks ranked, "
@@ -78,7 +56,38 @@ def format_table(result: dict[str, Any]) -> str:
         + ("" if result.get("dwell_learned", True) else ", no dwell learned")
     )
     verdict = losses_to_baselines(result) or ["No baseline beats the model."]
-    return "\n".join([title, "", *lines, "", *verdict])
+    texts = [_aligned(rows) for rows in tables(result)]
+    return "\n\n".join([title, *texts, "\n".join(verdict)])
+
+
+def _rows(result, metrics):
+    ends = [result["intervals"].get(metric, (None, None)) for metric in metrics]
+    return [
+        ["", *metrics],
+        ["the model", *(_number(result.get(metric)) for metric in metrics)],
+        [
+            "95 % interval",
+            *(f"{_number(low)} to {_number(high)}" for low, high in ends),
+        ],
+        *(
+            [name, *(_number(numbers.get(metric)) for metric in metrics)]
+            for name, numbers in result["baselines"].items()
+            if any(numbers.get(metric) is not None for metric in metrics)
+        ),
+    ]
+
+
+def _aligned(rows) -> str:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if column else cell.ljust(width)
+            for column, (cell, width) in enumerate(
+                zip(row, widths, strict=True)
+            )
+        ).rstrip()
+        for row in rows
+    )
 
 
 def _is_lost(metric, mine, theirs) -> bool:

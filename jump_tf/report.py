@@ -88,7 +88,6 @@ def _results(run) -> list[dict[str, Any]]:
 
 
 def _result(result) -> str:
-    header, *rows = evaluation_table.table_rows(result)
     details = [[n, _number(result[n])] for n in _DETAILS if n in result]
     for name, unit in (
         ("dwell_pinball_at", ""),
@@ -107,7 +106,10 @@ def _result(result) -> str:
     return "".join(
         [
             _title(result),
-            pages.table(header, rows),
+            *(
+                pages.table(header, rows)
+                for header, *rows in evaluation_table.tables(result)
+            ),
             *(f'<p class="lost">{html.escape(loss)}</p>' for loss in lost),
             "" if lost else "<p>No baseline beats the model.</p>",
             pages.table(["further numbers", ""], details),
