@@ -78,7 +78,16 @@ def _name(run) -> str:
 
 
 def _results(run) -> list[dict[str, Any]]:
-    files = sorted((run / evaluation.EVALUATION_FOLDER).glob("*.json"))
+    # What else is there, such as comparisons, is no evaluation.
+    ours = {
+        f"{split}.{moment}.json"
+        for split in schema.SPLITS
+        for moment in schema.MOMENTS
+    }
+    folder = run / evaluation.EVALUATION_FOLDER
+    files = [
+        file for file in sorted(folder.glob("*.json")) if file.name in ours
+    ]
     if not files:
         raise schema.InputError(
             f"The run must be evaluated first: `jump-tf evaluate --run {run}`. "

@@ -115,6 +115,12 @@ def test_new_numbers_are_shown(run, result):
     assert "dwell_decile" in page.text
 
 
+def test_what_is_no_evaluation_is_left_out(run, result):
+    """Such as the comparisons that `jump-tf reproduce` puts beside them."""
+    (run / "evaluation" / "test.page_leave.against-x.json").write_text("{}")
+    assert Page(report.write_report(run)).text
+
+
 def test_no_dwell_is_a_sentence(run, result):
     nothing = {**result, "num_dwells": 0, "split": schema.VALIDATION}
     evaluation.write_evaluation(run, nothing)
