@@ -30,16 +30,19 @@ def write(
     """
     by_number = {trial.number: trial for trial in trials}
     rows = sorted(map(_row, by_number.values()), key=_by_recall)
+    # The best first: whoever finds the table may rely on it.
+    if rows and rows[0]["state"] == _COMPLETE:
+        values = by_number[rows[0]["trial"]].params
+        best = search_space.with_values(config, values)
+        beside = folder / f"{BEST_FILE}.writing"
+        beside.write_text(best.to_yaml())
+        beside.replace(folder / BEST_FILE)
     beside = folder / f"{TABLE_FILE}.writing"
     with beside.open("w", newline="") as out:
         writer = csv.DictWriter(out, _names(rows), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
     beside.replace(folder / TABLE_FILE)
-    if rows and rows[0]["state"] == _COMPLETE:
-        values = by_number[rows[0]["trial"]].params
-        best = search_space.with_values(config, values)
-        (folder / BEST_FILE).write_text(best.to_yaml())
     return rows
 
 

@@ -185,6 +185,19 @@ def test_best_configuration_and_table(fake, search, tmp_path):
     assert len(text.splitlines()) == 7
 
 
+def test_whoever_finds_the_table_finds_the_best(
+    fake, search, tmp_path, monkeypatch
+):
+    def killed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(trials.csv, "DictWriter", killed)
+    with pytest.raises(KeyboardInterrupt):
+        search(trials=2)
+    assert configs.load(tmp_path / "study" / trials.BEST_FILE)
+    assert not (tmp_path / "study" / trials.TABLE_FILE).exists()
+
+
 def test_another_study_in_the_folder_is_refused(fake, search, tmp_path):
     search(trials=1)
     with pytest.raises(schema.InputError, match="must go on with its own"):
