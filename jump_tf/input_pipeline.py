@@ -44,7 +44,7 @@ def read_manifest(data: str | pathlib.Path) -> dict[str, Any]:
     """The manifest of a data folder.
 
     Raises:
-        InputError: the folder holds no manifest.
+        InputError: the folder holds no manifest, or a broken one.
     """
     path = pathlib.Path(data) / schema.MANIFEST_FILE
     if not path.is_file():
@@ -52,7 +52,12 @@ def read_manifest(data: str | pathlib.Path) -> dict[str, Any]:
             "The data folder must be the output of `jump-tf prepare`. "
             f"Received: {data}, which has no {schema.MANIFEST_FILE}"
         )
-    return json.loads(path.read_text())
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise schema.InputError(
+            f"The manifest must be JSON. Received: {path} ({error})"
+        ) from error
 
 
 def read_vocabulary(path: str | pathlib.Path) -> list[str]:

@@ -17,6 +17,7 @@ from jump_tf import config as configs
 from jump_tf import input_pipeline
 from jump_tf import runs
 from jump_tf import schema
+from jump_tf import search_space
 from jump_tf import trials as tried
 from jump_tf.config import Config
 from jump_tf.reproduction import bars
@@ -52,6 +53,20 @@ class Experiment:
                 raise schema.InputError(
                     f"`--{name}` must be at least {least}. "
                     f"Received: {getattr(self, name)}"
+                )
+        for model in self.plan.models if self.trials else ():
+            search_space.load(model.space, self.plan.config(model.name))
+        self._check_labels()
+
+    def _check_labels(self):
+        """Refuses two runs in one folder."""
+        labels: dict[str, Any] = {}
+        for step in self.steps():
+            run = step.model, step.set, step.purpose == steps.BARS
+            if labels.setdefault(step.label, run) != run:
+                raise schema.InputError(
+                    "Models, ablations, points of sweeps and bars must have "
+                    f"names of their own. Received: {step.label!r} twice"
                 )
 
     def steps(self) -> list[Step]:

@@ -19,6 +19,8 @@ FOLDER = "data"  # Of what is prepared, in the results folder.
 STUDIES = "tuning"
 RESERVED = (FOLDER, STUDIES)
 _OURS = ("like", "note", "splits", "prepared")
+# Of the options of `prepare`, what is not asked by the name it has there.
+_SET_HERE = {"split", "output", "overwrite"}
 # Whose log it is, as its format tells.
 _LIKE = {"yoochoose": published.RECSYS15, "diginetica": published.CIKM16}
 
@@ -82,7 +84,7 @@ def data_sets(
     Raises:
         InputError: it asks for what `prepare` does not know.
     """
-    like = entry.get("like", _LIKE.get(entry.get("format", "")))
+    like = entry.get("like", _LIKE.get(str(entry.get("format"))))
     note = str(entry.get("note", ""))
     if "prepared" in entry:
         others = set(entry) - {"prepared", "like", "note"}
@@ -93,12 +95,17 @@ def data_sets(
             )
         folder = _beside(beside, str(entry["prepared"]))
         return [DataSet(name, pathlib.Path(folder), like=like, note=note)]
+    if taken := set(map(str, entry)) & _SET_HERE:
+        raise schema.InputError(
+            f"`data: {name}` must have a list of `splits`, and its folders "
+            f"where the results are. Received: {sorted(taken)}"
+        )
     splits = entry.get("splits", [prepare_options.RANDOM])
     if not isinstance(splits, list) or not splits:
         raise schema.InputError(
             f"`data: {name}: splits` must be a list. Received: {splits!r}"
         )
-    request = {key: entry[key] for key in entry if key not in _OURS}
+    request = {str(key): entry[key] for key in entry if key not in _OURS}
     inputs = request.get("input", [])
     inputs = inputs if isinstance(inputs, list) else [inputs]
     request["input"] = tuple(_beside(beside, str(path)) for path in inputs)
@@ -134,9 +141,7 @@ def prepare(data: DataSet, results: pathlib.Path) -> None:
     """
     folder, options = data.folder(results), data.options(results)
     if (folder / schema.MANIFEST_FILE).is_file():
-        made = input_pipeline.read_manifest(folder)["options"]
-        asked = json.loads(json.dumps(dataclasses.asdict(options)))
-        if any(made[name] != asked[name] for name in made):
+        if not _is_as_asked(input_pipeline.read_manifest(folder), options):
             raise schema.InputError(
                 "A results folder must keep its logs as they were prepared. "
                 f"Received: another request than that of {folder}"
@@ -145,6 +150,17 @@ def prepare(data: DataSet, results: pathlib.Path) -> None:
     from beam_jobs import build_sessions  # Beam is an extra.
 
     build_sessions.run(options)
+
+
+def _is_as_asked(manifest, options) -> bool:
+    """Whether it is of the request, where it says nothing of the default."""
+    made = manifest["options"]
+    asked = json.loads(json.dumps(dataclasses.asdict(options)))
+    return all(
+        made.get(field.name, field.default) == asked[field.name]
+        for field in dataclasses.fields(options)
+        if field.name not in ("output", "overwrite")
+    )
 
 
 class _Parser(argparse.ArgumentParser):

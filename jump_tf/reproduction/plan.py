@@ -95,8 +95,10 @@ class Plan:
                 "A plan must have a model. Received: none in `models`"
             )
         logs.check_names(one.name for one in self.data)
-        logs.check_names(one.name for one in self.models)
         models = {one.name for one in self.models}
+        names = [one.name for one in self.models]
+        names += [one.name for one in self.ablations]
+        logs.check_names(names)
         for name, named, changes in self._changes():
             if unknown := set(named) - models:
                 raise schema.InputError(

@@ -68,6 +68,10 @@ def reproduce(
             "The report needs matplotlib: `pip install jump-tf[report]`. "
             "Received: an environment without it"
         )
+    if results.exists() and not results.is_dir():
+        raise schema.InputError(
+            f"`--results` must be a folder. Received: {results}"
+        )
     experiment = Experiment(plan, results, seeds, trials, only)
     end = None if hours is None else time.monotonic() + hours * _HOUR
     for step in experiment.steps():

@@ -14,7 +14,8 @@ _CONVENTIONS = (
     "another within c1, at the median of the predicted law. Intervals hold 95 "
     "% of resamples of the test sessions; those of differences are paired, and "
     "know nothing of the chance of the training, which the spread over seeds "
-    "shows."
+    "shows: numbers, intervals and differences are those of the first seed, "
+    "and the mean over seeds stands below."
 )
 
 
@@ -28,14 +29,15 @@ def budget(results: Tree) -> str:
     request = results["request"]
     if request["trials"]:
         return (
-            f"Each model had the same search: {request['trials']} trials on "
-            f"the validation split of {request['tuned_on']}, whose best "
-            "configuration it has everywhere."
+            f"Each trained model had a search of {request['trials']} trials on "
+            f"the validation split of {request['tuned_on']}, by recall@20, "
+            "whose best configuration it has everywhere. What is searched "
+            f"differs: {_spaces(request)}. What only counts had no search."
         )
     return (
         "No search was made here: every model has the configuration that "
         "ships with it. Where these had unlike care, so have the numbers; "
-        "`--trials` gives each model the same search."
+        "`--trials` gives each model as many trials."
     )
 
 
@@ -57,6 +59,16 @@ def verdicts(results: Tree, data: str, moment: str) -> Iterator[str]:
         found = list(reading.differences(results, data, moment, metric))
         if found:
             yield _verdict(mine, metric, found)
+
+
+def _spaces(request) -> str:
+    """Of each space by its name the models that have it."""
+    models: dict[str, list[str]] = {}
+    for model in request["models"].values():
+        models.setdefault(model["space"], []).append(model["title"])
+    return "; ".join(
+        f"`{space}` for {', '.join(titles)}" for space, titles in models.items()
+    )
 
 
 def _verdict(mine, metric, found) -> str:

@@ -299,10 +299,15 @@ def test_a_log_is_prepared_once(tmp_path):
     made = manifest.stat().st_mtime_ns
     running.logs.prepare(plan.data[0], tmp_path)
     assert manifest.stat().st_mtime_ns == made
-    other = text.replace("csv]}", "csv], min_item_clicks: 2}")
-    plan = plan_of(tmp_path, other, models=["production"])
-    with pytest.raises(schema.InputError, match="another request than that"):
-        running.logs.prepare(plan.data[0], tmp_path)
+    older = json.loads(manifest.read_text())  # Before there was `until`.
+    del older["options"]["until"]
+    manifest.write_text(json.dumps(older))
+    running.logs.prepare(plan.data[0], tmp_path)
+    for change in ("min_item_clicks: 2", "until: 2030-01-01"):
+        other = text.replace("csv]}", f"csv], {change}}}")
+        plan = plan_of(tmp_path, other, models=["production"])
+        with pytest.raises(schema.InputError, match="another request than"):
+            running.logs.prepare(plan.data[0], tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -321,6 +326,26 @@ def test_a_log_is_prepared_once(tmp_path):
         ("data: {a: {prepared: nowhere}}", "output of `jump-tf prepare`"),
         ("data: {a: {prepared: DATA, like: Amazon}}", "`like` must be one of"),
         ("data: {a: {prepared: DATA, split: random}}", "beside `prepared`"),
+        ("data: {a: {format: csv, input: x, split: random}}", "of `splits`"),
+        ("data: {a: {format: csv, input: x, 3: 4}}", "must be as asked"),
+        ("data: {a: {format: [csv, csv], input: x}}", "must be as asked"),
+        (
+            "ablations: {../b: {title: A, model: paper, set: []}}",
+            "Names must be folders",
+        ),
+        (
+            "ablations: {paper: {title: A, model: paper, set: []}}",
+            "Names must be folders, each once",
+        ),
+        (
+            "models: {by-id: {title: A, preset: paper}}",
+            "names of their own. Received: 'by-id' twice",
+        ),
+        (
+            "sweeps: {a: {value: model.dropout, values: [0.12345678, "
+            "0.12345679], models: [paper]}}",
+            "names of their own. Received: 'paper.dropout-0.123457' twice",
+        ),
         ("data: {a: {format: csv}}", "`data: a-random` must be as asked"),
         ("data: {a: {format: csv, input: x, days: 3}}", "must be as asked"),
         (
@@ -365,6 +390,7 @@ def test_requests_that_make_no_sense_are_refused(plan_path, tmp_path, capsys):
         (("--budget", "-1"), "`--budget` must not be negative"),
         (("--models", "best"), "`--models` must be of ['mine', 'gru4rec']"),
         (("--epochs", "0"), "`epochs` must be at least 1"),
+        (("--results", plan_path), "`--results` must be a folder"),
     ):
         arguments = ("--plan", plan_path, "--results", tmp_path / "r", *more)
         assert cli.main(["reproduce", *map(str, arguments)]) == 2
@@ -372,6 +398,17 @@ def test_requests_that_make_no_sense_are_refused(plan_path, tmp_path, capsys):
     assert cli.main(["reproduce", "--results", str(tmp_path / "r")]) == 2
     assert "`--data` or a `--plan`" in capsys.readouterr().err
     assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize("space", ["nowhere", "reproduce-printed"])
+def test_a_search_that_makes_no_sense_is_refused(space, data_folder, tmp_path):
+    """Before the first training, not after the last but one."""
+    text = f"models: {{a: {{title: A, preset: gru, space: {space}}}}}"
+    plan = plan_of(tmp_path, text, data=[data_folder])
+    running.Experiment(plan, tmp_path)
+    with pytest.raises(schema.InputError, match=r"`--(space|set)` must be"):
+        running.reproduce(plan, tmp_path / "results", trials=1)
+    assert not (tmp_path / "results").exists()
 
 
 def test_printed_numbers_are_the_papers():
@@ -430,4 +467,6 @@ def test_every_model_has_the_best_of_its_own_search(
     assert found == {"mine": 0.011, **dict.fromkeys(others, 0.022)}
     assert used["gru4rec.units-4"].model.units == 4
     assert not used["no-start"].model.learned_start
-    assert "the same search: 2 trials" in Page(report).text
+    text = Page(report).text
+    assert "a search of 2 trials" in text
+    assert "`reproduce-sampled` for Other" in text or "`reproduce` for" in text
