@@ -99,9 +99,7 @@ class JointModel(SessionModel):
 
     def call(self, inputs, training=False):
         items = inputs[schema.ITEMS]
-        dwell_seconds = inputs[schema.DWELL_SECONDS]
-        if not self.config.dwell_input:
-            dwell_seconds = ops.full_like(dwell_seconds, schema.UNKNOWN_DWELL)
+        dwell_seconds = self.seen(inputs[schema.DWELL_SECONDS])
         real = items != schema.PAD_ID
         if training:
             items, dwell_seconds = self._hide(items, dwell_seconds)
@@ -111,6 +109,12 @@ class JointModel(SessionModel):
             history = self.dwell_history(dwell_seconds)
             features = ops.concatenate([features, history], axis=-1)
         return ops.concatenate([self._start_like(features), features], axis=1)
+
+    def seen(self, dwell_seconds):
+        """The dwells, all unknown to a model that has none for input."""
+        if self.config.dwell_input:
+            return dwell_seconds
+        return ops.full_like(dwell_seconds, schema.UNKNOWN_DWELL)
 
     @property
     def item_variables(self):

@@ -102,6 +102,7 @@ class JUMP(JointModel):
     def attention_weights(self, items, dwell_seconds, real):
         if not self.config.attention:
             return None
+        dwell_seconds = self.seen(dwell_seconds)
         return attention_weights(self.states(items, dwell_seconds, real))
 
     def states(self, items, dwell_seconds, real, training=False):

@@ -360,6 +360,14 @@ def test_without_dwell_input_every_dwell_reads_as_unknown(options, inputs):
     np.testing.assert_array_equal(model(inputs), model(hidden))
     np.testing.assert_array_equal(model(inputs), make(options)(hidden))
     assert not np.allclose(model(inputs), make(options)(inputs))
+    items = inputs[schema.ITEMS]
+    seen, shown = (
+        model.attention_weights(
+            items, one[schema.DWELL_SECONDS], items != schema.PAD_ID
+        )
+        for one in (hidden, inputs)
+    )
+    np.testing.assert_array_equal(shown, seen)
 
 
 def test_without_multiplication_alpha_beta_gamma_are_not_learned():
