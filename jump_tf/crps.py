@@ -10,6 +10,7 @@ from jump_tf.survival import Distribution
 from jump_tf.survival import LogNormal
 
 _ROWS_AT_ONCE = 8192
+_GRIDS_AT_ONCE = 256  # Times 400 points and the parameters of a law.
 _NODES, _NODE_WEIGHTS = np.polynomial.legendre.leggauss(48)
 # Beyond so many sigmas the law is 0 or 1 in float32.
 _FAR = 8.0
@@ -41,14 +42,16 @@ def crps(
     Reference: Gneiting & Ranjan, J. Business & Economic Statistics 29(3),
     2011, on scores that weight thresholds.
     """
+    score, size = (
+        (_log_normal_crps, _ROWS_AT_ONCE)
+        if isinstance(law, LogNormal)
+        else (_crps, _GRIDS_AT_ONCE)
+    )
     scores = np.empty(len(seconds))
-    for start in range(0, len(scores), _ROWS_AT_ONCE):
-        rows = slice(start, start + _ROWS_AT_ONCE)
+    for start in range(0, len(scores), size):
+        rows = slice(start, start + size)
         some = law.map(operator.itemgetter(rows))
-        if isinstance(some, LogNormal):
-            scores[rows] = _log_normal_crps(some, seconds[rows], upper)
-        else:
-            scores[rows] = _crps(some, seconds[rows], upper)
+        scores[rows] = score(some, seconds[rows], upper)
     return scores
 
 
