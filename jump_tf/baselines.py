@@ -14,7 +14,6 @@ from jump_tf import scorecard
 from jump_tf.click_table import ClickTable
 from jump_tf.models import counts
 from jump_tf.models import dwell_bars
-from jump_tf.models import neighbours
 from jump_tf.models import rules
 from jump_tf.models.scorers import Scorer
 from jump_tf.predictions import Clicks
@@ -26,8 +25,6 @@ SESSION_POPULAR = "session_popular"
 MARKOV = "markov"
 ASSOCIATION_RULES = "association_rules"
 ITEM_KNN = "item_knn"
-S_KNN = "s_knn"
-VS_KNN = "vs_knn"
 CONSTANT_MEDIAN = "constant_median"
 CONSTANT_MEAN = "constant_mean"
 ITEM_MEDIAN = "item_median"
@@ -35,16 +32,12 @@ ITEM_EFFECT = "item_effect"
 PREVIOUS_DWELL = "previous_dwell"
 SESSION_MEAN = "session_mean"
 _MODEL = "model"
-_ITEM_SCORERS: dict[str, type[Scorer]] = {
+_SCORERS: dict[str, type[Scorer]] = {
     MOST_POPULAR: counts.MostPopular,
     SESSION_POPULAR: rules.SessionPopular,
     MARKOV: counts.Markov,
     ASSOCIATION_RULES: rules.AssociationRules,
     ITEM_KNN: rules.ItemNeighbours,
-}
-_SESSION_SCORERS: dict[str, type[Scorer]] = {
-    S_KNN: neighbours.SKNN,
-    VS_KNN: neighbours.VSKNN,
 }
 
 
@@ -78,20 +71,15 @@ def fit(
     clicks = predictions.read_clicks(data, schema.TRAIN)
     later = clicks.predicted
     return Baselines(
-        _fitted(_ITEM_SCORERS, clicks, vocabulary_size),
+        {
+            name: kind(*_columns(clicks), vocabulary_size)
+            for name, kind in _SCORERS.items()
+        },
         _fit_dwell(clicks, vocabulary_size, moment),
         np.bincount(clicks.item, minlength=vocabulary_size),
         float(clicks.last[later].mean()) if later.any() else 0.0,
         moment,
     )
-
-
-def fit_neighbours(
-    data: str | pathlib.Path, vocabulary_size: int
-) -> dict[str, Scorer]:
-    """The slower scorers that compare whole sessions, by name; see `fit`."""
-    clicks = predictions.read_clicks(data, schema.TRAIN)
-    return _fitted(_SESSION_SCORERS, clicks, vocabulary_size)
 
 
 def click_tables(
@@ -219,11 +207,6 @@ def _fit_dwell(clicks, vocabulary_size, moment) -> dict[tuple[str, bool], Any]:
             clicks.item[among], *cut, vocabulary_size
         )
     return bars
-
-
-def _fitted(kinds, clicks, vocabulary_size):
-    log = _columns(clicks)
-    return {name: kind(*log, vocabulary_size) for name, kind in kinds.items()}
 
 
 def _columns(clicks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -19,6 +19,7 @@ from jump_tf import schema
 from jump_tf import scorecard
 from jump_tf import slices
 from jump_tf.models.jump import JUMP
+from jump_tf.reproduction import bars
 from jump_tf.survival import LogNormal
 
 VOCABULARY = 25
@@ -389,11 +390,8 @@ class TestEvaluate:
     def test_neighbours_are_measured_on_the_same_clicks(
         self, data_folder, result
     ):
-        scorers = baselines.fit_neighbours(data_folder, VOCABULARY)
-        assert list(scorers) == [baselines.S_KNN, baselines.VS_KNN]
-        clicks = predictions.read_clicks(data_folder, schema.TEST)
-        for measures in baselines.click_measures(scorers, clicks).values():
-            found = scorecard.means(measures)
+        for bar in bars.BARS.values():
+            found, _ = bars.measure(bar, data_folder)
             for name in ("num_predictions", "num_predictions_all"):
                 assert found[name] == result[name]
             popular = result["baselines"][baselines.MOST_POPULAR]
