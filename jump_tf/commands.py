@@ -51,7 +51,8 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--preset",
         help="a configuration that ships with the package: production "
-        "(default), paper, demo, gru4rec, gru, igru, narm, dtgru or sasrec",
+        "(default), paper, demo, gru4rec, gru, igru, narm, dtgru, sasrec, "
+        "rmtpp, atrp or nsr",
     )
     group.add_argument("--config", help="a YAML file of your own")
     parser.add_argument(

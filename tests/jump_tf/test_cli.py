@@ -31,6 +31,13 @@ def test_every_verb_has_help(verb, capsys):
     assert out.startswith(f"usage: jump-tf {verb}")
 
 
+def test_help_names_every_preset(capsys):
+    _, out, _ = call("train", "--help", capsys=capsys)
+    presets = pathlib.Path(cli.__file__).parent / "presets"
+    shipped = {path.stem for path in presets.glob("*.yaml")}
+    assert shipped and shipped <= set(re.findall(r"\w+", out))
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
