@@ -176,6 +176,8 @@ def sampler():
 def models():
     found = {}
     for name, (kind, options) in ARCHITECTURES.items():
+        if name in ("dtgru sum", "dtgru scalar"):  # As "dtgru", but for a sum.
+            continue
         model = given(make_model(options, kind=kind))
         features = ops.convert_to_numpy(model(INPUTS))
         clicks = np.count_nonzero(ITEMS, axis=1)
@@ -201,7 +203,6 @@ def training_steps():
         ("sampled", keras.optimizers.Adam(1e-3, global_clipnorm=5.0), 2),
         ("gru", keras.optimizers.SGD(1.0), 1),
         ("narm", keras.optimizers.SGD(1.0), 1),
-        ("dtgru", keras.optimizers.SGD(1.0), 1),
         ("sasrec", keras.optimizers.SGD(1.0), 1),
         ("rmtpp", keras.optimizers.SGD(0.1), 1),
         ("atrp", keras.optimizers.SGD(0.1), 1),

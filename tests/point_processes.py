@@ -82,25 +82,6 @@ def asked(model, row, k, item):
     return model.dwell_distribution(features[np.newaxis], np.int32([item]))
 
 
-def check_causality(model):
-    for column in (1, 2, 3):
-        items = INPUTS[schema.ITEMS].copy()
-        dwell = INPUTS[schema.DWELL_SECONDS].copy()
-        items[:, column], dwell[:, column] = 6, 1111.0
-        before = model(INPUTS)
-        after = model({schema.ITEMS: items, schema.DWELL_SECONDS: dwell})
-        np.testing.assert_array_equal(
-            before[:, : column + 1], after[:, : column + 1]
-        )
-        difference = np.abs(np.asarray(before - after)[:, column + 1 :])
-        assert (difference.max(-1) > 1e-4).all()
-
-
-def check_padding(model):
-    alone = model({name: value[2:, :2] for name, value in INPUTS.items()})
-    np.testing.assert_allclose(model(INPUTS)[2:, :3], alone, atol=1e-6)
-
-
 def check_unknown_dwell(model):
     """It is neither zero nor not a number, and moves the law."""
     medians = []

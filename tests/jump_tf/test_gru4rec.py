@@ -1,5 +1,4 @@
 import dataclasses
-import json
 
 import numpy as np
 import pytest
@@ -51,13 +50,6 @@ def test_dwell_is_not_seen_and_forecast_by_its_mean(model, random):
     law = model.dwell_distribution(np.ones((2, 5), "f"), np.array([3, 9]))
     np.testing.assert_allclose(law.location, [3.5, 3.5])
     np.testing.assert_allclose(law.scale, [1.0, 1.0])
-
-
-def test_config_survives_json(model):
-    config = json.loads(json.dumps(model.get_config()))
-    clone = GRU4Rec.from_config(config)
-    assert clone.config == model.config
-    assert clone.config.dwell_weight == 0.0
 
 
 def test_preset_differs_from_production_by_the_model_alone():
