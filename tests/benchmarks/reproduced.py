@@ -28,7 +28,11 @@ def add(name: str, results: pathlib.Path) -> pathlib.Path:
         for key in ("seeds", "trials", "epochs", "set")
     }
     logs = {
-        log: {"data": told, "request": request, "rows": _rows(tree, log)}
+        log: {
+            "data": _anywhere(told),
+            "request": request,
+            "rows": _rows(tree, log),
+        }
         for log, told in tree["data"].items()
         if reading.reference(tree, log)
     }
@@ -36,6 +40,15 @@ def add(name: str, results: pathlib.Path) -> pathlib.Path:
     path = FOLDER / f"{name}.json"
     path.write_text(json.dumps(logs, indent=1) + "\n")
     return path
+
+
+def _anywhere(told: Tree) -> Tree:
+    """The same without where the log's files stood on the machine."""
+    manifest = dict(told["manifest"])
+    if options := manifest.get("options"):
+        names = [path.rpartition("/")[2] for path in options["input"]]
+        manifest["options"] = {**options, "input": names}
+    return {**told, "manifest": manifest}
 
 
 def _rows(tree, log) -> list[Tree]:

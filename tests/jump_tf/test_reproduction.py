@@ -469,4 +469,4 @@ def test_every_model_has_the_best_of_its_own_search(
     assert not used["no-start"].model.learned_start
     text = Page(report).text
     assert "a search of 2 trials" in text
-    assert "`reproduce-sampled` for Other" in text or "`reproduce` for" in text
+    assert "differs: `reproduce` for Mine, Other." in text
