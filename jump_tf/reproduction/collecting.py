@@ -4,8 +4,8 @@ request   seeds, trials, parts and the model that others stand against
 data      log -> what is counted of it
 runs      one entry for each step of the plan, done or not
 baselines log -> moment -> name -> the numbers of what is only counted
-against   log -> moment -> run -> metric -> `comparison.compare` of the
-          reference with it, at seed 0
+against   log -> moment -> run -> metric -> `comparison.compare_seeds` of the
+          reference with it, each averaged over its seeds
 """
 
 import dataclasses
@@ -139,12 +139,23 @@ def _baselines(experiment, reference: Step, moment) -> Tree:
 
 
 def _against(experiment, reference: Step, moment) -> Tree:
-    mine = experiment.run(reference)
-    return {
-        step.label: measuring.compared(mine, experiment.run(step), moment)
+    todo = [
+        step
         for step in experiment.steps()
-        if step.data == reference.data
-        and step.purpose in (steps.HEADLINE, steps.BARS, steps.ABLATIONS)
-        and experiment.run(step) != mine
-        and experiment.is_done(step)
+        if step.data == reference.data and experiment.is_done(step)
+    ]
+
+    def seeds(label):
+        return [
+            experiment.run(step)
+            for step in todo
+            if step.label == label and step.purpose != steps.SWEEPS
+        ]
+
+    mine = seeds(reference.label)
+    return {
+        step.label: measuring.compared(mine, seeds(step.label), moment)
+        for step in todo
+        if step.purpose in (steps.HEADLINE, steps.BARS, steps.ABLATIONS)
+        and experiment.run(step) not in mine
     }

@@ -108,7 +108,9 @@ class Experiment:
         best = self.study(step.model) / tried.BEST_FILE
         tuned = self.trials and best.is_file()
         base = configs.load(best) if tuned else self.plan.config(step.model)
-        return base.override([*step.set, f"training.seed={step.seed}"])
+        # The model's own seed is of negatives and of inputs that are hidden.
+        seeds = [f"{part}.seed={step.seed}" for part in ("training", "model")]
+        return base.override([*step.set, *seeds])
 
     def is_done(self, step: Step) -> bool:
         """Whether a run is evaluated."""

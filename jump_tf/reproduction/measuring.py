@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 from jump_tf import click_table
@@ -52,24 +53,27 @@ def measure_bar(name: str, run: pathlib.Path, data: pathlib.Path) -> None:
 
 
 def compared(
-    mine: pathlib.Path, theirs: pathlib.Path, moment: str
+    mine: Sequence[pathlib.Path], theirs: Sequence[pathlib.Path], moment: str
 ) -> dict[str, Any]:
-    """Differences of two evaluated runs, kept until one is evaluated again.
+    """Differences of two models, kept until one is evaluated again.
 
     Args:
-        mine: a run.
-        theirs: another one on the same data; keeps the file.
+        mine: a model's runs, one for each seed.
+        theirs: another's on the same data; the first keeps the file.
         moment: of asking.
     """
-    tables = [path(run, moment, "clicks.npz") for run in (mine, theirs)]
-    name = "-".join(mine.parts[-2:])
-    kept = path(theirs, moment, f"against-{name}.json")
-    newest = max(table.stat().st_mtime for table in tables)
+    files = [
+        [path(run, moment, "clicks.npz") for run in runs]
+        for runs in (mine, theirs)
+    ]
+    name = "-".join([*mine[0].parts[-2:], f"{len(mine)}-{len(theirs)}"])
+    kept = path(theirs[0], moment, f"against-{name}.json")
+    newest = max(file.stat().st_mtime for each in files for file in each)
     if kept.is_file() and kept.stat().st_mtime >= newest:
         return json.loads(kept.read_text())
-    first, second = map(click_table.read, tables)
+    first, second = ([click_table.read(one) for one in each] for each in files)
     result = evaluation.plain(
-        comparison.compare(first, second, replicates=REPLICATES, seed=0)
+        comparison.compare_seeds(first, second, replicates=REPLICATES, seed=0)
     )
     beside = kept.with_suffix(".partial")
     beside.write_text(json.dumps(result, indent=1) + "\n")

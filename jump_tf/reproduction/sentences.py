@@ -14,8 +14,8 @@ _CONVENTIONS = (
     "another within c1, at the median of the predicted law. Intervals hold 95 "
     "% of resamples of the test sessions; those of differences are paired, and "
     "know nothing of the chance of the training, which the spread over seeds "
-    "shows: numbers, intervals and differences are those of the first seed, "
-    "and the mean over seeds stands below."
+    "shows. Numbers and intervals are those of the first seed, the mean over "
+    "seeds stands below; differences are between means over seeds."
 )
 
 

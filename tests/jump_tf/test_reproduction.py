@@ -411,6 +411,21 @@ def test_a_search_that_makes_no_sense_is_refused(space, data_folder, tmp_path):
     assert not (tmp_path / "results").exists()
 
 
+def test_a_seed_is_of_the_training_and_of_what_the_model_draws(
+    plan_path, tmp_path
+):
+    plan = plan_file.load(plan_path)
+    trained = [
+        step
+        for step in running.Experiment(plan, tmp_path, seeds=3).steps()
+        if step.purpose != steps.BARS
+    ]
+    assert {step.seed for step in trained} == {0, 1, 2}
+    for step in trained:
+        config = running.Experiment(plan, tmp_path).config(step)
+        assert config.training.seed == config.model.seed == step.seed
+
+
 def test_printed_numbers_are_the_papers():
     """Tables 2 and 3, by way of sums that a slip of a digit would change."""
     sums = {
