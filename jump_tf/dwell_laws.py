@@ -7,7 +7,6 @@ import numpy as np
 from keras import ops
 
 from jump_tf.survival import SHARED
-from jump_tf.survival import SHORTEST_SECONDS
 from jump_tf.survival import Distribution
 from jump_tf.survival import Tensor
 from jump_tf.survival import log_seconds
@@ -32,7 +31,7 @@ class LogLaplace(Distribution):
     location: Tensor
     scale: Tensor
 
-    def log_prob(self, seconds: Tensor) -> Tensor:
+    def _log_prob(self, seconds):
         log = log_seconds(seconds)
         return (
             -ops.abs(log - self.location) / self.scale
@@ -40,14 +39,14 @@ class LogLaplace(Distribution):
             - log
         )
 
-    def log_survival(self, seconds: Tensor) -> Tensor:
+    def _log_survival(self, seconds):
         u = (log_seconds(seconds) - self.location) / self.scale
         # Each branch is given what keeps its gradient finite.
         above = -ops.maximum(u, 0.0) - math.log(2.0)
         below = ops.log1p(-0.5 * ops.exp(ops.minimum(u, 0.0)))
         return ops.where(u > 0.0, above, below)
 
-    def inverse_log_survival(self, log_survival: Tensor) -> Tensor:
+    def _inverse(self, log_survival):
         half = -math.log(2.0)
         above = half - log_survival
         tail = -ops.expm1(ops.maximum(log_survival, half))
@@ -75,17 +74,15 @@ class Gompertz(Distribution):
     log_rate: Tensor
     slope: Tensor
 
-    def log_prob(self, seconds: Tensor) -> Tensor:
-        seconds = ops.maximum(seconds, SHORTEST_SECONDS)
+    def _log_prob(self, seconds):
         log_hazard = self.log_rate + self.slope * seconds
-        return log_hazard + self.log_survival(seconds)
+        return log_hazard + self._log_survival(seconds)
 
-    def log_survival(self, seconds: Tensor) -> Tensor:
-        seconds = ops.maximum(seconds, SHORTEST_SECONDS)
+    def _log_survival(self, seconds):
         growth = ops.minimum(self.slope * seconds, _LARGEST_POWER)
         return -ops.exp(self.log_rate) * seconds * _expm1_ratio(growth)
 
-    def inverse_log_survival(self, log_survival: Tensor) -> Tensor:
+    def _inverse(self, log_survival):
         # In units of the dwell that the first hazard alone would make.
         first = -log_survival * ops.exp(-self.log_rate)
         growth = ops.maximum(self.slope * first, _TINY - 1.0)
@@ -111,27 +108,24 @@ class PiecewiseHazard(Distribution):
     log_hazards: tuple[Tensor, ...]
     edges: tuple[float, ...] = dataclasses.field(metadata={SHARED: True})
 
-    def log_prob(self, seconds: Tensor) -> Tensor:
-        seconds = ops.maximum(seconds, SHORTEST_SECONDS)
+    def _log_prob(self, seconds):
         reached = seconds[..., None] >= self._edges()
         bin_of = ops.sum(ops.cast(reached, "int32"), axis=-1) - 1
         inside = ops.one_hot(bin_of, len(self.edges), dtype=seconds.dtype)
         log_hazard = ops.sum(inside * self._log_hazards(), axis=-1)
-        return log_hazard + self.log_survival(seconds)
+        return log_hazard + self._log_survival(seconds)
 
-    def log_survival(self, seconds: Tensor) -> Tensor:
-        seconds = ops.maximum(seconds, SHORTEST_SECONDS)[..., None]
+    def _log_survival(self, seconds):
+        seconds = seconds[..., None]
         spent = ops.clip(seconds - self._edges(), 0.0, self._widths())
         return -ops.sum(ops.exp(self._log_hazards()) * spent, axis=-1)
 
-    def inverse_log_survival(self, log_survival: Tensor) -> Tensor:
+    def _inverse(self, log_survival):
         hazards = ops.exp(self._log_hazards())
         inner = hazards[..., :-1] * self._widths()[:-1]
         before = ops.cumsum(inner, axis=-1)
         before = ops.pad(before, [[0, 0]] * (len(before.shape) - 1) + [[1, 0]])
-        # A plain number would be a tensor of Keras' own precision.
-        total = -ops.cast(log_survival, hazards.dtype)
-        left = ops.expand_dims(total, -1) - before
+        left = ops.expand_dims(-log_survival, -1) - before
         spent = ops.clip(left / hazards, 0.0, self._widths())
         return ops.sum(spent, axis=-1)
 

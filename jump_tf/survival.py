@@ -9,6 +9,7 @@ from typing import Self
 
 from keras import ops
 from keras import tree
+from keras.backend import standardize_dtype
 
 Tensor = Any
 
@@ -94,15 +95,15 @@ class Distribution:
 
     def log_prob(self, seconds: Tensor) -> Tensor:
         """Log density per second."""
-        raise NotImplementedError
+        return self._log_prob(self._counted(seconds))
 
     def log_survival(self, seconds: Tensor) -> Tensor:
         """Log probability of staying longer than `seconds`."""
-        raise NotImplementedError
+        return self._log_survival(self._counted(seconds))
 
     def inverse_log_survival(self, log_survival: Tensor) -> Tensor:
         """The seconds at which the log survival, negative, is reached."""
-        raise NotImplementedError
+        return self._inverse(ops.cast(log_survival, self._dtype))
 
     def quantile(self, probability: Tensor, elapsed: Tensor = 0.0) -> Tensor:
         """The seconds that a share `probability` of visitors does not exceed.
@@ -115,8 +116,10 @@ class Distribution:
         Returns:
             Total seconds, never below `elapsed`.
         """
+        probability = ops.cast(probability, self._dtype)
+        elapsed = ops.cast(elapsed, self._dtype)
         staying = ops.where(elapsed > 0.0, self.log_survival(elapsed), 0.0)
-        seconds = self.inverse_log_survival(ops.log1p(-probability) + staying)
+        seconds = self._inverse(ops.log1p(-probability) + staying)
         return ops.maximum(seconds, elapsed)
 
     def median(self) -> Tensor:
@@ -136,6 +139,26 @@ class Distribution:
     def map(self, function: Callable[[Tensor], Tensor]) -> Self:
         """The law with a function of each of its parameters."""
         return self.with_parameters([function(p) for p in self.parameters()])
+
+    def _log_prob(self, seconds: Tensor) -> Tensor:
+        """`log_prob` of seconds that count, in the parameters' type."""
+        raise NotImplementedError
+
+    def _log_survival(self, seconds: Tensor) -> Tensor:
+        """`log_survival`, see `_log_prob`."""
+        raise NotImplementedError
+
+    def _inverse(self, log_survival: Tensor) -> Tensor:
+        """`inverse_log_survival`, see `_log_prob`."""
+        raise NotImplementedError
+
+    @property
+    def _dtype(self):
+        return standardize_dtype(self.parameters()[0].dtype)
+
+    def _counted(self, seconds):
+        seconds = ops.cast(seconds, self._dtype)
+        return ops.maximum(seconds, SHORTEST_SECONDS)
 
     def _own(self) -> dict[str, Any]:
         return {
@@ -161,7 +184,7 @@ class LogNormal(Distribution):
         """`u = (log t - mu) / sigma`."""
         return (log_seconds(seconds) - self.location) / self.scale
 
-    def log_prob(self, seconds: Tensor) -> Tensor:
+    def _log_prob(self, seconds):
         u = self.standardize(seconds)
         return (
             -0.5 * u * u
@@ -170,10 +193,10 @@ class LogNormal(Distribution):
             - log_seconds(seconds)
         )
 
-    def log_survival(self, seconds: Tensor) -> Tensor:
+    def _log_survival(self, seconds):
         return log_survival_normal(self.standardize(seconds))
 
-    def inverse_log_survival(self, log_survival: Tensor) -> Tensor:
+    def _inverse(self, log_survival):
         z = normal_upper_quantile(log_survival)
         return ops.exp(self.location + self.scale * z)
 

@@ -18,7 +18,10 @@ from jump_tf import records
 from jump_tf import schema
 from jump_tf import scorecard
 from jump_tf import slices
+from jump_tf.models.atrp import ATRP
 from jump_tf.models.jump import JUMP
+from jump_tf.models.nsr import NSR
+from jump_tf.models.rmtpp import RMTPP
 from jump_tf.reproduction import bars
 from jump_tf.survival import LogNormal
 
@@ -568,6 +571,16 @@ def test_write_evaluation_reads_back(tmp_path, result):
     assert path == tmp_path / "run" / "evaluation" / "test.page_leave.json"
     assert json.loads(path.read_text()) == result
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("kind", [RMTPP, ATRP, NSR])
+def test_models_with_laws_of_their_own_are_evaluated(data_folder, kind):
+    model = kind(VOCABULARY, units=6, initial_log_dwell=3.0)
+    model.build()
+    result = evaluation.evaluate(model, data_folder, replicates=5)
+    for name in ("dwell_mae_seconds", "dwell_nll", "dwell_crps_seconds"):
+        assert np.isfinite(result[name])
+    assert all(np.isfinite(list(result["dwell_pinball_at"].values())))
 
 
 @pytest.mark.parametrize("moment", schema.MOMENTS)
