@@ -9,6 +9,7 @@ from jump_tf.config_checks import one_of
 from jump_tf.config_checks import rate
 from jump_tf.config_checks import refuse
 from jump_tf.session_config import OWN_DWELL_HEAD
+from jump_tf.session_config import SOFTMAX_LOSSES
 from jump_tf.session_config import SessionConfig
 
 ROW_SPACINGS = ("seconds", "log")
@@ -33,6 +34,11 @@ class JumpConfig(SessionConfig):
         click_residual: adds the last click's own row to it, each feature
             times a learned weight: the item itself and its likes are seldom
             far from the next click, and the encoder need not learn it.
+        pointer_clicks: how many of the last clicks the next one may be pointed
+            at, see `SessionPointer`; 0 for none.
+        fast_slow: whether the encoder is the fast-slow layer; without it, it is
+            a GRU of the same size, which reads dwells through their rows
+            alone.
         attention: whether clicks are summed by attention; without it v_k is
             h_k, and `residual` means nothing.
         multiplicative: whether the highway units multiply what they read with
@@ -45,11 +51,17 @@ class JumpConfig(SessionConfig):
     tie_inputs: bool = True
     residual: bool = False
     click_residual: bool = False
+    pointer_clicks: int = 0
+    fast_slow: bool = True
     attention: bool = True
     multiplicative: bool = True
 
     def __post_init__(self):
         super().__post_init__()
+        at_least(self, 0, "pointer_clicks")
+        if self.pointer_clicks and self.click_loss not in SOFTMAX_LOSSES:
+            must = f"be 0 for click_loss={self.click_loss!r}"
+            refuse(self, "pointer_clicks", must)
         above_zero(self, "micro_step_seconds")
         one_of(self, "row_spacing", ROW_SPACINGS)
 

@@ -16,6 +16,7 @@ DWELL_HEADS = ("item", "shared")
 OWN_DWELL_HEAD = "own"
 CENSORING = ("all", "followed", "none")
 CATALOGUE_LOSSES = ("softmax", "chunked_softmax")
+SOFTMAX_LOSSES = (*CATALOGUE_LOSSES, "sampled_softmax")
 SAMPLED_LOSSES = ("sampled_softmax", "bpr_max", "top1", "top1_max", "gbce")
 
 

@@ -31,6 +31,7 @@ OPTIONS = {
         "learned_start": True,
         "residual": True,
         "click_residual": True,
+        "pointer_clicks": 3,
         "row_spacing": "log",
         "tie_inputs": False,
         "use_bias": True,

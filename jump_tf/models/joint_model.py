@@ -68,6 +68,11 @@ class JointModel(SessionModel):
         """
         return self.config.units
 
+    @property
+    def dwell_width(self):
+        """Of what the dwell head reads."""
+        return self.encoded_width + HISTORY_SIZE * self.config.dwell_history
+
     def encode(self, items, dwell_seconds, real, training=False):
         """`[B, T, encoded_width]` float32: row k - 1 knows k clicks.
 
@@ -84,8 +89,7 @@ class JointModel(SessionModel):
         if not self.config.tie_items:
             self.scored.build()
         self.sampler.build()
-        width = self.encoded_width + HISTORY_SIZE * self.config.dwell_history
-        self.dwell_head.build((None, width))
+        self.dwell_head.build((None, self.dwell_width))
         if self.config.item_bias:
             self.bias.build()
         if self.config.learned_start:

@@ -172,13 +172,12 @@ class SessionModel(keras.Model):
             features, items, rows, weights = self._weighted(
                 later, features, items, rows
             )
-        unreduced = self._unreduced_click_loss(
-            self.queries(features), items, rows, training
-        )
+        unreduced = self.click_losses(features, items, rows, training)
         return self._sum("click_loss", unreduced, weights)
 
-    def _unreduced_click_loss(self, queries, items, rows, training):
-        """The configured loss in training, else softmax over all items."""
+    def click_losses(self, features, items, rows, training):
+        """`[N]`: the configured loss in training, else the full softmax's."""
+        queries = self.queries(features)
         name = self.config.click_loss
         if training and name in SAMPLED_LOSSES:
             return self._sampled_click_loss(queries, items, rows)

@@ -61,10 +61,15 @@ UNCENSORED = {
 }
 
 
+POINTING = {**PRODUCTION, "item_bias": False, "pointer_clicks": 3}
+
+
 ABLATED = {**PRODUCTION, "attention": False, "multiplicative": False}
 
 
-@pytest.fixture(scope="module", params=[PAPER, PRODUCTION, UNCENSORED, ABLATED])
+@pytest.fixture(
+    scope="module", params=[PAPER, PRODUCTION, UNCENSORED, POINTING, ABLATED]
+)
 def model(request):
     return make(request.param)
 
@@ -147,6 +152,40 @@ def test_padding_and_unknown_items_are_never_recommended(model, inputs):
     assert (np.abs(scores[:, schema.FIRST_ITEM_ID :]) < 1e3).all()
 
 
+def test_the_softmax_learns_from_clicks_that_the_pointer_explains(inputs):
+    targets = {
+        name: np.zeros([3, 5], np.float32)
+        for name in (
+            schema.DWELL_SECONDS,
+            schema.DWELL_CENSORED,
+            schema.SESSION_END,
+        )
+    }
+    targets[schema.ITEMS] = np.int32([[0, 3, 5, 2, 9], [0] * 5, [0] * 5])
+    weights = np.float32(targets[schema.ITEMS] > 0)
+    options = {"dwell_weight": 0.0, "end_weight": 0.0, "click_loss": "softmax"}
+    losses, gradients = [], []
+    for newest in (-30.0, 30.0):  # Never point at it, or always.
+        model = make({**POINTING, **options, "negatives": 0})
+        model.pointer.age.bias.assign([newest, -30.0, -30.0])
+        with tf.GradientTape() as tape:
+            loss = model.compute_loss(
+                inputs, targets, model(inputs), weights, training=False
+            )
+        losses.append(float(loss))
+        (rows,) = tape.gradient(loss, [model.click_weight.value])
+        gradients.append(np.abs(rows).max())
+    assert losses[1] < 0.1 * losses[0]
+    assert gradients[1] == pytest.approx(gradients[0], rel=1e-3)
+
+
+def test_the_pointer_is_for_losses_that_are_likelihoods():
+    with pytest.raises(schema.InputError, match=r"pointer_clicks.*top1_max"):
+        JUMP(9, pointer_clicks=2, click_loss="top1_max", negatives=3)
+    with pytest.raises(schema.InputError, match="pointer_clicks"):
+        JUMP(2**24 + 1, pointer_clicks=2)
+
+
 def test_start_features():
     start = np.asarray(make(PAPER)(one_click()))[:, 0]
     np.testing.assert_array_equal(start, 0.0)
@@ -194,8 +233,12 @@ def loss_by_hand(model, targets, features, weights):
         mu, sigma = float(law.location[0]), float(law.scale[0])
         if literal:
             assert sigma == literal
-        query = np.asarray(model.queries(features[b, k][None]), np.float64)[0]
-        scores = table[schema.FIRST_ITEM_ID :] @ query
+        if model.config.pointer_clicks:  # As test_session_pointer has them.
+            scores = np.asarray(model.click_scores(features[b, k][None]))[0]
+            scores = np.float64(scores[schema.FIRST_ITEM_ID :])
+        else:
+            query = np.asarray(model.queries(features[b, k][None]), np.float64)
+            scores = table[schema.FIRST_ITEM_ID :] @ query[0]
         own = scores[item - schema.FIRST_ITEM_ID]
         if k or model.config.learned_start:
             click.append(np.log(np.exp(scores).sum()) - own)
@@ -368,6 +411,17 @@ def test_without_dwell_input_every_dwell_reads_as_unknown(options, inputs):
         for one in (hidden, inputs)
     )
     np.testing.assert_array_equal(shown, seen)
+
+
+def test_without_the_fast_slow_layer_a_gru_encodes(inputs):
+    model = make({**PRODUCTION, "fast_slow": False})
+    items, dwell = inputs[schema.ITEMS], inputs[schema.DWELL_SECONDS]
+    real = items != schema.PAD_ID
+    clicks = model.click_embedding(model.rows(items), dwell, real)
+    np.testing.assert_allclose(
+        model.states(items, dwell, real), model.gru(clicks), atol=1e-6
+    )
+    assert model.step_seconds == np.inf  # No batches by dwell are needed.
 
 
 def test_without_multiplication_alpha_beta_gamma_are_not_learned():

@@ -1,0 +1,157 @@
+"""Points at earlier clicks of a session: visitors come back to items."""
+
+import math
+
+import keras
+from keras import ops
+
+from jump_tf import schema
+from jump_tf.logsumexp import NEVER
+
+LARGEST_VOCABULARY = 2**24  # float32, in which ids travel, holds these exactly.
+_RARELY = -3.0  # Where logits start: about one click in twenty is pointed at.
+
+
+@keras.saving.register_keras_serializable(package="jump_tf")
+class SessionPointer(keras.layers.Layer):
+    """How likely each of the last clicks is clicked again, and none of them.
+
+        s(k, i) = (A v_k + a) . x_i / sqrt(d) + (B v_k + b)[k - i]
+        [log g_k; log c(k, .)] = log softmax([0; s(k, k), ..., s(k, k - C + 1)])
+
+    v_k is the summary of k clicks, x_i the embedding of click i and its dwell:
+    a visitor comes back to what was looked at for long. g_k is the chance that
+    the softmax over the catalogue chooses, see `pointed_scores`.
+
+    Args:
+        units: size d.
+        clicks: C, how far back it points.
+
+    Call arguments:
+        items: `[B, T]` ids; padding and unknown items are not pointed at.
+        summaries: `[B, T, d]`.
+        clicks: `[B, T, d]`.
+
+    Returns:
+        `[B, T, 2 C + 1]` float32: log g, log c of the newest click, of the one
+        before and so on, and the ids of these, `PAD_ID` where there is none.
+        Zeros point nowhere.
+
+    Masking: causal, so padding on the right changes nothing before it.
+
+    Reference: pointer sentinels, Merity et al., ICLR 2017; RepeatNet, Ren et
+    al., AAAI 2019, for sessions.
+    """
+
+    def __init__(self, units, clicks, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.clicks = clicks
+        self.content = keras.layers.Dense(units, name="content")
+        self.age = keras.layers.Dense(
+            clicks,
+            kernel_initializer="zeros",
+            bias_initializer=keras.initializers.Constant(_RARELY),
+            name="age",
+        )
+
+    @property
+    def width(self):
+        """Columns of what it returns."""
+        return 2 * self.clicks + 1
+
+    def build(self, items_shape=None):
+        self.content.build((None, None, self.units))
+        self.age.build((None, None, self.units))
+
+    def call(self, items, summaries, clicks):
+        ids = self._last(items[:, None, :])
+        ids = ops.where(ids < schema.FIRST_ITEM_ID, schema.PAD_ID, ids)
+        alike = ops.matmul(
+            self.content(summaries), ops.transpose(clicks, (0, 2, 1))
+        ) / math.sqrt(self.units)
+        logits = self._last(alike) + self.age(summaries)
+        logits = ops.where(ids == schema.PAD_ID, NEVER, logits)
+        logits = ops.pad(logits, [[0, 0], [0, 0], [1, 0]])  # 0: none of them.
+        log_weights = logits - ops.logsumexp(logits, axis=-1, keepdims=True)
+        return ops.concatenate(
+            [log_weights, ops.cast(ids, log_weights.dtype)], axis=-1
+        )
+
+    def _last(self, columns):
+        """`[B, T, C]`: of row k columns k, k - 1, ...; zero before the first.
+
+        `columns` are `[B, T, T]`, or `[B, 1, T]` if all rows are the same.
+        """
+        steps = ops.shape(columns)[2]
+        padded = ops.pad(columns, [[0, 0], [0, 0], [self.clicks, 0]])
+        place = ops.arange(steps)[:, None] - ops.arange(self.clicks)[None]
+        place = place + self.clicks
+        if columns.shape[1] == 1:
+            return ops.take(padded[:, 0], place, axis=1)
+        shape = (ops.shape(columns)[0], steps, self.clicks)
+        place = ops.broadcast_to(place[None], shape)
+        return ops.take_along_axis(padded, place, axis=2)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "units": self.units,
+            "clicks": self.clicks,
+        }
+
+
+def pointed_scores(logits, pointers):
+    """Log-probabilities of the softmax and the pointer together.
+
+        P(j) = g softmax(logits)_j + sum of c(i) over clicks i on item j
+
+    Args:
+        logits: `[N, V]`.
+        pointers: `[N, 2 C + 1]`, as `SessionPointer` returns them.
+
+    Returns:
+        `[N, V]`, whose softmax they are, too.
+    """
+    log_chosen, log_weights, ids = _parts(pointers)
+    log_chosen = log_chosen - ops.logsumexp(logits, axis=-1, keepdims=True)
+    scores = logits + log_chosen
+    same = ops.equal(ids[:, :, None], ids[:, None, :])
+    log_pointed = ops.logsumexp(
+        ops.where(same, log_weights[:, None, :], NEVER), axis=-1
+    )
+    # An item that is pointed at twice is written twice, with the same number.
+    before = ops.take_along_axis(scores, ids, axis=1)
+    after = ops.where(
+        ids == schema.PAD_ID, before, ops.logaddexp(before, log_pointed)
+    )
+    rows = ops.broadcast_to(
+        ops.arange(ops.shape(ids)[0], dtype=ids.dtype)[:, None], ops.shape(ids)
+    )
+    where = ops.reshape(ops.stack([rows, ids], axis=-1), (-1, 2))
+    return ops.scatter_update(scores, where, ops.reshape(after, (-1,)))
+
+
+def pointed_cross_entropy(loss, pointers, targets):
+    """`-log P(target)` of `pointed_scores`.
+
+    Args:
+        loss: `[N]`, `-log softmax(logits)_target`, or an estimate of it.
+        pointers: `[N, 2 C + 1]`, as `SessionPointer` returns them.
+        targets: `[N]` ids.
+
+    Returns:
+        `[N]`, unreduced.
+    """
+    log_chosen, log_weights, ids = _parts(pointers)
+    hits = ops.equal(ids, ops.cast(targets, ids.dtype)[:, None])
+    log_pointed = ops.where(hits, log_weights, NEVER)
+    chosen = log_chosen - loss[:, None]
+    return -ops.logsumexp(ops.concatenate([chosen, log_pointed], 1), axis=1)
+
+
+def _parts(pointers):
+    """Columns log g `[N, 1]`, log c `[N, C]` and ids `[N, C]`."""
+    clicks = pointers.shape[-1] // 2
+    log_chosen, log_weights, ids = ops.split(pointers, [1, clicks + 1], axis=-1)
+    return log_chosen, log_weights, ops.cast(ids, "int32")
