@@ -65,7 +65,8 @@ class SessionPointer(keras.layers.Layer):
         self.age.build((None, None, self.units))
 
     def call(self, items, summaries, clicks):
-        ids = self._last(items[:, None, :])
+        shape = (*ops.shape(items), ops.shape(items)[1])
+        ids = self._last(ops.broadcast_to(items[:, None, :], shape))
         ids = ops.where(ids < schema.FIRST_ITEM_ID, schema.PAD_ID, ids)
         alike = ops.matmul(
             self.content(summaries), ops.transpose(clicks, (0, 2, 1))
@@ -81,17 +82,17 @@ class SessionPointer(keras.layers.Layer):
     def _last(self, columns):
         """`[B, T, C]`: of row k columns k, k - 1, ...; zero before the first.
 
-        `columns` are `[B, T, T]`, or `[B, 1, T]` if all rows are the same.
+        Cut anew one column shorter, every row moves one place to the left of
+        the row before it: no gather, whose gradient is a slow scatter.
         """
-        steps = ops.shape(columns)[2]
-        padded = ops.pad(columns, [[0, 0], [0, 0], [self.clicks, 0]])
-        place = ops.arange(steps)[:, None] - ops.arange(self.clicks)[None]
-        place = place + self.clicks
-        if columns.shape[1] == 1:
-            return ops.take(padded[:, 0], place, axis=1)
-        shape = (ops.shape(columns)[0], steps, self.clicks)
-        place = ops.broadcast_to(place[None], shape)
-        return ops.take_along_axis(padded, place, axis=2)
+        steps = ops.shape(columns)[1]
+        width = steps + self.clicks - 1
+        newest_first = ops.flip(columns, axis=2)
+        padded = ops.pad(newest_first, [[0, 0], [0, 0], [0, self.clicks]])
+        flat = ops.reshape(padded, (-1, steps * (width + 1)))
+        flat = flat[:, steps - 1 : steps - 1 + steps * width]
+        moved = ops.reshape(flat, (-1, steps, width))[:, :, : self.clicks]
+        return ops.reshape(moved, (-1, steps, self.clicks))  # A known size.
 
     def get_config(self):
         return {

@@ -1,12 +1,14 @@
 """Keeps what `jump-tf reproduce` found as small files, and renders them.
 
 python -m tests.benchmarks.reproduced add NAME --results DIR
-python -m tests.benchmarks.reproduced tables     # as the README has them
+python -m tests.benchmarks.reproduced tables      # as the README has them
+python -m tests.benchmarks.reproduced ablations   # these, too
 """
 
 import argparse
 import json
 import pathlib
+import statistics
 from typing import Any
 
 from jump_tf import schema
@@ -105,30 +107,68 @@ def _row(tree, run) -> Tree:
 
 def tables() -> str:
     """A Markdown table for each log."""
+    return "\n\n".join(
+        _table(log, told) for log, told in sorted(_logs().items())
+    )
+
+
+def ablations() -> str:
+    """A Markdown table of JUMP with something left out, for each log."""
+    tables = []
+    for log, told in sorted(_logs().items()):
+        first, *others = told["rows"]
+        rows = [row for row in others if row.get("purpose") == steps.ABLATIONS]
+        if rows:
+            tables.append(_markdown([_head(log), _whole(first), *_rest(rows)]))
+    return "\n\n".join(tables)
+
+
+def _logs() -> Tree:
     logs: Tree = {}
     for path in sorted(FOLDER.glob("*.json")):
         logs |= json.loads(path.read_text())
-    return "\n\n".join(_table(log, told) for log, told in sorted(logs.items()))
+    return logs
 
 
 def _table(log, told) -> str:
     first, *others = told["rows"]
-    names = [reading.NAMES[metric] for metric in METRICS]
-    rows = [
-        [f"**{log}**", *names, "training"],
-        ["---", *["---:"] * (len(METRICS) + 1)],
-        [first["title"], *_first(first, schema.PAGE_LEAVE), _training(first)],
-        ["the same, at page load", *_first(first, schema.PAGE_LOAD), ""],
-    ]
-    for row in others:
-        if row.get("purpose") == steps.ABLATIONS:
-            continue
-        cells = _other(row["moments"][schema.PAGE_LEAVE])
-        rows.append([row["title"], *cells, _training(row)])
+    page_load = _first(first, schema.PAGE_LOAD)
+    rows = [_head(log), _whole(first)]
+    if _seeds(first) > 1:
+        rows.append([f"mean of {_seeds(first)} seeds", *_means(first), ""])
+    rows.append(["the same, at page load", *page_load, ""])
+    others = [row for row in others if row.get("purpose") != steps.ABLATIONS]
+    return _markdown(rows + _rest(others))
+
+
+def _markdown(rows) -> str:
+    rows = [rows[0], ["---", *["---:"] * (len(rows[0]) - 1)], *rows[1:]]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
+def _head(log) -> list[str]:
+    names = [reading.NAMES[metric] for metric in METRICS]
+    return [f"**{log}**", *names, "training"]
+
+
+def _whole(first) -> list[str]:
+    cells = _first(first, schema.PAGE_LEAVE)
+    return [first["title"], *cells, _training(first)]
+
+
+def _rest(rows) -> list[list[str]]:
+    return [
+        [
+            row["title"],
+            *_other(row["moments"][schema.PAGE_LEAVE]),
+            _training(row),
+        ]
+        for row in rows
+    ]
+
+
 def _first(row, moment) -> list[str]:
+    """Of the first seed, with half of a bootstrap's interval over sessions."""
     numbers = row["moments"][moment]
     cells = []
     for metric in METRICS:
@@ -138,14 +178,36 @@ def _first(row, moment) -> list[str]:
     return cells
 
 
+def _seeds(row) -> int:
+    numbers = row["moments"][schema.PAGE_LEAVE]
+    return len(numbers.get(f"{METRICS[0]}_of_seeds", [0]))
+
+
+def _means(row) -> list[str]:
+    """Mean and deviation over seeds."""
+    numbers = row["moments"][schema.PAGE_LEAVE]
+    cells = []
+    for metric in METRICS:
+        values = numbers[f"{metric}_of_seeds"]
+        mean = reading.number(statistics.mean(values), metric)
+        cells.append(
+            f"{mean} ± {reading.number(statistics.stdev(values), metric)}"
+        )
+    return cells
+
+
 def _other(numbers) -> list[str]:
-    """What is better than the first row is bold, what is level has a ~."""
+    """What is better than the first row is bold, what is level has a ~.
+
+    Both are told of the means, where there are several seeds.
+    """
     cells = []
     for metric in METRICS:
         if numbers[metric] is None:
             cells.append("")
             continue
-        text = reading.number(numbers[metric], metric)
+        values = numbers.get(f"{metric}_of_seeds") or [numbers[metric]]
+        text = reading.number(statistics.mean(values), metric)
         ends = numbers["lead"].get(metric, (None, None))
         if reading.is_level(ends):
             text += " ~"
@@ -159,7 +221,9 @@ def _training(row) -> str:
     if "training_seconds" not in row:
         return ""
     minutes = row["training_seconds"] / 60
-    return f"{minutes:.0f} min, {row['epochs']} epochs, seed {row['seed']}"
+    seeds = _seeds(row)
+    told = f"{seeds} seeds" if seeds > 1 else f"seed {row['seed']}"
+    return f"{minutes:.0f} min, {row['epochs']} epochs, {told}"
 
 
 def main():
@@ -169,11 +233,12 @@ def main():
     adding.add_argument("name", help="of the file")
     adding.add_argument("--results", required=True, type=pathlib.Path)
     verbs.add_parser("tables")
+    verbs.add_parser("ablations")
     arguments = parser.parse_args()
     if arguments.verb == "add":
         print(add(arguments.name, arguments.results))
     else:
-        print(tables())
+        print(tables() if arguments.verb == "tables" else ablations())
 
 
 if __name__ == "__main__":
