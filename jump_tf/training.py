@@ -2,6 +2,7 @@
 
 import math
 import pathlib
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -129,7 +130,14 @@ def train(
             ),
         ]
 
-    with when_terminated() as stop, in_words(run, devices.several_processes):
+    with (
+        when_terminated() as stop,
+        in_words(run, devices.several_processes),
+        warnings.catch_warnings(),
+    ):
+        if not config.model.dwell_weight:
+            # A model of the click alone has a dwell head that nobody teaches.
+            warnings.filterwarnings("ignore", "Gradients do not exist")
         _fit(
             data,
             config.training,

@@ -91,15 +91,17 @@ def test_two_tables_read_and_score():
 
 
 @pytest.mark.parametrize(
-    ("name", "loss", "tied", "power"),
-    [("gru", "top1", False, 1.0), ("igru", "bpr_max", True, 0.75)],
+    ("name", "loss", "tied", "power", "learning_rate"),
+    [("gru", "top1", False, 1.0, 0.01), ("igru", "bpr_max", True, 0.75, 0.002)],
 )
 def test_forms_of_the_papers_differ_by_what_they_define(
-    name, loss, tied, power
+    name, loss, tied, power, learning_rate
 ):
     ours, theirs = preset(name), preset("gru4rec")
     assert ours.architecture == "gru4rec"
-    assert ours.training == theirs.training
+    assert ours.training == dataclasses.replace(
+        theirs.training, learning_rate=learning_rate
+    )
     assert ours.model.units == theirs.model.units
     assert ours.model.click_loss == loss
     assert ours.model.tie_items == tied

@@ -116,11 +116,15 @@ def test_run_folder_says_what_it_was(run, config, data_folder):
     assert stored.units == 6
 
 
-def test_a_model_without_attention_trains_all_the_same(data_folder, tmp_path):
+def test_a_model_of_the_click_alone_trains_all_the_same(
+    data_folder, tmp_path, recwarn
+):
     config = preset("gru4rec").override(
         ["model.units=4", "model.negatives=5", "training.epochs=1"]
     )
     training.train(config, data_folder, tmp_path / "run", verbose=0)
+    # Nobody is told that what is not to be learned has no gradient.
+    assert not [w for w in recwarn if "Gradients" in str(w.message)]
     images = tmp_path / "run" / runs.TENSORBOARD_FOLDER / "images"
     accumulator = event_accumulator.EventAccumulator(
         str(images), size_guidance={event_accumulator.TENSORS: 0}
