@@ -1,5 +1,7 @@
 """Runs a plan step by step; what is done stays done."""
 
+import contextlib
+import fcntl
 import pathlib
 import shutil
 import time
@@ -55,7 +57,8 @@ def reproduce(
         The report, which also says what is missing.
 
     Raises:
-        InputError: the request is wrong, or the folder another request's.
+        InputError: the request is wrong, the folder another request's or in
+            use.
         TrainingStopped: SIGTERM came; the report is written and the next call
             goes on.
     """
@@ -77,11 +80,27 @@ def reproduce(
     for step in experiment.steps():
         if _is_there(experiment, step):
             experiment.check(step)
-    try:
-        _Runner(experiment, end, say, verbose).run()
-    finally:
-        report = page.write(results, collecting.collect(experiment))
+    with _alone(results):
+        try:
+            _Runner(experiment, end, say, verbose).run()
+        finally:
+            report = page.write(results, collecting.collect(experiment))
     return report
+
+
+@contextlib.contextmanager
+def _alone(results):
+    """Keeps a second call out: two would train into the same folders."""
+    results.mkdir(parents=True, exist_ok=True)
+    with (results / ".lock").open("w") as lock:  # Free when this one ends.
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise schema.InputError(
+                "`--results` must not be in use by another `jump-tf "
+                f"reproduce`. Received: {results}"
+            ) from None
+        yield
 
 
 def _is_there(experiment, step) -> bool:

@@ -1,5 +1,6 @@
 """From a plan to the report; what is done is not done again."""
 
+import fcntl
 import importlib.resources
 import json
 import pathlib
@@ -209,6 +210,33 @@ def test_without_time_all_is_missing(plan_path, tmp_path):
     assert "6 runs are missing" in text
     assert "shop, lost, seed 0: not trained yet" in text
     assert "35,490" in text  # Table 1 needs no training.
+
+
+def test_a_folder_in_use_is_refused(plan_path, tmp_path, capsys):
+    asked = ["reproduce", "--plan", str(plan_path), "--budget", "0"]
+    asked += ["--results", str(tmp_path / "results")]
+    assert cli.main(asked) == 0
+    with (tmp_path / "results" / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = (tmp_path / "results" / page.RESULTS_FILE).stat()
+        assert cli.main(asked) == 2
+    assert "in use by another" in capsys.readouterr().err
+    assert (tmp_path / "results" / page.RESULTS_FILE).stat() == before
+    assert cli.main(asked) == 0
+
+
+def test_a_stop_is_told_and_leaves_a_report(
+    plan_path, tmp_path, monkeypatch, capsys
+):
+    def stop(*_, **__):
+        raise interruptions.TrainingStopped("stopped at batch 3")
+
+    monkeypatch.setattr(training, "train", stop)
+    folder = tmp_path / "results"
+    asked = ["reproduce", "--plan", str(plan_path), "--results", str(folder)]
+    assert cli.main(asked) == 143
+    assert "stopped at batch 3" in capsys.readouterr().err
+    assert "6 runs are missing" in Page(folder / page.REPORT_FILE).text
 
 
 def test_a_training_that_fails_is_told(plan_path, tmp_path, monkeypatch):
