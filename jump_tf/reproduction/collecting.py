@@ -65,7 +65,7 @@ def _request(experiment):
 
 
 def _data(experiment, data):
-    told = {"like": data.like, "note": data.note}
+    told = {"like": data.like, "note": data.note, "set": list(data.set)}
     folder = data.folder(experiment.folder)
     if not (folder / schema.MANIFEST_FILE).is_file():
         return told

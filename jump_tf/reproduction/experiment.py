@@ -106,11 +106,19 @@ class Experiment:
     def config(self, step: Step) -> Config:
         """The configuration of a run, but for what it takes from its data."""
         best = self.study(step.model) / tried.BEST_FILE
-        tuned = self.trials and best.is_file()
-        base = configs.load(best) if tuned else self.plan.config(step.model)
+        if not self.trials or not best.is_file():
+            base = self.untuned(step.model, self.data(step))
+        else:
+            base = configs.load(best)
+            if step.data != self.plan.data[0].name:  # Where it was searched.
+                base = base.override(self.data(step).set)
         # The model's own seed is of negatives and of inputs that are hidden.
         seeds = [f"{part}.seed={step.seed}" for part in ("training", "model")]
         return base.override([*step.set, *seeds])
+
+    def untuned(self, model: str, data: DataSet) -> Config:
+        """The configuration of a model on a log before any search."""
+        return self.plan.config(model).override(data.set)
 
     def is_done(self, step: Step) -> bool:
         """Whether a run is evaluated."""

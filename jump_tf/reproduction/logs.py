@@ -18,7 +18,7 @@ from jump_tf.reproduction import published
 FOLDER = "data"  # Of what is prepared, in the results folder.
 STUDIES = "tuning"
 RESERVED = (FOLDER, STUDIES)
-_OURS = ("like", "note", "splits", "prepared")
+_OURS = ("like", "note", "set", "splits", "prepared")
 # Of the options of `prepare`, what is not asked by the name it has there.
 _SET_HERE = {"split", "output", "overwrite"}
 # Whose log it is, as its format tells.
@@ -35,6 +35,7 @@ class DataSet:
         request: options of `prepare` by name, if it is not.
         like: the paper's log that it can stand beside.
         note: what readers of the numbers must know.
+        set: changes to every model on this log, such as the size of batches.
     """
 
     name: str
@@ -42,6 +43,7 @@ class DataSet:
     request: tuple[tuple[str, Any], ...] = ()
     like: str | None = None
     note: str = ""
+    set: tuple[str, ...] = ()
 
     def __post_init__(self):
         if self.like is not None and self.like not in published.DATA:
@@ -86,15 +88,21 @@ def data_sets(
     """
     like = entry.get("like", _LIKE.get(str(entry.get("format"))))
     note = str(entry.get("note", ""))
+    changes = entry.get("set", [])
+    if not isinstance(changes, list):
+        raise schema.InputError(
+            f"`data: {name}: set` must be a list. Received: {changes!r}"
+        )
+    told = {"like": like, "note": note, "set": tuple(map(str, changes))}
     if "prepared" in entry:
-        others = set(entry) - {"prepared", "like", "note"}
+        others = set(entry) - {"prepared", *told}
         if others:
             raise schema.InputError(
                 f"`data: {name}` must have no {sorted(others)} beside "
                 "`prepared`. Received: both"
             )
         folder = _beside(beside, str(entry["prepared"]))
-        return [DataSet(name, pathlib.Path(folder), like=like, note=note)]
+        return [DataSet(name, pathlib.Path(folder), **told)]
     if taken := set(map(str, entry)) & _SET_HERE:
         raise schema.InputError(
             f"`data: {name}` must have a list of `splits`, and its folders "
@@ -113,8 +121,7 @@ def data_sets(
         DataSet(
             f"{name}-{split}",
             request=tuple(sorted({**request, "split": split}.items())),
-            like=like,
-            note=note,
+            **told,
         )
         for split in splits
     ]

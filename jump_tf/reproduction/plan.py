@@ -127,7 +127,10 @@ class Plan:
 
     def _changes(self):
         """All that configurations shall take: what for, models, changes."""
-        yield "models", [one.name for one in self.models], ()
+        models = [one.name for one in self.models]
+        yield "models", models, ()
+        for data in self.data:
+            yield data.name, models, data.set
         for ablation in self.ablations:
             yield ablation.name, (ablation.model,), ablation.set
         for sweep in self.sweeps:

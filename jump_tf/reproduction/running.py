@@ -164,8 +164,9 @@ class _Runner:
         from jump_tf import tuning  # Optuna is an extra.
 
         row = experiment.plan.model(model)
-        config = experiment.plan.config(model)
-        data = experiment.plan.data[0].folder(experiment.folder)
+        first = experiment.plan.data[0]
+        config = experiment.untuned(model, first)
+        data = first.folder(experiment.folder)
         left = None
         if self.end is not None:
             left = max(self.end - time.monotonic(), 1.0) / 60.0

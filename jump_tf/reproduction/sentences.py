@@ -47,9 +47,13 @@ def changes(results: Tree) -> str:
     changed = list(request["set"])
     if request["epochs"]:
         changed.append(f"training.epochs={request['epochs']}")
-    if not changed:
-        return ""
-    return f"Changed for every model: {', '.join(changed)}."
+    said = []
+    if changed:
+        said.append(f"Changed for every model: {', '.join(changed)}.")
+    for log, told in results["data"].items():
+        if told["set"]:
+            said.append(f"On {log}: {', '.join(told['set'])}.")
+    return " ".join(said)
 
 
 def verdicts(results: Tree, data: str, moment: str) -> Iterator[str]:

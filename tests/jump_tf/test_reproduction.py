@@ -16,6 +16,7 @@ from jump_tf import interruptions
 from jump_tf import runs
 from jump_tf import schema
 from jump_tf import training
+from jump_tf.config import preset
 from jump_tf.reproduction import bars
 from jump_tf.reproduction import collecting
 from jump_tf.reproduction import measuring
@@ -25,6 +26,7 @@ from jump_tf.reproduction import published
 from jump_tf.reproduction import reading
 from jump_tf.reproduction import running
 from jump_tf.reproduction import steps
+from jump_tf.reproduction.experiment import Experiment
 from tests.jump_tf.test_report import Page
 
 pytest.importorskip("matplotlib")
@@ -251,6 +253,42 @@ def test_a_training_that_fails_is_told(plan_path, tmp_path, monkeypatch):
     assert "Mine, seed 0: The loss must be a number." in Page(report).text
 
 
+def test_what_a_log_sets_holds_on_that_log(plan_path, tmp_path):
+    other = "other: {prepared: prepared, set: [training.batch_sessions=7]}"
+    text = plan_path.read_text().replace("like: CIKM16", "set: [model.seed=3]")
+    path = plan_path.with_name("two.yaml")
+    path.write_text(text.replace("data:\n", f"data:\n  {other}\n", 1))
+    plan = plan_file.load(path)
+
+    def sizes(trials=0):
+        experiment = Experiment(plan, tmp_path, 1, trials, ("tables",))
+        return {
+            (step.data, step.model): experiment.config(
+                step
+            ).training.batch_sessions
+            for step in experiment.steps()
+            if step.purpose == steps.HEADLINE
+        }
+
+    every = preset("production").training.batch_sessions
+    assert sizes() == {
+        **dict.fromkeys([("other", "mine"), ("other", "gru4rec")], 7),
+        **dict.fromkeys([("shop", "mine"), ("shop", "gru4rec")], every),
+    }
+    # A search is on the first log, and starts from what that sets.
+    experiment = Experiment(plan, tmp_path, 1, 2, ("tables",))
+    found = experiment.untuned("mine", plan.data[0])
+    assert found.training.batch_sessions == 7
+    study = experiment.study("mine")
+    study.mkdir(parents=True)
+    found = found.override(["training.batch_sessions=9", "model.units=5"])
+    (study / "best.yaml").write_text(found.to_yaml())
+    assert sizes(trials=2)["other", "mine"] == 9
+    assert sizes(trials=2)["shop", "mine"] == 9
+    report = running.reproduce(plan, tmp_path / "new", hours=0, say=print)
+    assert "On other: training.batch_sessions=7." in Page(report).text
+
+
 def test_order_and_parts(plan_path):
     plan = plan_file.load(plan_path)
 
@@ -279,7 +317,7 @@ def test_the_plan_that_ships(data_folder):
     shipped = {file.name.removesuffix(".yaml") for file in presets.iterdir()}
     assert {one.preset for one in plan.models} == shipped - {"demo"}
     assert plan.reference == "production"
-    assert len(plan.ablations) == 9
+    assert len(plan.ablations) == 11
     weights = {
         configs.preset("paper")
         .override([f"model.dwell_scale={value}"])
@@ -354,6 +392,8 @@ def test_a_log_is_prepared_once(tmp_path):
         ("data: {a: {prepared: nowhere}}", "output of `jump-tf prepare`"),
         ("data: {a: {prepared: DATA, like: Amazon}}", "`like` must be one of"),
         ("data: {a: {prepared: DATA, split: random}}", "beside `prepared`"),
+        ("data: {a: {prepared: DATA, set: 3}}", "set` must be a list"),
+        ("data: {a: {prepared: DATA, set: [model.unit=1]}}", "model.unit"),
         ("data: {a: {format: csv, input: x, split: random}}", "of `splits`"),
         ("data: {a: {format: csv, input: x, 3: 4}}", "must be as asked"),
         ("data: {a: {format: [csv, csv], input: x}}", "must be as asked"),
