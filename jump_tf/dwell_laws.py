@@ -8,12 +8,14 @@ from keras import ops
 
 from jump_tf.survival import SHARED
 from jump_tf.survival import Distribution
+from jump_tf.survival import LogNormal
 from jump_tf.survival import Tensor
 from jump_tf.survival import log_seconds
 
 _TINY = 1e-6
 _NEAR_ZERO = 1e-3
 _LARGEST_POWER = 50.0
+_HALVINGS = 20  # A bracket of a few units of the log ends below 1e-5.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +55,51 @@ class LogLaplace(Distribution):
         below = ops.log(ops.maximum(2.0 * tail, _TINY))
         u = ops.where(log_survival < half, above, below)
         return ops.exp(self.location + self.scale * u)
+
+
+@dataclasses.dataclass(frozen=True)
+class LogNormalMixture(Distribution):
+    """A dwell time of one of K kinds, each of them log-normal.
+
+    A visitor reads or only passes by, or leaves the page open over lunch: the
+    log of such dwells is neither symmetric nor has it one peak.
+
+    Attributes:
+        logits: K tensors, of the kinds' chances, any shape.
+        locations: K tensors, mu of each.
+        scales: K tensors, sigma > 0 of each.
+    """
+
+    logits: tuple[Tensor, ...]
+    locations: tuple[Tensor, ...]
+    scales: tuple[Tensor, ...]
+
+    def _log_prob(self, seconds):
+        return self._mean(self._kinds().log_prob(seconds))
+
+    def _log_survival(self, seconds):
+        return self._mean(self._kinds().log_survival(seconds))
+
+    def _inverse(self, log_survival):
+        # The quantile of all lies among those of the kinds.
+        ends = ops.log(self._kinds().inverse_log_survival(log_survival))
+        low, high = ops.min(ends, axis=0), ops.max(ends, axis=0)
+        for _ in range(_HALVINGS):
+            middle = 0.5 * (low + high)
+            stays = self._log_survival(ops.exp(middle)) > log_survival
+            low = ops.where(stays, middle, low)
+            high = ops.where(stays, high, middle)
+        return ops.exp(0.5 * (low + high))
+
+    def _kinds(self):
+        """All at once, along a new first axis."""
+        return LogNormal(ops.stack(self.locations), ops.stack(self.scales))
+
+    def _mean(self, logs):
+        """Log of the mean by the kinds' chances."""
+        logits = ops.stack(self.logits)
+        chances = logits - ops.logsumexp(logits, axis=0, keepdims=True)
+        return ops.logsumexp(chances + logs, axis=0)
 
 
 @dataclasses.dataclass(frozen=True)

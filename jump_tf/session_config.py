@@ -63,6 +63,8 @@ class SessionConfig:
             is then that of clicks that are followed by another); "none".
         dwell_history: whether the shared head reads the pace of the visitor
             directly, see `DwellHistory`.
+        dwell_components: kinds of dwell that the shared head knows, each
+            log-normal; 1 is the paper's law.
         dwell_dropout: rate in the shared head, in training.
         dwell_scale: sigma, or None to learn it. With `dwell_weight` it is the
             switch between the paper's literal form (sigma = 10, weight 1) and
@@ -93,6 +95,7 @@ class SessionConfig:
     dwell_weight: float = 1.0
     dwell_head: str = "item"
     dwell_history: bool = False
+    dwell_components: int = 1
     dwell_dropout: float = 0.0
     dwell_scale: float | None = 10.0
     initial_log_dwell: float | None = None
@@ -105,7 +108,7 @@ class SessionConfig:
 
     def __post_init__(self):
         check_types(self)
-        at_least(self, 1, "units")
+        at_least(self, 1, "units", "dwell_components")
         at_least(self, 0, "negatives", "dwell_weight", "end_weight", "seed")
         at_least(self, 0, "bpr_regularization")
         above_zero(self, "max_dwell_seconds", "click_scale", "dwell_scale")
@@ -115,6 +118,9 @@ class SessionConfig:
         one_of(self, "censoring", CENSORING)
         if self.dwell_head != "shared":
             unset(self, "end_weight", "dwell_history", "dwell_dropout")
+            if self.dwell_components > 1:
+                must = "be 1 unless `dwell_head` is 'shared'"
+                refuse(self, "dwell_components", must)
         if self.end_weight and self.censoring == "all":
             refuse(self, "end_weight", "be 0 for censoring='all'")
         one_of(self, "click_loss", CATALOGUE_LOSSES + SAMPLED_LOSSES)

@@ -1,8 +1,10 @@
 """From a session's features and an item to the law of its dwell time."""
 
 import keras
+import numpy as np
 from keras import ops
 
+from jump_tf.dwell_laws import LogNormalMixture
 from jump_tf.layers.item_table import ItemTable
 from jump_tf.survival import LogNormal
 
@@ -117,17 +119,21 @@ class SharedDwellHead(DwellHead):
         mu = b + w . [v; V[i]; y],   log sigma = s + u . y
 
     A click that ends its session leaves no dwell; the logit of that is t . y.
+    Of several kinds of dwell, see `LogNormalMixture`, each has its own term of
+    y in mu, in log sigma and in the logit of its chance.
 
     Args:
         hidden_units: size of y.
+        components: kinds of dwell; 1 for a log-normal one.
         dropout: rate, in training, on v, V[i] and y. What is beyond v in the
             features is few numbers and stays.
         **kwargs: see `DwellHead`.
     """
 
-    def __init__(self, hidden_units=64, dropout=0.0, **kwargs):
+    def __init__(self, hidden_units=64, components=1, dropout=0.0, **kwargs):
         super().__init__(**kwargs)
         self.hidden_units = hidden_units
+        self.components = components
         self.dropout = dropout
         self.hidden = keras.layers.Dense(hidden_units, "tanh", name="hidden")
         self.input_dropout = keras.layers.Dropout(dropout)
@@ -140,8 +146,9 @@ class SharedDwellHead(DwellHead):
             ),
             name="linear",
         )
+        terms = 2 if components == 1 else 3 * components
         self.from_hidden = keras.layers.Dense(
-            3, kernel_initializer="zeros", name="from_hidden"
+            terms + 1, kernel_initializer="zeros", name="from_hidden"
         )
 
     def build(self, features_shape):
@@ -157,16 +164,29 @@ class SharedDwellHead(DwellHead):
         learned = self.input_dropout(learned, training=training)
         joint = ops.concatenate([learned, history], axis=-1)
         hidden = self.hidden_dropout(self.hidden(joint), training=training)
-        location, log_ratio, end_logit = ops.unstack(
-            self.from_hidden(hidden), axis=-1
+        *terms, end_logit = ops.unstack(self.from_hidden(hidden), axis=-1)
+        return self._law(self.linear(joint)[..., 0], terms), end_logit
+
+    def _law(self, location, terms):
+        if self.components == 1:
+            location = location + terms[0]
+            return LogNormal(location, self._scale_like(location, terms[1]))
+        size = self.components
+        # Apart from the start, or all would learn the same.
+        apart = np.linspace(-1.0, 1.0, size)
+        locations = [location + apart[k] + terms[k] for k in range(size)]
+        scales = [
+            self._scale_like(location, log_ratio)
+            for log_ratio in terms[size : 2 * size]
+        ]
+        return LogNormalMixture(
+            tuple(terms[2 * size :]), tuple(locations), tuple(scales)
         )
-        location = self.linear(joint)[..., 0] + location
-        law = LogNormal(location, self._scale_like(location, log_ratio))
-        return law, end_logit
 
     def get_config(self):
         return {
             **super().get_config(),
             "hidden_units": self.hidden_units,
+            "components": self.components,
             "dropout": self.dropout,
         }

@@ -46,7 +46,11 @@ class JointModel(SessionModel):
         config, options = self.config, self.dwell_head_options()
         if config.dwell_head == "item":
             return ItemDwellHead(self.vocabulary_size, **options)
-        return SharedDwellHead(dropout=config.dwell_dropout, **options)
+        return SharedDwellHead(
+            components=config.dwell_components,
+            dropout=config.dwell_dropout,
+            **options,
+        )
 
     def dwell_head_options(self):
         """What every `DwellHead` is told."""

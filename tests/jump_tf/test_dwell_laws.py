@@ -7,6 +7,7 @@ from keras import ops
 from jump_tf import crps
 from jump_tf.dwell_laws import Gompertz
 from jump_tf.dwell_laws import LogLaplace
+from jump_tf.dwell_laws import LogNormalMixture
 from jump_tf.dwell_laws import PiecewiseHazard
 from jump_tf.survival import LogNormal
 from jump_tf.survival import censored_log_likelihood
@@ -22,6 +23,11 @@ def laws():
     return {
         "log-normal": LogNormal(location, np.float32([1.3] * N)),
         "log-Laplace": LogLaplace(location, np.float32([0.9] * N)),
+        "mixture": LogNormalMixture(
+            (0.5 * location, 0.2 * location - 1.0, np.float32([0.0] * N)),
+            (location - 1.0, location + 1.5, 0.3 * location),
+            (np.float32([0.7] * N), np.float32([0.4] * N), -0.1 * hazards[0]),
+        ),
         "Gompertz": Gompertz(-location, np.float32([1e-3] * N)),
         "exponential": Gompertz(-location, np.float32([0.0] * N)),
         "defective": Gompertz(-location, np.float32([-2e-3] * N)),

@@ -61,6 +61,7 @@ def test_preset_differs_from_production_by_the_model_alone():
     assert different == {
         "unknown_dwell_rate",
         "dwell_history",
+        "dwell_components",
         "dwell_dropout",
         "dwell_weight",
         "dwell_scale",

@@ -12,8 +12,10 @@ import tensorflow as tf
 from jump_tf import input_pipeline
 from jump_tf import schema
 from jump_tf.config import preset
+from jump_tf.dwell_laws import LogNormalMixture
 from jump_tf.models.jump import JUMP
 from jump_tf.session_config import SAMPLED_LOSSES
+from jump_tf.survival import LogNormal
 
 VOCABULARY_SIZE = 11
 PAPER = {"units": 5}
@@ -61,7 +63,12 @@ UNCENSORED = {
 }
 
 
-POINTING = {**PRODUCTION, "item_bias": False, "pointer_clicks": 3}
+POINTING = {
+    **PRODUCTION,
+    "item_bias": False,
+    "pointer_clicks": 3,
+    "dwell_components": 2,
+}
 
 
 ABLATED = {**PRODUCTION, "attention": False, "multiplicative": False}
@@ -222,6 +229,18 @@ def test_training_dropout_and_hiding_are_off_at_inference(inputs):
     assert np.abs(one - other).max() > 1e-3
 
 
+def dwell_by_hand(law, seconds, cut):
+    """Log of the chance to stay longer, or of the density."""
+    if isinstance(law, LogNormal):
+        law = LogNormalMixture(([0.0],), (law.location,), (law.scale,))
+    logits = np.float64([one[0] for one in law.logits])
+    logs = []
+    for mu, sigma in zip(law.locations, law.scales, strict=True):
+        kind = scipy.stats.lognorm(s=float(sigma[0]), scale=np.exp(mu[0]))
+        logs.append(kind.logsf(seconds) if cut else kind.logpdf(seconds))
+    return np.logaddexp.reduce(logits + logs) - np.logaddexp.reduce(logits)
+
+
 def loss_by_hand(model, targets, features, weights):
     """Equations 9 to 11 and 18, click by click, in float64."""
     literal = model.config.dwell_scale
@@ -230,9 +249,8 @@ def loss_by_hand(model, targets, features, weights):
     for b, k in zip(*np.nonzero(weights), strict=True):
         item = int(targets[schema.ITEMS][b, k])
         law = model.dwell_distribution(features[b, k][None], np.array([item]))
-        mu, sigma = float(law.location[0]), float(law.scale[0])
         if literal:
-            assert sigma == literal
+            assert float(law.scale[0]) == literal
         if model.config.pointer_clicks:  # As test_session_pointer has them.
             scores = np.asarray(model.click_scores(features[b, k][None]))[0]
             scores = np.float64(scores[schema.FIRST_ITEM_ID :])
@@ -242,15 +260,12 @@ def loss_by_hand(model, targets, features, weights):
         own = scores[item - schema.FIRST_ITEM_ID]
         if k or model.config.learned_start:
             click.append(np.log(np.exp(scores).sum()) - own)
-        reference = scipy.stats.lognorm(s=sigma, scale=np.exp(mu))
         seconds = max(targets[schema.DWELL_SECONDS][b, k], 1.0)
         last = targets[schema.SESSION_END][b, k]
         cut = targets[schema.DWELL_CENSORED][b, k]
         untaught = {"all": 0, "followed": last, "none": cut}
         if not untaught[model.config.censoring]:
-            dwell.append(
-                -reference.logsf(seconds) if cut else -reference.logpdf(seconds)
-            )
+            dwell.append(-dwell_by_hand(law, seconds, cut))
         if model.config.end_weight:
             logit = model.session_end_logits(
                 features[b, k][None], np.array([item])

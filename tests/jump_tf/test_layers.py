@@ -269,6 +269,32 @@ def test_shared_head_drops_what_is_learned_but_not_the_history(random):
     assert np.abs(np.asarray(bare) - dropped).max() > 1e-3
 
 
+def test_shared_head_of_kinds_of_dwell_matches_its_equation(random):
+    head = SharedDwellHead(
+        units=UNITS, hidden_units=5, components=3, initial_log_seconds=4.25
+    )
+    features, rows = normal(random, 4, UNITS), normal(random, 4, UNITS)
+    law, _ = head(features, None, rows)
+    np.testing.assert_allclose(law.median(), np.exp(4.25), rtol=1e-5)
+    for location, start in zip(law.locations, [3.25, 4.25, 5.25], strict=True):
+        np.testing.assert_allclose(location, start)
+    randomize(head, random)
+    joint = np.concatenate([features, rows], 1)
+    y = np.tanh(joint @ head.hidden.kernel + head.hidden.bias)
+    out = y @ head.from_hidden.kernel + head.from_hidden.bias
+    mu = joint @ head.linear.kernel + head.linear.bias + out[:, :3]
+    law, end_logits = head(features, None, rows)
+    for k in range(3):
+        np.testing.assert_allclose(
+            law.locations[k], mu[:, k] + k - 1, rtol=1e-4, atol=1e-5
+        )
+        np.testing.assert_allclose(
+            law.scales[k], np.exp(head.log_scale + out[:, 3 + k]), rtol=1e-4
+        )
+        np.testing.assert_allclose(law.logits[k], out[:, 6 + k], atol=1e-5)
+    np.testing.assert_allclose(end_logits, out[:, 9], rtol=1e-4, atol=1e-5)
+
+
 def test_shared_head_starts_at_the_mean_and_matches_its_equation(random):
     head = SharedDwellHead(
         units=UNITS, hidden_units=5, initial_log_seconds=4.25

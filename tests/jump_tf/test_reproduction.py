@@ -317,7 +317,7 @@ def test_the_plan_that_ships(data_folder):
     shipped = {file.name.removesuffix(".yaml") for file in presets.iterdir()}
     assert {one.preset for one in plan.models} == shipped - {"demo"}
     assert plan.reference == "production"
-    assert len(plan.ablations) == 11
+    assert len(plan.ablations) == 12
     weights = {
         configs.preset("paper")
         .override([f"model.dwell_scale={value}"])
