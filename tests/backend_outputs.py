@@ -116,10 +116,12 @@ def layers():
     for name, layer in {
         "item head": ItemDwellHead(NUM_IDS, units=UNITS),
         "shared head": SharedDwellHead(units=UNITS),
+        "head of kinds": SharedDwellHead(units=UNITS, components=3),
     }.items():
         layer.build((None, UNITS))
         law, ends = given(layer)(features, items, vectors)
-        found |= {f"{name} {k}": v for k, v in vars(law).items()}
+        found |= {f"{name} {k}": v for k, v in enumerate(law.parameters())}
+        found[f"{name} quantile"] = law.quantile(np.float32(0.9))
     found["ends"] = ends
     return found
 

@@ -24,7 +24,6 @@ OPTIONS = {
         "dwell_head": "shared",
         "dwell_history": True,
         "dwell_scale": None,
-        "dwell_components": 2,
         "censoring": "followed",
         "end_weight": 0.1,
         "click_scale": 12.0,

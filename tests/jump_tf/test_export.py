@@ -1,5 +1,7 @@
 """The exported answers against the model itself, and laws of both."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,6 +10,7 @@ from scipy import stats
 from jump_tf import schema
 from jump_tf.export import export_model
 from jump_tf.models.atrp import ATRP
+from jump_tf.models.jump import JUMP
 from jump_tf.models.nsr import NSR
 from jump_tf.models.rmtpp import RMTPP
 from tests.small_models import OPTIONS
@@ -183,7 +186,15 @@ def test_dwell_is_the_models_own(exported):
         )
 
 
-@pytest.mark.parametrize("kind", [RMTPP, ATRP, NSR])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        RMTPP,
+        ATRP,
+        NSR,
+        functools.partial(JUMP, dwell_head="shared", dwell_components=3),
+    ],
+)
 def test_dwell_of_any_law_is_the_models_own(tmp_path, kind):
     model = kind(schema.FIRST_ITEM_ID + len(VOCABULARY), units=5)
     model.build()
