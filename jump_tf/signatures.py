@@ -134,8 +134,10 @@ class Signatures(tf.Module):
         )
 
     def _recommend(self, items, dwell_seconds, elapsed_seconds):
+        elapsed_seconds = _with_rows(
+            schema.ELAPSED_SECONDS, elapsed_seconds, items
+        )
         features, page_features, page = self._read(items, dwell_seconds)
-        _check_rows(schema.ELAPSED_SECONDS, elapsed_seconds, items)
         scores = tf.cast(self._model.click_scores(features), tf.float32)
         best_scores, best = tf.math.top_k(scores, self._top_k)
         normalizer = tf.reduce_logsumexp(scores, axis=-1, keepdims=True)
@@ -150,9 +152,9 @@ class Signatures(tf.Module):
         }
 
     def _dwell(self, items, dwell_seconds, candidates, times_seconds):
+        candidates = _with_rows(schema.CANDIDATES, candidates, items)
+        times_seconds = _with_rows(schema.TIMES_SECONDS, times_seconds, items)
         features, _, _ = self._read(items, dwell_seconds)
-        _check_rows(schema.CANDIDATES, candidates, items)
-        _check_rows(schema.TIMES_SECONDS, times_seconds, items)
         law = self._dwell_law(features, self._ids(candidates))
         times = times_seconds[:, tf.newaxis, :]
         survival = tf.exp(_columns_of(law).log_survival(times))
@@ -164,10 +166,13 @@ class Signatures(tf.Module):
 
     def _read(self, items, dwell_seconds):
         """Features now, features before the last click, and that click."""
-        tf.debugging.assert_equal(
-            tf.shape(items),
-            tf.shape(dwell_seconds),
-            "`items` and `dwell_seconds` must have the same shape",
+        dwell_seconds = _after(
+            tf.debugging.assert_equal(
+                tf.shape(items),
+                tf.shape(dwell_seconds),
+                "`items` and `dwell_seconds` must have the same shape",
+            ),
+            dwell_seconds,
         )
         items, dwell_seconds, lengths = self._left_aligned(items, dwell_seconds)
         inputs = {schema.ITEMS: items, schema.DWELL_SECONDS: dwell_seconds}
@@ -244,12 +249,23 @@ def _table(vocabulary_file, items_to_lines):
     return tf.lookup.StaticHashTable(initializer, unknown)
 
 
-def _check_rows(name, tensor, items):
-    tf.debugging.assert_equal(
+def _with_rows(name, tensor, items):
+    """The tensor, once it is sure to have as many rows as `items`."""
+    check = tf.debugging.assert_equal(
         tf.shape(tensor)[0],
         tf.shape(items)[0],
         f"`{name}` must have as many rows as `items`",
     )
+    return _after(check, tensor)
+
+
+def _after(check, tensor):
+    """The tensor; whatever reads it waits for the check.
+
+    Otherwise what is wrong may fail first somewhere else, in worse words.
+    """
+    with tf.control_dependencies([check]):
+        return tf.identity(tensor)
 
 
 def _columns_of(law):
