@@ -58,13 +58,7 @@ class DTGRU(JointModel):
                 config.units,
                 name="dwell_rows",
             )
-        self.gru = keras.layers.GRU(
-            config.units,
-            return_sequences=True,
-            reset_after=False,
-            name="gru",
-            dtype=self.dtype_policy,
-        )
+        self.gru = self.make_gru()
 
     def build(self, input_shape=None):
         units = self.config.units

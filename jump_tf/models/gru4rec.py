@@ -47,13 +47,7 @@ class GRU4Rec(JointModel):
         super().__init__(
             vocabulary_size, config, name=name, trainable=trainable, dtype=dtype
         )
-        self.gru = keras.layers.GRU(
-            config.units,
-            return_sequences=True,
-            reset_after=False,
-            name="gru",
-            dtype=self.dtype_policy,
-        )
+        self.gru = self.make_gru()
 
     def build(self, input_shape=None):
         self.gru.build((None, None, self.config.units))

@@ -41,6 +41,16 @@ class JointModel(SessionModel):
             )
         self.dwell_head = self.make_dwell_head()
 
+    def make_gru(self):
+        """The layer `[B, T, d] -> [B, T, d]` of encoders that are a GRU."""
+        return keras.layers.GRU(
+            self.config.units,
+            return_sequences=True,
+            reset_after=False,
+            name="gru",
+            dtype=self.dtype_policy,
+        )
+
     def make_dwell_head(self):
         """The layer `(features, items, rows) -> (law, end logits)`."""
         config, options = self.config, self.dwell_head_options()

@@ -76,13 +76,7 @@ class JUMP(JointModel):
                 dtype=self.dtype_policy,
             )
         else:
-            self.gru = keras.layers.GRU(
-                config.units,
-                return_sequences=True,
-                reset_after=False,
-                name="gru",
-                dtype=self.dtype_policy,
-            )
+            self.gru = self.make_gru()
         self.attention = SessionAttention(
             config.residual, name="attention", dtype=self.dtype_policy
         )

@@ -52,13 +52,7 @@ class NARM(JointModel):
         )
         self.feature_dropout.rate = 0.0  # The decoder has its own.
         self.decoder_dropout = keras.layers.Dropout(config.decoder_dropout)
-        self.gru = keras.layers.GRU(
-            config.units,
-            return_sequences=True,
-            reset_after=False,
-            name="gru",
-            dtype=self.dtype_policy,
-        )
+        self.gru = self.make_gru()
         self.attention = AdditiveAttention(
             config.units, name="attention", dtype=self.dtype_policy
         )
