@@ -4,17 +4,39 @@ Beam counters are shown live by runners that have a user interface.
 """
 
 from collections.abc import Mapping
+from collections.abc import Sequence
 
 from apache_beam import metrics
 from apache_beam.runners import runner
 
-ROWS = "rows"  # Lines of the log, without headers.
-PARSED = "parsed"  # Clicks read from them.
-REJECTED = "rejected"  # Rows that could not be read, by reason.
-FILTERED = "filtered"  # Clicks that the filters dropped, by reason.
-KEPT = "kept"  # Clicks that passed the filters.
-SESSIONS = "sessions"  # Sessions in the written files, by split.
-CLICKS = "clicks"  # Clicks in the written files, by split.
+LINES = "lines"  # Lines of the log, without headers.
+READ_LINES = "read lines"  # Those that could be read; for lists of items.
+PARSED = "parsed"  # Clicks, or rows of lists, read from them.
+REJECTED = "rejected"  # Lines that could not be read, by reason.
+FILTERED = "filtered"  # Clicks or rows that were dropped, by reason.
+JOINED = "joined"  # Lists that got features which their items share.
+KEPT = "kept"  # Clicks or items that passed the filters.
+
+# In the written files, by split.
+SESSIONS = "sessions"
+CLICKS = "clicks"
+LISTS = "lists"
+ITEMS = "items"
+CONVERSIONS = "conversions"
+
+# Stage, what comes in, what must go out of it.
+Stage = tuple[str, str, tuple[str, ...]]
+SESSION_STAGES: tuple[Stage, ...] = (
+    ("parse", LINES, (PARSED, REJECTED)),
+    ("group and filter", PARSED, (KEPT, FILTERED)),
+    ("write", KEPT, (CLICKS,)),
+)
+# A line may hold many rows, or none.
+LIST_STAGES: tuple[Stage, ...] = (
+    ("parse", LINES, (READ_LINES, REJECTED)),
+    ("group and filter", PARSED, (KEPT, FILTERED)),
+    ("write", KEPT, (ITEMS,)),
+)
 
 _NAMESPACE = "prepare"
 _SEPARATOR = ": "
@@ -25,6 +47,12 @@ Counts = Mapping[str, Mapping[str, int]]
 def counter(name: str, part: str = ""):
     """A Beam counter of one part (a reason, a split) of a quantity."""
     return metrics.Metrics.counter(_NAMESPACE, f"{name}{_SEPARATOR}{part}")
+
+
+def count_filtered(reason: str, number: int) -> None:
+    """Counts clicks or rows that are dropped; a reason without any is none."""
+    if number:
+        counter(FILTERED, reason).inc(number)
 
 
 def collect(result: runner.PipelineResult) -> dict[str, dict[str, int]]:
@@ -44,22 +72,20 @@ def total(counts: Counts, name: str) -> int:
     return sum(counts.get(name, {}).values())
 
 
-def check(counts: Counts) -> None:
-    """Holds the job to rows = clicks + rejected + filtered, stage by stage.
+def check(counts: Counts, stages: Sequence[Stage] = SESSION_STAGES) -> None:
+    """Holds the job to its law, stage by stage.
+
+    The stages' laws add up to rows = clicks + rejected + filtered, or
+    rows = items + rejected + filtered.
 
     Raises:
-        RuntimeError: a stage lost or doubled clicks; says which.
+        RuntimeError: a stage lost or doubled something; says which.
     """
-    _check_stage(counts, "parse", ROWS, (PARSED, REJECTED))
-    _check_stage(counts, "group and filter", PARSED, (KEPT, FILTERED))
-    _check_stage(counts, "write", KEPT, (CLICKS,))
-
-
-def _check_stage(counts, stage, incoming, outgoing):
-    received = total(counts, incoming)
-    passed = sum(total(counts, name) for name in outgoing)
-    if received != passed:
-        raise RuntimeError(
-            f"Stage `{stage}` must pass on or count every click. "
-            f"Received: {received} in, {passed} out"
-        )
+    for stage, incoming, outgoing in stages:
+        received = total(counts, incoming)
+        passed = sum(total(counts, name) for name in outgoing)
+        if received != passed:
+            raise RuntimeError(
+                f"Stage `{stage}` must pass on or count everything. "
+                f"Received: {received} in, {passed} out"
+            )

@@ -2,10 +2,12 @@
 
 import dataclasses
 import platform
+from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
 from beam_jobs import counting
+from beam_jobs.job_options import JobOptions
 from beam_jobs.options import PrepareOptions
 from jump_tf import schema
 
@@ -30,13 +32,13 @@ def build(
     """
     return {
         "format_version": FORMAT_VERSION,
-        "rows": counting.total(counts, counting.ROWS),
+        "rows": counting.total(counts, counting.LINES),
         "clicks": counting.total(counts, counting.CLICKS),
         "rejected": _by_name(counts, counting.REJECTED),
         "filtered": _by_name(counts, counting.FILTERED),
-        "splits": {
-            split: _split(options, counts, split) for split in schema.SPLITS
-        },
+        "splits": _splits(
+            options, counts, (counting.SESSIONS, counting.CLICKS)
+        ),
         "num_items": num_items,
         "max_dwell_seconds": options.max_dwell_seconds,
         "last_dwell_seconds": options.last_dwell_seconds,
@@ -46,13 +48,51 @@ def build(
     }
 
 
+def build_lists(
+    options: JobOptions,
+    fields: Sequence[str],
+    counts: counting.Counts,
+    num_features: int,
+    vocabulary_sha256: str,
+) -> dict[str, Any]:
+    """The manifest of a data folder of lists.
+
+    Args:
+        options: what was asked for.
+        fields: what each of an item's features tells, in their order; empty
+            where items have bags of features.
+        counts: what the stages counted. A row is an item that was shown, a
+            line that cannot be read, or what else the log format counts.
+        num_features: features in the vocabulary, without padding and unknown.
+        vocabulary_sha256: of the vocabulary file, in hex.
+    """
+    parts = (
+        counting.LISTS,
+        counting.ITEMS,
+        counting.CLICKS,
+        counting.CONVERSIONS,
+    )
+    rejected = counting.total(counts, counting.REJECTED)
+    return {
+        "kind": schema.LISTS,
+        "format_version": FORMAT_VERSION,
+        "lines": counting.total(counts, counting.LINES),
+        "rows": counting.total(counts, counting.PARSED) + rejected,
+        "items": counting.total(counts, counting.ITEMS),
+        "rejected": _by_name(counts, counting.REJECTED),
+        "filtered": _by_name(counts, counting.FILTERED),
+        "splits": _splits(options, counts, parts),
+        "fields": list(fields),
+        "num_features": num_features,
+        "vocabulary_sha256": vocabulary_sha256,
+        "options": _requested(options),
+        "versions": _versions(),
+    }
+
+
 def describe(manifest: dict[str, Any]) -> str:
-    """What a prepared data folder holds, in a few lines."""
-    dropped = {**manifest["rejected"], **manifest["filtered"]}
-    lines = [
-        f"{manifest['rows']} rows, {manifest['clicks']} clicks kept"
-        + "".join(f", {n} dropped: {why}" for why, n in dropped.items())
-    ]
+    """What a data folder of sessions holds, in a few lines."""
+    lines = [_kept(manifest, "clicks")]
     lines += [
         f"{split}: {part['sessions']} sessions, {part['clicks']} clicks"
         for split, part in manifest["splits"].items()
@@ -60,11 +100,33 @@ def describe(manifest: dict[str, Any]) -> str:
     return "\n".join([*lines, f"vocabulary: {manifest['num_items']} items"])
 
 
-def _split(options, counts, split):
+def describe_lists(manifest: dict[str, Any]) -> str:
+    """What a data folder of lists holds, in a few lines."""
+    lines = [_kept(manifest, "items")]
+    lines += [
+        f"{split}: {part['lists']} lists, {part['items']} items, "
+        f"{part['clicks']} clicks, {part['conversions']} conversions"
+        for split, part in manifest["splits"].items()
+    ]
+    fields = ", ".join(manifest["fields"]) or "bags"
+    size = f"vocabulary: {manifest['num_features']} features ({fields})"
+    return "\n".join([*lines, size])
+
+
+def _kept(manifest, what):
+    dropped = {**manifest["rejected"], **manifest["filtered"]}
+    return f"{manifest['rows']} rows, {manifest[what]} {what} kept" + "".join(
+        f", {number} dropped: {why}" for why, number in dropped.items()
+    )
+
+
+def _splits(options, counts, names):
     return {
-        "sessions": counts.get(counting.SESSIONS, {}).get(split, 0),
-        "clicks": counts.get(counting.CLICKS, {}).get(split, 0),
-        "shards": options.shards_per_split,
+        split: {
+            **{name: counts.get(name, {}).get(split, 0) for name in names},
+            "shards": options.shards_per_split,
+        }
+        for split in schema.SPLITS
     }
 
 
@@ -73,8 +135,10 @@ def _by_name(counts, name):
 
 
 def _requested(options):
-    requested = dataclasses.asdict(options)
-    requested["input"] = list(options.input)
+    requested = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in dataclasses.asdict(options).items()
+    }
     # Where the folder stands is no property of the data in it.
     for name in ("output", "overwrite"):
         del requested[name]

@@ -151,12 +151,12 @@ class _Keep(beam.DoFn):
     def process(self, visit, frequent):
         session_id, items, times_ms = visit
         if any(end < start for start, end in itertools.pairwise(times_ms)):
-            _filtered(BACKWARD_CLOCK, len(items))
+            counting.count_filtered(BACKWARD_CLOCK, len(items))
             return
         items, times_ms = keep_items(items, times_ms, frequent)
-        _filtered(RARE_ITEM, len(visit[1]) - len(items))
+        counting.count_filtered(RARE_ITEM, len(visit[1]) - len(items))
         if len(items) < self.min_session_clicks:
-            _filtered(SHORT_SESSION, len(items))
+            counting.count_filtered(SHORT_SESSION, len(items))
             return
         self.kept.inc(len(items))
         yield session_id, items, times_ms
@@ -176,13 +176,8 @@ def keep_items(
 def _ends_before(visit: Visit, until_ms: int) -> bool:
     in_time = visit[2][-1] < until_ms
     if not in_time:
-        _filtered(TOO_LATE, len(visit[1]))
+        counting.count_filtered(TOO_LATE, len(visit[1]))
     return in_time
-
-
-def _filtered(reason: str, clicks: int) -> None:
-    if clicks:
-        counting.counter(counting.FILTERED, reason).inc(clicks)
 
 
 def _frequent(counts: dict[str, int], min_item_clicks: int) -> set[str]:

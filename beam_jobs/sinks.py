@@ -4,6 +4,7 @@ Each has a fixed name and a content that depends on the log and the options
 only, so a worker that repeats its work writes the same bytes again.
 """
 
+import dataclasses
 import hashlib
 import json
 import logging
@@ -11,6 +12,8 @@ import pathlib
 import tempfile
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Any
+from typing import Protocol
 
 import apache_beam as beam
 
@@ -25,36 +28,44 @@ from jump_tf import schema
 _LOGGER = logging.getLogger(__name__)
 
 
-class WriteShards(beam.PTransform):
-    """`(split, Visit)`s to record files; every split has all its files.
+class ShardFormat(Protocol):
+    """How what is grouped, sessions or lists, is written to a shard."""
 
-    A shard's sessions are held in memory: more sessions want more shards.
+    def to_records(
+        self, grouped: Sequence, ids: Mapping[str, int]
+    ) -> Sequence[Any]:
+        """As they are written, with the ids of the vocabulary's texts."""
+
+    def write(self, path: str, written: Sequence[Any]) -> None:
+        """Writes one record file."""
+
+    def sizes(self, written: Sequence[Any]) -> Mapping[str, int]:
+        """What the manifest counts of them, under the counters' names."""
+
+
+class WriteShards(beam.PTransform):
+    """`(split, grouped)` to record files; every split has all its files.
+
+    What is grouped, `Visit`s or `Shown`s, begins with its id. That of a shard
+    is held in memory: more of it wants more shards.
     """
 
     def __init__(
-        self,
-        folder: str,
-        items,
-        *,
-        shards_per_split: int,
-        max_dwell_seconds: float,
-        last_dwell_seconds: float,
+        self, folder: str, items, shards_per_split: int, shards: ShardFormat
     ):
         super().__init__()
         self.items = items
         self.shards_per_split = shards_per_split
-        self.write = _WriteShard(
-            folder, shards_per_split, max_dwell_seconds, last_dwell_seconds
-        )
+        self.write = _WriteShard(folder, shards_per_split, shards)
 
-    def expand(self, visits):
+    def expand(self, grouped):
         shards = [
             ((split, index), None)
             for split in schema.SPLITS
             for index in range(self.shards_per_split)
         ]
-        nothing = visits.pipeline | "EveryShard" >> beam.Create(shards)
-        something = visits | "KeyByShard" >> beam.Map(
+        nothing = grouped.pipeline | "EveryShard" >> beam.Create(shards)
+        something = grouped | "KeyByShard" >> beam.Map(
             _key_by_shard, self.shards_per_split
         )
         return (
@@ -67,7 +78,7 @@ class WriteShards(beam.PTransform):
 
 
 class WriteVocabulary(beam.PTransform):
-    """The one list of raw item ids to a text file, one a line."""
+    """The one list of items or features to a text file, one a line."""
 
     def __init__(self, folder: str):
         super().__init__()
@@ -102,62 +113,77 @@ def write_manifest(folder: str, manifest: Mapping) -> None:
 
 
 def read_vocabulary(folder: str) -> tuple[int, str]:
-    """The number of items in `vocabulary.txt`, and its SHA-256 in hex."""
+    """The number of texts in `vocabulary.txt`, and its SHA-256 in hex."""
     content = storage.read(storage.join(folder, schema.VOCABULARY_FILE))
     return content.count(b"\n"), hashlib.sha256(content).hexdigest()
 
 
-def to_session(
-    visit: sessions.Visit,
-    item_ids: Mapping[str, int],
-    max_dwell_seconds: float,
-    last_dwell_seconds: float,
-) -> schema.Session:
-    """A session as it is written: ids of items, censored dwells."""
-    session_id, items, times_ms = visit
-    dwell, censored = sessions.censored_dwell(
-        times_ms, max_dwell_seconds, last_dwell_seconds
-    )
-    known = [item_ids.get(item, schema.OOV_ID) for item in items]
-    return schema.Session(session_id, times_ms[0], known, dwell, censored)
+@dataclasses.dataclass(frozen=True)
+class SessionShards:
+    """Sessions as they are written: ids of items, censored dwells.
+
+    Attributes:
+        max_dwell_seconds: c1 of eq. 4.
+        last_dwell_seconds: c2 of eq. 4.
+    """
+
+    max_dwell_seconds: float
+    last_dwell_seconds: float
+
+    def to_records(
+        self, grouped: Sequence[sessions.Visit], ids: Mapping[str, int]
+    ) -> list[schema.Session]:
+        """Items that are not in the vocabulary become `OOV_ID`."""
+        return [self._session(visit, ids) for visit in grouped]
+
+    def write(self, path: str, written: Sequence[schema.Session]) -> None:
+        """Writes one record file."""
+        records.write(path, written)
+
+    def sizes(self, written: Sequence[schema.Session]) -> dict[str, int]:
+        """Sessions and clicks."""
+        return {
+            counting.SESSIONS: len(written),
+            counting.CLICKS: sum(map(len, written)),
+        }
+
+    def _session(self, visit, ids):
+        session_id, items, times_ms = visit
+        dwell, censored = sessions.censored_dwell(
+            times_ms, self.max_dwell_seconds, self.last_dwell_seconds
+        )
+        known = [ids.get(item, schema.OOV_ID) for item in items]
+        return schema.Session(session_id, times_ms[0], known, dwell, censored)
 
 
 class _WriteShard(beam.DoFn):
-    def __init__(self, folder, shards, max_dwell_seconds, last_dwell_seconds):
+    def __init__(self, folder, count, shards):
         self.folder = folder
+        self.count = count
         self.shards = shards
-        self.dwell_bounds = (max_dwell_seconds, last_dwell_seconds)
 
     def process(self, shard, items):
-        (split, index), visits = shard
-        item_ids = vocabulary.ids(items)
+        (split, index), grouped = shard
         # By digest, not by time: the files are shuffled when written.
         ordered = sorted(
-            (visit for visit in visits if visit is not None),
-            key=lambda visit: splits.digest(visit[0]),
+            (each for each in grouped if each is not None),
+            key=lambda each: splits.digest(each[0]),
         )
-        written = [
-            to_session(visit, item_ids, *self.dwell_bounds) for visit in ordered
-        ]
-        name = records.shard_name(split, index, self.shards)
-        _write_records(storage.join(self.folder, name), written)
-        clicks = sum(map(len, written))
-        counting.counter(counting.SESSIONS, split).inc(len(written))
-        counting.counter(counting.CLICKS, split).inc(clicks)
-        _LOGGER.info("%s: %d sessions", name, len(written))
+        written = self.shards.to_records(ordered, vocabulary.ids(items))
+        name = records.shard_name(split, index, self.count)
+        with tempfile.TemporaryDirectory() as folder:
+            local = pathlib.Path(folder, name)
+            self.shards.write(str(local), written)
+            storage.write(storage.join(self.folder, name), local.read_bytes())
+        for counted, size in self.shards.sizes(written).items():
+            counting.counter(counted, split).inc(size)
+        _LOGGER.info("%s: %d written", name, len(written))
         yield name
 
 
-def _key_by_shard(split_visit, shards):
-    split, visit = split_visit
-    return (split, splits.shard(visit[0], shards)), visit
-
-
-def _write_records(path: str, written: Sequence[schema.Session]) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        local = pathlib.Path(folder, "shard" + records.FILE_SUFFIX)
-        records.write(str(local), written)
-        storage.write(path, local.read_bytes())
+def _key_by_shard(split_grouped, shards):
+    split, grouped = split_grouped
+    return (split, splits.shard(grouped[0], shards)), grouped
 
 
 def _write_lines(lines: Sequence[str], path: str) -> None:

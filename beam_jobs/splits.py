@@ -1,10 +1,15 @@
-"""Which split a session belongs to: always one, and the same in every run."""
+"""Which split a session or a list belongs to: always one, in every run.
+
+What is said of sessions holds for lists; both begin with their id.
+"""
 
 import hashlib
+from collections.abc import Callable
+from typing import Any
 
 import apache_beam as beam
 
-from beam_jobs.options import RANDOM
+from beam_jobs.job_options import RANDOM
 from jump_tf import schema
 
 TEST_PERCENT = 20
@@ -38,16 +43,16 @@ def shard(session_id: str, shards: int) -> int:
     return digest(session_id) // 10_000 % shards
 
 
-def temporal_split(last_ms: int, end_ms: int, test_days: float) -> str:
-    """The split of a session by its last click.
+def temporal_split(instant_ms: int, end_ms: int, test_days: float) -> str:
+    """The split of a session by its last click, of a list by its first item.
 
     Args:
-        last_ms: instant of the session's last click.
-        end_ms: instant of the last click of all sessions that are kept.
+        instant_ms: that instant.
+        end_ms: the last such instant of all that are kept.
         test_days: days before `end_ms` (included) that are test; as many
             before those are validation.
     """
-    days = (end_ms - last_ms) / _DAY_MS
+    days = (end_ms - instant_ms) / _DAY_MS
     if days <= test_days:
         return schema.TEST
     if days <= 2 * test_days:
@@ -55,31 +60,51 @@ def temporal_split(last_ms: int, end_ms: int, test_days: float) -> str:
     return schema.TRAIN
 
 
-class Split(beam.PTransform):
-    """`Visit`s to `(split, Visit)`s."""
+def last_click_ms(visit) -> int:
+    """The instant by which a `Visit` is split."""
+    return visit[2][-1]
 
-    def __init__(self, split: str, test_days: float):
+
+class Split(beam.PTransform):
+    """`Visit`s to `(split, Visit)`s, and the like.
+
+    Args:
+        split: `random` or `temporal`.
+        test_days: see `temporal_split`.
+        instant: of what is split, ms UTC.
+    """
+
+    def __init__(
+        self,
+        split: str,
+        test_days: float,
+        instant: Callable[[Any], int] = last_click_ms,
+    ):
         super().__init__()
         self.split = split
         self.test_days = test_days
+        self.instant = instant
 
-    def expand(self, visits):
+    def expand(self, grouped):
         if self.split == RANDOM:
-            return visits | "Random" >> beam.Map(
-                lambda visit: (random_split(visit[0]), visit)
+            return grouped | "Random" >> beam.Map(
+                lambda each: (random_split(each[0]), each)
             )
         end_ms = (
-            visits
-            | "LastClicks" >> beam.Map(lambda visit: visit[2][-1])
+            grouped
+            | "Instants" >> beam.Map(self.instant)
             | "End" >> beam.CombineGlobally(_latest)
         )
-        return visits | "Temporal" >> beam.Map(
-            _by_time, beam.pvalue.AsSingleton(end_ms), self.test_days
+        return grouped | "Temporal" >> beam.Map(
+            _by_time,
+            beam.pvalue.AsSingleton(end_ms),
+            self.test_days,
+            self.instant,
         )
 
 
-def _by_time(visit, end_ms, test_days):
-    return temporal_split(visit[2][-1], end_ms, test_days), visit
+def _by_time(each, end_ms, test_days, instant):
+    return temporal_split(instant(each), end_ms, test_days), each
 
 
 def _latest(instants) -> int:

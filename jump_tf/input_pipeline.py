@@ -11,17 +11,14 @@ A batch holds `B` sessions of up to `L` clicks, right-padded with zeros:
              here and nowhere else.
 
 Sessions of similar length share a batch, or, for a model that makes more steps
-where a visitor stayed longer, sessions that take it similarly many. They are
-sorted in pools of tens of thousands, in bulk, which costs little beside the
-parsing; one by one, as `bucket_by_sequence_length` does it, the pipeline
-becomes the bottleneck.
+where a visitor stayed longer, sessions that take it similarly many, see
+`batching`.
 
 With fixed shapes, which XLA compiles one by one, L is one of `LENGTHS` and B
 is settled by it: sessions of up to 96 clicks make 12 shapes at most. A batch
 that a pool cannot fill ends in sessions without a click, of weight 0.
 """
 
-import functools
 import json
 import math
 import pathlib
@@ -30,14 +27,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from jump_tf import batching
 from jump_tf import records
 from jump_tf import schema
 
-RECORDS_PER_POOL = 64
-_SESSIONS_OF_A_POOL = 2**32  # At most.
 # 2, 3, 4, 6, 8, 12, 16...: less than a third of a row is padding.
 LENGTHS = sorted(size << k for k in range(20) for size in (2, 3))
-Columns = dict[str, Any]
 
 
 def read_manifest(data: str | pathlib.Path) -> dict[str, Any]:
@@ -65,6 +60,12 @@ def read_vocabulary(path: str | pathlib.Path) -> list[str]:
     # Not `splitlines`, which also cuts at characters an id may hold.
     with pathlib.Path(path).open(encoding="utf-8", newline="\n") as lines:
         return [line.removesuffix("\n") for line in lines]
+
+
+def vocabulary_length(data: str | pathlib.Path) -> int:
+    """Items, or features of lists, in the vocabulary of a data folder."""
+    manifest = read_manifest(data)
+    return manifest.get("num_items") or manifest["num_features"]
 
 
 def shards(data: str | pathlib.Path, split: str) -> list[str]:
@@ -104,19 +105,21 @@ def item_counts(data: str | pathlib.Path, num_items: int) -> np.ndarray:
     return counts
 
 
-def check_complete(data: str | pathlib.Path, split: str, clicks: int) -> None:
-    """Refuses a split of which not every click was read.
+def check_complete(
+    data: str | pathlib.Path, split: str, number: int, what: str = "clicks"
+) -> None:
+    """Refuses a split of which not every click, or item, was read.
 
     TensorFlow takes a compressed file that breaks off for one that ends.
 
     Raises:
-        InputError: the manifest counts more clicks, or fewer.
+        InputError: the manifest counts more of them, or fewer.
     """
-    expected = read_manifest(data)["splits"][split]["clicks"]
-    if clicks != expected:
+    expected = read_manifest(data)["splits"][split][what]
+    if number != expected:
         raise schema.InputError(
-            f"The files of split `{split}` must be whole. Received: {clicks} "
-            f"clicks in {data}, of {expected} in {schema.MANIFEST_FILE}"
+            f"The files of split `{split}` must be whole. Received: {number} "
+            f"{what} in {data}, of {expected} in {schema.MANIFEST_FILE}"
         )
 
 
@@ -149,39 +152,27 @@ def training_batches(
         batch_clicks: at most so many input steps a batch, padding included,
             unless one session alone is longer.
         seed: of the order.
-        epoch: int64 variable, read when an epoch begins: the same seed and
-            epoch give the same batches in the same order, so that a resumed
-            run sees what an uninterrupted one would have seen.
+        epoch: int64 variable, read when an epoch begins, see
+            `batching.epochs`.
         step_seconds: dwell that a step of the model stands for; a click
             takes at least one.
         fixed_shapes: whether every batch has one of few shapes, see above.
     """
+
+    def cut(order, pool, columns):
+        return _cut_pool(
+            batch_sessions,
+            batch_clicks,
+            False,
+            step_seconds,
+            fixed_shapes,
+            order + pool,
+            pool,
+            columns,
+        )
+
     files = shards(data, schema.TRAIN)
-
-    def one_epoch(_):
-        order = tf.stack([tf.constant(seed, tf.int64), epoch.read_value()])
-        shuffled = tf.random.experimental.stateless_shuffle(
-            tf.constant(files), seed=order
-        )
-        return _pools(tf.data.Dataset.from_tensor_slices(shuffled)).flat_map(
-            functools.partial(
-                _cut_pool,
-                batch_sessions,
-                batch_clicks,
-                False,
-                step_seconds,
-                fixed_shapes,
-                order,
-            )
-        )
-
-    once = tf.data.Dataset.from_tensors(0)
-    dataset = once.flat_map(one_epoch)
-    # Every epoch cuts the same pools; Keras wants to know into how many.
-    number = dataset.reduce(np.int64(0), lambda count, _: count + 1)
-    return dataset.apply(
-        tf.data.experimental.assert_cardinality(number)
-    ).prefetch(8)
+    return batching.epochs(files, records.decode, cut, seed, epoch)
 
 
 def evaluation_batches(
@@ -209,37 +200,27 @@ def evaluation_batches(
     the order of the files, whatever the batches.
     """
     squared = moment == schema.PAGE_LOAD
-    pools = _pools(shards(data, split))
-    dataset = pools.flat_map(
-        functools.partial(
-            _cut_pool,
+
+    def cut(pool, columns):
+        return _cut_pool(
             batch_clicks,
             batch_clicks,
             squared,
             step_seconds,
             False,
             None,
+            pool,
+            columns,
         )
-    )
+
+    dataset = _pools(shards(data, split)).flat_map(cut)
     if squared:
         dataset = dataset.map(_each_click_on_its_own)
     return dataset.prefetch(4)
 
 
-def _pools(files: list[str] | tf.data.Dataset) -> tf.data.Dataset:
-    """Numbered pools of decoded sessions, each out of one file.
-
-    Which sessions share a pool is settled by the files, where they stand in a
-    random order: so every epoch has the same number of batches.
-    """
-    if isinstance(files, list):
-        files = tf.data.Dataset.from_tensor_slices(files)
-    packed = files.flat_map(
-        lambda file: tf.data.TFRecordDataset(file, "GZIP").batch(
-            RECORDS_PER_POOL
-        )
-    )
-    return packed.map(records.decode).enumerate()
+def _pools(files: list[str]) -> tf.data.Dataset:
+    return batching.pools(files, records.decode)
 
 
 def _cut_pool(
@@ -250,7 +231,7 @@ def _cut_pool(
     fixed_shapes: bool,
     seed: tf.Tensor | None,
     pool: tf.Tensor,
-    columns: Columns,
+    columns: batching.Columns,
 ) -> tf.data.Dataset:
     """Batches of sessions of similarly many steps out of one pool of them."""
     lengths = tf.cast(columns[schema.ITEMS].row_lengths(), tf.int32)
@@ -259,23 +240,9 @@ def _cut_pool(
         steps = lengths - 1
     else:
         steps = _input_steps(columns[schema.DWELL_SECONDS], step_seconds)
-    order = tf.range(tf.size(steps))
-    if seed is not None:
-        seed = seed + pool
-        order = tf.random.experimental.stateless_shuffle(order, seed=seed)
-    by_steps = tf.argsort(
-        tf.gather(steps, order), direction="DESCENDING", stable=True
+    order, sizes, starts = batching.arrange(
+        steps, batch_sessions, batch_clicks, seed, squared
     )
-    order = tf.gather(order, by_steps)
-    cost = tf.gather(steps, order)
-    cost = tf.maximum(cost * cost if squared else cost, 1)
-    sizes = tf.clip_by_value(batch_clicks // cost, 1, batch_sessions)
-    starts = _starts(sizes)
-    if seed is not None:
-        places = tf.random.experimental.stateless_shuffle(
-            tf.range(tf.size(starts)), seed=seed
-        )
-        starts = tf.gather(starts, places)
 
     def batch(start):
         rows = order[start : start + sizes[start]]
@@ -291,8 +258,7 @@ def _cut_pool(
             return _batch(clicks, tf.stack([sizes[start], lengths[rows[0]]]))
         inputs, targets, weights = _batch(clicks)
         if seed is None:
-            row = tf.cast(rows, tf.int64)
-            targets[schema.SESSION] = pool * _SESSIONS_OF_A_POOL + row
+            targets[schema.SESSION] = batching.row_numbers(pool, rows)
         return inputs, targets, weights
 
     return tf.data.Dataset.from_tensor_slices(starts).map(batch)
@@ -304,21 +270,7 @@ def _input_steps(dwell_seconds: tf.RaggedTensor, step_seconds: float):
     return tf.cast(tf.reduce_sum(steps, 1), tf.int32)
 
 
-def _starts(sizes):
-    """Where batches start, if one that starts at row i has `sizes[i]` rows."""
-    _, starts, _ = tf.while_loop(
-        lambda start, starts, index: start < tf.size(sizes),
-        lambda start, starts, index: (
-            start + sizes[start],
-            starts.write(index, start),
-            index + 1,
-        ),
-        (0, tf.TensorArray(tf.int32, 0, dynamic_size=True), 0),
-    )
-    return starts.stack()
-
-
-def _batch(clicks: Columns, shape: tf.Tensor | None = None):
+def _batch(clicks: batching.Columns, shape: tf.Tensor | None = None):
     """One padded batch from ragged `[B, (l)]` clicks, of `shape` if given."""
     lengths = tf.cast(clicks[schema.ITEMS].row_lengths(), tf.int32)
     if shape is not None:

@@ -37,12 +37,12 @@ def encode(sessions: Sequence[schema.Session]) -> bytes:
         )
 
     feature = {
-        schema.SESSION_ID: _bytes(s.session_id.encode() for s in sessions),
-        schema.START_MS: _integers(s.start_ms for s in sessions),
-        schema.SESSION_LENGTH: _integers(len(s) for s in sessions),
-        schema.ITEMS: _integers(clicks(schema.ITEMS)),
-        schema.DWELL_SECONDS: _floats(clicks(schema.DWELL_SECONDS)),
-        schema.DWELL_CENSORED: _integers(clicks(schema.DWELL_CENSORED)),
+        schema.SESSION_ID: of_bytes(s.session_id.encode() for s in sessions),
+        schema.START_MS: of_integers(s.start_ms for s in sessions),
+        schema.SESSION_LENGTH: of_integers(len(s) for s in sessions),
+        schema.ITEMS: of_integers(clicks(schema.ITEMS)),
+        schema.DWELL_SECONDS: of_floats(clicks(schema.DWELL_SECONDS)),
+        schema.DWELL_CENSORED: of_integers(clicks(schema.DWELL_CENSORED)),
     }
     example = tf.train.Example(features=tf.train.Features(feature=feature))
     # Deterministic, or the same sessions give other bytes in each process.
@@ -93,13 +93,16 @@ def shard_name(split: str, index: int, count: int) -> str:
     return f"{split}-{index:05d}-of-{count:05d}{FILE_SUFFIX}"
 
 
-def _bytes(values) -> tf.train.Feature:
+def of_bytes(values: Iterable[bytes]) -> tf.train.Feature:
+    """A column of a record."""
     return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
 
 
-def _integers(values) -> tf.train.Feature:
+def of_integers(values: Iterable[int]) -> tf.train.Feature:
+    """A column of a record."""
     return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
 
 
-def _floats(values) -> tf.train.Feature:
+def of_floats(values: Iterable[float]) -> tf.train.Feature:
+    """A column of a record."""
     return tf.train.Feature(float_list=tf.train.FloatList(value=values))

@@ -22,6 +22,24 @@ SESSION_END = "session_end"  # 1 on the last click of a session.
 SESSION = "session"  # A number for each session of a split.
 ELAPSED_SECONDS = "elapsed_seconds"
 
+# Lists of shown items: all lengths of a list m, one entry an item, in the order
+# in which the visitor came upon them.
+LIST_ID = "list_id"
+LIST_LENGTH = "list_length"
+OFFSET_SECONDS = "offset_seconds"  # Since the list's first item was shown.
+FEATURES = "features"  # Ids of an item's features, see `ShownList`.
+FEATURE_VALUES = "feature_values"  # What each counts; 1 for a category.
+FEATURES_LENGTH = "features_length"
+CLICKED = "clicked"  # The click label y^c.
+CONVERTED = "converted"  # The conversion label y^v, at most y^c.
+LIST = "list"  # A number for each list of a split.
+UNKNOWN_FEEDBACK = -1.0  # As `clicked` of an input: nobody knows yet.
+
+# What a data folder holds; its manifest says so as `kind`.
+SESSIONS = "sessions"
+LISTS = "lists"
+KINDS = (SESSIONS, LISTS)
+
 # The served signatures, and what goes in and out of them beside the above.
 SERVING_DEFAULT = "serving_default"
 DWELL = "dwell"
@@ -34,6 +52,9 @@ DWELL_MEDIAN_SECONDS = "dwell_median_seconds"
 DWELL_QUANTILES_SECONDS = "dwell_quantiles_seconds"
 QUANTILE_LEVELS = "quantile_levels"
 PAGE_DWELL_MEDIAN_SECONDS = "page_dwell_median_seconds"
+CLICK_PROBABILITY = "click_probability"  # pCTR of a shown item.
+CONVERSION_PROBABILITY = "conversion_probability"  # If it is clicked.
+CLICK_CONVERSION_PROBABILITY = "click_conversion_probability"  # pCTCVR.
 
 UNKNOWN_DWELL = -1.0  # Any negative or NaN dwell reads as "not known".
 
@@ -94,3 +115,49 @@ class Session:
 
     def __len__(self) -> int:
         return len(self.items)
+
+
+@dataclasses.dataclass(frozen=True)
+class ShownList:
+    """Items that a visitor was shown one after the other, and what they did.
+
+    Features are those of the data folder's vocabulary, whose entries are
+    texts `field=value`: 0 is padding, 1 a feature that training never saw,
+    2... the entries by (count descending, text ascending).
+
+    Attributes:
+        list_id: the raw id in the log.
+        start_ms: instant of the first item, milliseconds UTC; 0 where the log
+            has no clock.
+        offset_seconds: `m` times since `start_ms`, ascending; zeros where the
+            log has none.
+        features: `m` sequences of feature ids, none of them empty.
+        feature_values: `m` sequences of numbers, one for each feature id.
+        clicked: `m` flags in {0, 1}.
+        converted: `m` flags in {0, 1}; nothing is converted without a click.
+    """
+
+    list_id: str
+    start_ms: int
+    offset_seconds: Sequence[float]
+    features: Sequence[Sequence[int]]
+    feature_values: Sequence[Sequence[float]]
+    clicked: Sequence[int]
+    converted: Sequence[int]
+
+    def __post_init__(self):
+        columns = (
+            self.offset_seconds,
+            self.features,
+            self.feature_values,
+            self.clicked,
+            self.converted,
+        )
+        if len({len(column) for column in columns}) > 1:
+            raise ValueError(
+                "All columns of a list must have the same length. "
+                f"Received: {self}"
+            )
+
+    def __len__(self) -> int:
+        return len(self.clicked)

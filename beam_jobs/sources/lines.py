@@ -14,11 +14,13 @@ import logging
 import lzma
 import pathlib
 import zlib
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 from typing import BinaryIO
 from typing import NamedTuple
+from typing import Protocol
 
 import apache_beam as beam
 from apache_beam.io.filesystem import CompressionTypes
@@ -31,6 +33,7 @@ from jump_tf import schema
 BLOCK_LINES = 20_000
 REJECTS = "rejects"
 CLICKS = "clicks"
+Starts = Callable[[bytes], bool]
 
 _LOGGER = logging.getLogger(__name__)
 _LOG_EVERY_BLOCKS = 25
@@ -70,7 +73,18 @@ class Reject(NamedTuple):
     line: str
 
 
-def check_inputs(paths: Sequence[str], log_format: base.LogFormat) -> None:
+class LogLayout(Protocol):
+    """What has to be known of a log's files before they are read."""
+
+    @property
+    def has_header(self) -> bool:
+        """Whether the first line names the columns."""
+
+    def parser(self, path: str, first_line: str) -> Callable[..., Any]:
+        """Checks the columns of a file, see `base.LogFormat`."""
+
+
+def check_inputs(paths: Sequence[str], log_format: LogLayout) -> None:
     """Looks at the head of every file before the job starts.
 
     Raises:
@@ -91,9 +105,21 @@ def check_inputs(paths: Sequence[str], log_format: base.LogFormat) -> None:
 
 
 def read_blocks(
-    file_index: int, path: str, has_header: bool, block_lines: int
+    file_index: int,
+    path: str,
+    has_header: bool,
+    block_lines: int,
+    starts: Starts | None = None,
 ) -> Iterator[Block]:
     """Yields the rows of a file, unpacked after the ending of its name.
+
+    Args:
+        file_index: of the file among the inputs.
+        path: of the file.
+        has_header: whether the first line names the columns.
+        block_lines: rows of a block.
+        starts: whether a row starts a record, where a record is several rows;
+            a block then is longer, so as to end with a whole record.
 
     Raises:
         schema.InputError: the file breaks off or is damaged.
@@ -104,7 +130,9 @@ def read_blocks(
             head = next(log, b"").removeprefix(codecs.BOM_UTF8)
             rows = log if has_header or not head else _chain(head, log)
             first_line = _strip(head).decode(errors="backslashreplace")
-            while some := list(itertools.islice(rows, block_lines)):
+            next_row: list[bytes] = []
+            while some := [*next_row, *itertools.islice(rows, block_lines)]:
+                next_row = _complete(some, rows, starts) if starts else []
                 yield Block(path, file_index, first_line, line_number, some)
                 line_number += len(some)
     except _DAMAGED as error:
@@ -117,16 +145,21 @@ def read_blocks(
 class ReadBlocks(beam.PTransform):
     """The rows of the log's files as `Block`s."""
 
-    def __init__(self, paths: Sequence[str], has_header: bool):
+    def __init__(
+        self,
+        paths: Sequence[str],
+        has_header: bool,
+        starts: Starts | None = None,
+    ):
         super().__init__()
         self.paths = paths
-        self.has_header = has_header
+        self.read = _Read(has_header, starts)
 
     def expand(self, root):
         return (
             root
             | "Files" >> beam.Create(list(enumerate(self.paths)))
-            | "Read" >> beam.ParDo(_Read(self.has_header))
+            | "Read" >> beam.ParDo(self.read)
             | "Spread" >> beam.Reshuffle()
         )
 
@@ -150,18 +183,49 @@ class ParseClicks(beam.PTransform):
         )
 
 
+def block_position(block: Block) -> int:
+    """The place of a block's first row in the whole log; rows count on."""
+    return block.file_index * _FILE_STRIDE + block.line_number
+
+
+def decode(row: bytes) -> str:
+    """The text of a row, without its end.
+
+    Raises:
+        ValueError: it is not UTF-8.
+    """
+    try:
+        return _strip(row).decode()
+    except UnicodeDecodeError:
+        raise ValueError("not UTF-8") from None
+
+
+def rejected(
+    block: Block, offset: int, error: ValueError
+) -> beam.pvalue.TaggedOutput:
+    """Counts a row of a block that cannot be read, and keeps it."""
+    counting.counter(counting.REJECTED, str(error)).inc()
+    line = _strip(block.rows[offset]).decode(errors="backslashreplace")
+    line_number = block.line_number + offset
+    reject = Reject(block.path, line_number, str(error), line)
+    return beam.pvalue.TaggedOutput(REJECTS, reject)
+
+
 class _Read(beam.DoFn):
-    def __init__(self, has_header):
+    def __init__(self, has_header, starts):
         self.has_header = has_header
-        self.rows = counting.counter(counting.ROWS)
+        self.starts = starts
+        self.lines = counting.counter(counting.LINES)
 
     def process(self, element):
         file_index, path = element
-        blocks = read_blocks(file_index, path, self.has_header, BLOCK_LINES)
+        blocks = read_blocks(
+            file_index, path, self.has_header, BLOCK_LINES, self.starts
+        )
         for index, block in enumerate(blocks):
             if index % _LOG_EVERY_BLOCKS == 0:
                 _LOGGER.info("%s: line %d", block.path, block.line_number)
-            self.rows.inc(len(block.rows))
+            self.lines.inc(len(block.rows))
             yield block
 
 
@@ -173,26 +237,18 @@ class _Parse(beam.DoFn):
     def process(self, block):
         parse = self.log_format.parser(block.path, block.first_line)
         clicks = collections.defaultdict(list)
-        position = block.file_index * _FILE_STRIDE + block.line_number
+        position = block_position(block)
         for offset, row in enumerate(block.rows):
             try:
-                click = parse(_decode(row))
+                click = parse(decode(row))
             except ValueError as error:
-                line_number = block.line_number + offset
-                yield _rejected(block.path, line_number, error, row)
+                yield rejected(block, offset, error)
                 continue
             clicks[click.visit].append(
                 (click.origin_ms, click.time_ms, position + offset, click.item)
             )
         self.parsed.inc(sum(map(len, clicks.values())))
         yield from clicks.items()
-
-
-def _rejected(path, line_number, error, row):
-    counting.counter(counting.REJECTED, str(error)).inc()
-    line = _strip(row).decode(errors="backslashreplace")
-    reject = Reject(path, line_number, str(error), line)
-    return beam.pvalue.TaggedOutput(REJECTS, reject)
 
 
 @contextlib.contextmanager
@@ -207,16 +263,20 @@ def _open(path: str) -> Iterator[BinaryIO]:
         yield log
 
 
+def _complete(
+    rows: list[bytes], following: Iterator[bytes], starts: Starts
+) -> list[bytes]:
+    """Moves rows over until a record is whole; the next one's first row."""
+    for row in following:
+        if starts(row):
+            return [row]
+        rows.append(row)
+    return []
+
+
 def _chain(head: bytes, log: BinaryIO) -> Iterator[bytes]:
     return itertools.chain([head], log)
 
 
 def _strip(row: bytes) -> bytes:
     return row.rstrip(b"\r\n")
-
-
-def _decode(row: bytes) -> str:
-    try:
-        return _strip(row).decode()
-    except UnicodeDecodeError:
-        raise ValueError("not UTF-8") from None

@@ -15,6 +15,7 @@ import pytest
 
 from beam_jobs import build_sessions
 from beam_jobs import counting
+from beam_jobs import jobs
 from beam_jobs import options
 from beam_jobs import sessions
 from jump_tf import records
@@ -436,7 +437,7 @@ def test_bad_rows_are_kept_and_counted(made, rows, tmp_path):
 def test_too_many_bad_rows_fail(rows, tmp_path):
     log = spoiled(tmp_path / "log", rows)
     share = 4.9 / (len(rows) + 5)
-    sentence = r"`input` must have at most .* 5 of \d+ rows .*not UTF-8: 1"
+    sentence = r"`input` must have at most .* 5 of \d+ lines .*not UTF-8: 1"
     with pytest.raises(schema.InputError, match=sentence):
         prepare(log, tmp_path / "data", max_reject_share=share)
     assert {path.name for path in tmp_path.iterdir()} == {
@@ -484,7 +485,7 @@ def test_a_log_that_breaks_off_late_is_refused(tmp_path):
 def test_a_log_without_training_sessions_is_refused(tmp_path):
     lines = ["session_id,item_id,timestamp_ms", "s1,a,5", "s2,a,5"]
     log = write_log(tmp_path / "log", lines)
-    with pytest.raises(schema.InputError, match="`input` must leave a session"):
+    with pytest.raises(schema.InputError, match="`input` must leave something"):
         prepare(log, tmp_path / "data")
     assert [path.name for path in tmp_path.iterdir()] == ["log"]
 
@@ -525,7 +526,7 @@ def test_harmful_beam_arguments_are_refused(tmp_path, argument, sentence):
 
 def test_the_runner_is_pinned_where_none_is_named():
     def runner(*arguments):
-        found = build_sessions.runner_options(arguments).get_all_options()
+        found = jobs.runner_options(arguments).get_all_options()
         return found["runner"]
 
     assert runner() == "FnApiRunner"

@@ -3,7 +3,7 @@ import pytest
 from beam_jobs import counting
 
 COUNTS = {
-    counting.ROWS: {"": 20},
+    counting.LINES: {"": 20},
     counting.REJECTED: {"bad": 2, "worse": 1},
     counting.PARSED: {"": 17},
     counting.FILTERED: {"rare": 4, "short": 1},
@@ -20,7 +20,7 @@ def test_every_row_is_accounted_for():
 @pytest.mark.parametrize(
     ("name", "part", "stage"),
     [
-        (counting.ROWS, "", "parse"),
+        (counting.LINES, "", "parse"),
         (counting.REJECTED, "worse", "parse"),
         (counting.FILTERED, "short", "group and filter"),
         (counting.CLICKS, "test", "write"),

@@ -1,0 +1,110 @@
+"""JD's micro-behaviours (WSDM 2020), one session a line.
+
+A line holds behaviours `sku+behaviour+category+interval+dwell` with blanks
+between them; the interval is the seconds to the next behaviour. Behaviours 1
+to 5 enter a product: from the home page, a category, a sale page, the cart or
+a search. 6 to 10 happen in it: comments and specification read, bottom of the
+page reached, put in the cart, ordered.
+
+Consecutive behaviours on one product are one view, and a session's views are
+a list of shown items. A view is clicked if a behaviour of it engages, and
+converted, which is to be engaged as well, if one satisfies. Features are what
+is known when the view begins: the product, its category and how it was
+entered. The dwell and the behaviours in the product are outcomes, and no
+features. A view that begins without an entry is dropped: that its entry is
+missing would tell of the engagement it begins with.
+
+Rows are behaviours: those that continue a view count as dropped.
+
+The published files hold some sessions twice, to the second. A session is
+therefore called after its own text, and its copies are dropped: or they would
+be in training and in test.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import itertools
+
+from beam_jobs.list_sources import base
+from beam_jobs.sources import base as columns_base
+
+CONTINUED = "continues a view"
+NOT_ENTERED = "view without entry"
+_ENTRANCES = {
+    "1": "home",
+    "2": "category",
+    "3": "sale",
+    "4": "cart",
+    "5": "search",
+}
+_BEHAVIOURS = {str(number) for number in range(1, 11)}
+_COLUMNS = ("sku", "behaviour", "category", "interval", "dwell")
+_SEPARATOR = "+"
+
+
+@dataclasses.dataclass(frozen=True)
+class JDMicro:
+    """Reads sessions; one has no id but its own text.
+
+    Attributes:
+        engaged: behaviours that count as a click.
+        satisfied: behaviours that count as a conversion, and as a click.
+    """
+
+    engaged: tuple[int, ...]
+    satisfied: tuple[int, ...]
+    fields: tuple[str, ...] = ("sku", "category", "entrance")
+    has_header: bool = False
+    starts_record: None = None
+    once: bool = True
+
+    def parser(self, path: str, first_line: str) -> base.Parser:
+        """Checks that the first behaviour has five columns."""
+        columns = first_line.split(" ")[0].split(_SEPARATOR)
+        if len(columns) != len(_COLUMNS):
+            raise columns_base.columns_error(path, _COLUMNS, columns)
+        return functools.partial(
+            self._parse,
+            engaged=set(map(str, self.engaged)),
+            satisfied=set(map(str, self.satisfied)),
+        )
+
+    def _parse(self, lines, _, *, engaged, satisfied) -> base.Record:
+        timed = _timed(lines[0])
+        key = hashlib.sha256(lines[0].encode()).hexdigest()[:32]
+        items = []
+        dropped = {CONTINUED: 0, NOT_ENTERED: 0}
+        for sku, behaviours in itertools.groupby(timed, key=lambda row: row[1]):
+            view = list(behaviours)
+            time_ms, _, entrance, category = view[0]
+            if entrance not in _ENTRANCES:
+                dropped[NOT_ENTERED] += len(view)
+                continue
+            dropped[CONTINUED] += len(view) - 1
+            done = {behaviour for _, _, behaviour, _ in view}
+            converted = int(not done.isdisjoint(satisfied))
+            clicked = int(converted or not done.isdisjoint(engaged))
+            values = (sku, category, _ENTRANCES[entrance])
+            texts = base.features(self.fields, values)
+            items.append(base.Item(key, time_ms, clicked, converted, texts))
+        return base.Record(items, dropped)
+
+
+def _timed(line):
+    """(ms since the session's start, sku, behaviour, category)s."""
+    time_ms, rows = 0, []
+    for text in line.split():
+        columns = text.split(_SEPARATOR)
+        if len(columns) != len(_COLUMNS):
+            raise ValueError("wrong number of columns")
+        sku, behaviour, category, interval, _ = columns
+        if behaviour not in _BEHAVIOURS:
+            raise ValueError("unknown behaviour")
+        if not interval.isdecimal():
+            raise ValueError("unreadable interval")
+        rows.append((time_ms, sku, behaviour, category))
+        time_ms += int(interval) * 1000
+    if not rows:
+        raise ValueError("no behaviour")
+    return rows

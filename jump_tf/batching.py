@@ -1,0 +1,134 @@
+"""Packed records -> batches of rows of similar cost, in a settled order.
+
+Rows of similar cost share a batch. They are sorted in pools of tens of
+thousands, in bulk, which costs little beside the parsing; one by one, as
+`bucket_by_sequence_length` does it, the pipeline becomes the bottleneck.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+RECORDS_PER_POOL = 64
+_ROWS_OF_A_POOL = 2**32  # At most.
+Columns = dict[str, Any]
+
+
+def pools(
+    files: list[str] | tf.data.Dataset,
+    decode: Callable[[tf.Tensor], Columns],
+) -> tf.data.Dataset:
+    """Numbered pools of decoded rows, each out of one file.
+
+    Which rows share a pool is settled by the files, where they stand in a
+    random order: so every epoch has the same number of batches.
+
+    Args:
+        files: record files.
+        decode: `[R]` serialized records to columns of their rows.
+    """
+    if isinstance(files, list):
+        files = tf.data.Dataset.from_tensor_slices(files)
+    packed = files.flat_map(
+        lambda file: tf.data.TFRecordDataset(file, "GZIP").batch(
+            RECORDS_PER_POOL
+        )
+    )
+    return packed.map(decode).enumerate()
+
+
+def epochs(
+    files: list[str],
+    decode: Callable[[tf.Tensor], Columns],
+    cut: Callable[[tf.Tensor, tf.Tensor, Columns], tf.data.Dataset],
+    seed: int,
+    epoch: tf.Variable,
+) -> tf.data.Dataset:
+    """Shuffled batches of some files; a new order for each epoch.
+
+    Args:
+        files: record files.
+        decode: `[R]` serialized records to columns of their rows.
+        cut: a seed `[2]` int64, a pool's number and its columns to batches.
+        seed: of the order.
+        epoch: int64 variable, read when an epoch begins: the same seed and
+            epoch give the same batches in the same order, so that a resumed
+            run sees what an uninterrupted one would have seen.
+    """
+
+    def one_epoch(_):
+        order = tf.stack([tf.constant(seed, tf.int64), epoch.read_value()])
+        shuffled = tf.random.experimental.stateless_shuffle(
+            tf.constant(files), seed=order
+        )
+        return pools(
+            tf.data.Dataset.from_tensor_slices(shuffled), decode
+        ).flat_map(lambda pool, columns: cut(order, pool, columns))
+
+    dataset = tf.data.Dataset.from_tensors(0).flat_map(one_epoch)
+    # Every epoch cuts the same pools; Keras wants to know into how many.
+    number = dataset.reduce(np.int64(0), lambda count, _: count + 1)
+    return dataset.apply(
+        tf.data.experimental.assert_cardinality(number)
+    ).prefetch(8)
+
+
+def arrange(
+    steps: tf.Tensor,
+    batch_rows: int,
+    batch_steps: int,
+    seed: tf.Tensor | None,
+    squared: bool = False,
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Which rows of a pool share a batch: those of similarly many steps.
+
+    Args:
+        steps: `[S]` int32, of each row.
+        batch_rows: at most so many rows a batch.
+        batch_steps: at most so many steps a batch, padding included, unless
+            one row alone has more.
+        seed: `[2]` int64 of the batches' order; None leaves them sorted.
+        squared: whether a row of n steps becomes n rows.
+
+    Returns:
+        The rows in the order in which batches take them, `[S]`; how many rows
+        a batch has that starts at each of them, `[S]`; where batches start.
+    """
+    order = tf.range(tf.size(steps))
+    if seed is not None:
+        order = tf.random.experimental.stateless_shuffle(order, seed=seed)
+    by_steps = tf.argsort(
+        tf.gather(steps, order), direction="DESCENDING", stable=True
+    )
+    order = tf.gather(order, by_steps)
+    cost = tf.gather(steps, order)
+    cost = tf.maximum(cost * cost if squared else cost, 1)
+    sizes = tf.clip_by_value(batch_steps // cost, 1, batch_rows)
+    starts = _starts(sizes)
+    if seed is not None:
+        places = tf.random.experimental.stateless_shuffle(
+            tf.range(tf.size(starts)), seed=seed
+        )
+        starts = tf.gather(starts, places)
+    return order, sizes, starts
+
+
+def row_numbers(pool: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """Numbers of a pool's rows that grow in the order of the files."""
+    return pool * _ROWS_OF_A_POOL + tf.cast(rows, tf.int64)
+
+
+def _starts(sizes):
+    """Where batches start, if one that starts at row i has `sizes[i]` rows."""
+    _, starts, _ = tf.while_loop(
+        lambda start, starts, index: start < tf.size(sizes),
+        lambda start, starts, index: (
+            start + sizes[start],
+            starts.write(index, start),
+            index + 1,
+        ),
+        (0, tf.TensorArray(tf.int32, 0, dynamic_size=True), 0),
+    )
+    return starts.stack()
