@@ -56,6 +56,25 @@ def log_survival_normal(z: Tensor) -> Tensor:
     return ops.where(z > 0, log_tail, ops.log1p(-ops.exp(log_tail)))
 
 
+def log1mexp(x: Tensor) -> Tensor:
+    """`log(1 - exp(x))` for negative x, exact near 0 and far below it.
+
+    Args:
+        x: negative, any shape; a log probability, say.
+
+    Returns:
+        The same shape.
+
+    Reference: Maechler, Accurately Computing log(1 - exp(-|a|)), vignette of
+    the R package Rmpfr, 2012.
+    """
+    near = x > -math.log(2.0)
+    # Each branch on what suits it: a gradient passes through both.
+    of_near = ops.log(-ops.expm1(ops.where(near, x, -1.0)))
+    of_far = ops.log1p(-ops.exp(ops.where(near, -1.0, x)))
+    return ops.where(near, of_near, of_far)
+
+
 def normal_upper_quantile(log_tail: Tensor) -> Tensor:
     """The z with `log(1 - Phi(z)) = log_tail`, however far in the tail.
 

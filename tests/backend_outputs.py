@@ -25,6 +25,7 @@ from jump_tf.layers.highway import HighwayUnit
 from jump_tf.layers.session_attention import SessionAttention
 from jump_tf.models.jump import JUMP
 from jump_tf.sampling import PopularitySampler
+from tests import small_list_models
 from tests.small_models import ARCHITECTURES
 from tests.small_models import OPTIONS
 from tests.small_models import UNITS
@@ -75,6 +76,7 @@ IN_TRAINING = {
 def all_outputs():
     """Name -> array."""
     parts = (layers, functions, sampler, models, training_steps)
+    parts = (*parts, list_models, list_training_steps)
     return {
         name: ops.convert_to_numpy(value)
         for part in parts
@@ -224,6 +226,39 @@ def training_steps():
             found |= {f"{prefix} {k}": v for k, v in logs.items()}
         found |= {
             f"{prefix} {weight.path}": weight.value
+            for weight in model.trainable_weights
+        }
+    return found
+
+
+def list_models():
+    """Logits where some of the feedback is not known."""
+    found = {}
+    known = normal(*small_list_models.CLICKED.shape) > 0.0
+    clicked = np.where(known, small_list_models.CLICKED, np.nan)
+    inputs = small_list_models.with_feedback(clicked)
+    for name in small_list_models.ARCHITECTURES:
+        model = given(small_list_models.make_model(name))
+        outputs = model(inputs)
+        found |= {f"list {name} {key}": logit for key, logit in outputs.items()}
+    return found
+
+
+def list_training_steps():
+    """As `training_steps`, of models of lists."""
+    found = {}
+    for name in ("heroes", "survival", "soft", "mmoe"):
+        model = given(small_list_models.make_model(name, l2=0.01))
+        model.compile(keras.optimizers.SGD(1.0))
+        logs = model.train_on_batch(
+            small_list_models.INPUTS,
+            small_list_models.TARGETS,
+            sample_weight=small_list_models.WEIGHTS,
+            return_dict=True,
+        )
+        found |= {f"list {name} {k}": v for k, v in logs.items()}
+        found |= {
+            f"list {name} {weight.path}": weight.value
             for weight in model.trainable_weights
         }
     return found

@@ -1,0 +1,102 @@
+"""Runs a cell along lists: products of all items first, then those in turn."""
+
+import keras
+from keras import ops
+
+LIKELIER_THAN_NOT = 0.5  # A threshold for chances.
+
+
+class ListCell(keras.layers.Layer):
+    """A step along a list, under `keras.layers.RNN`.
+
+    A subclass says `state_size`.
+
+    Args:
+        units: size d of what the heads read.
+
+    Call arguments:
+        inputs: `[B, w]`, one item of what `project` returned.
+        states: tensors of `state_size`; zeros before the first item.
+        training: whether all feedback is known, as in training it is.
+
+    Returns:
+        `[B, 2d]`, what the head of clicks reads beside what that of
+        conversions does, and the new states.
+    """
+
+    def __init__(self, units, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+        self.output_size = 2 * units
+
+    def project(self, items, feedback, threshold):
+        """What does not depend on the past, of all items at once.
+
+        Args:
+            items: `[B, M, n]`.
+            feedback: `[B, M, 1]` clicks, -1 where not known.
+            threshold: `[B, M, 1]`, the chance from which an unknown click
+                counts as one.
+
+        Returns:
+            `[B, M, w]`.
+        """
+        raise NotImplementedError
+
+    def get_config(self):
+        return {**super().get_config(), "units": self.units}
+
+
+@keras.saving.register_keras_serializable(package="jump_tf")
+class AlongLists(keras.layers.Layer):
+    """What the heads read of each item.
+
+    Args:
+        cell: `ListCell`.
+
+    Call arguments:
+        items: `[B, M, n]` embedded items.
+        feedback: `[B, M]` clicks; negative or NaN where not known. Its last
+            column tells nobody anything, unless labels leak.
+        threshold: `[B, M]`, see `ListCell.project`; one half if None.
+        training: whether all feedback is known.
+
+    Returns:
+        Of clicks and of conversions, `[B, M, d]` each.
+
+    Masking: none is needed; on right-padded lists padding comes after all real
+    items.
+    """
+
+    def __init__(self, cell, **kwargs):
+        super().__init__(**kwargs)
+        self.cell = cell
+        # Named, or a weight's path counts the layers made before it.
+        self.rnn = keras.layers.RNN(
+            cell, return_sequences=True, name="rnn", dtype=self.dtype_policy
+        )
+
+    def build(self, items_shape):
+        if not self.cell.built:
+            self.cell.build(items_shape)
+
+    def call(self, items, feedback, threshold=None, training=False):
+        feedback = ops.where(feedback >= 0.0, feedback, -1.0)
+        if threshold is None:
+            threshold = ops.full_like(feedback, LIKELIER_THAN_NOT)
+        projected = self.cell.project(
+            items, feedback[..., None], threshold[..., None]
+        )
+        read = self.rnn(projected, training=training)
+        return tuple(ops.split(read, 2, axis=-1))
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "cell": keras.saving.serialize_keras_object(self.cell),
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        cell = keras.saving.deserialize_keras_object(config["cell"])
+        return cls(**{**config, "cell": cell})

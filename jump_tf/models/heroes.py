@@ -1,0 +1,98 @@
+"""HEROES, and its authors' ablations."""
+
+import keras
+from keras import ops
+
+from jump_tf import schema
+from jump_tf.layers.along_lists import AlongLists
+from jump_tf.layers.heroes_cell import HeroesCell
+from jump_tf.layers.separate_cell import SeparateCell
+from jump_tf.layers.soft_heroes_cell import SoftHeroesCell
+from jump_tf.lists.config import HeroesConfig
+from jump_tf.models.list_model import CLICK
+from jump_tf.models.list_model import CONVERSION
+from jump_tf.models.list_model import ListModel
+
+
+@keras.saving.register_keras_serializable(package="jump_tf")
+class Heroes(ListModel):
+    """Hierarchical recurrent layers of clicks and conversions.
+
+    The lower layer moves with every item, the upper one with every click.
+    Where a click is not known, what stands for it is computed along the list,
+    see `HeroesConfig.feedback`. In training all clicks are known, and the heads
+    are off the recurrence.
+
+    Args:
+        vocabulary_size: number of feature ids V, padding and unknown included.
+        name: of the model.
+        trainable: whether `fit` may change the weights.
+        dtype: Keras dtype policy; logits and losses are float32.
+        **options: fields of `HeroesConfig`.
+
+    Call arguments, returns and masking: see `ListModel`.
+
+    Reference: Jin et al., Multi-Scale User Behavior Network for Entire Space
+    Multi-Task Learning, CIKM 2022 (arXiv 2208.01889), by its authors' code.
+    """
+
+    config: HeroesConfig
+
+    def __init__(
+        self,
+        vocabulary_size,
+        *,
+        name="heroes",
+        trainable=True,
+        dtype=None,
+        **options,
+    ):
+        config = HeroesConfig(**options)
+        super().__init__(
+            vocabulary_size, config, name=name, trainable=trainable, dtype=dtype
+        )
+        self.click_head = self.make_head("click_head")
+        self.conversion_head = self.make_head("conversion_head")
+        self.feedback_seeds = keras.random.SeedGenerator(config.seed + 1)
+        self.along_lists = AlongLists(
+            self._make_cell(), name="along_lists", dtype=self.dtype_policy
+        )
+
+    def _make_cell(self):
+        config = self.config
+        options = {"name": "cell", "dtype": self.dtype_policy}
+        if config.cell == "soft":
+            return SoftHeroesCell(config.units, self.click_head, **options)
+        if not config.hierarchy:
+            return SeparateCell(config.units, config.cell, **options)
+        return HeroesCell(
+            config.units,
+            self.click_head,
+            config.cell,
+            config.label_leak,
+            config.accumulate_decay,
+            config.feedback == "soft",
+            **options,
+        )
+
+    def build(self, input_shape=None):
+        self.embedding.build()
+        for head in (self.click_head, self.conversion_head):
+            head.build((None, self.config.units))
+        self.along_lists.build((None, None, self.embedding.width))
+        self.built = True
+
+    def call(self, inputs, training=False):
+        items = self.embed(inputs, training)
+        feedback, threshold = inputs[schema.CLICKED], None
+        if self.config.feedback == "sampled" and not training:
+            threshold = keras.random.uniform(
+                ops.shape(feedback), seed=self.feedback_seeds
+            )
+        clicks, conversions = self.along_lists(
+            items, feedback, threshold, training=training
+        )
+        return {
+            CLICK: self.click_head(clicks, training=training),
+            CONVERSION: self.conversion_head(conversions, training=training),
+        }

@@ -1,0 +1,183 @@
+"""What every model of lists offers, and the joint loss over it."""
+
+import dataclasses
+
+import keras
+from keras import ops
+
+from jump_tf import schema
+from jump_tf.layers.feature_embedding import FeatureEmbedding
+from jump_tf.layers.list_head import ListHead
+from jump_tf.lists import hazards
+from jump_tf.lists import losses
+from jump_tf.lists.config import ListConfig
+
+CLICK = "click"
+CONVERSION = "conversion"
+
+
+class ListModel(keras.Model):
+    """Predicts the click on each item of a list, and the conversion after it.
+
+    With pCTR = sigmoid(click) and r = sigmoid(conversion), the chance of a
+    click that converts is pCTCVR = pCTR r, never above pCTR: both tasks are
+    learned from all items shown, the entire space.
+
+    A subclass says how an embedded item becomes the two logits.
+
+    Args:
+        vocabulary_size: number of feature ids V, padding and unknown included.
+        config: the model's hyper-parameters.
+
+    Call arguments:
+        inputs: `features` `[B, M, K]` int, `feature_values` `[B, M, K]`,
+            `offset_seconds` `[B, M]` and `clicked` `[B, M]`, which is the
+            feedback: of an item only later ones may know it. Negative or NaN
+            where it is not known.
+
+    Returns:
+        `click` and `conversion`, `[B, M]` float32 logits; of hazards where
+        `config.objective` is "survival".
+
+    Masking: right padding changes nothing before it.
+
+    Reference: Ma et al., ESMM, SIGIR 2018 (arXiv 1804.07931); HEROES, arXiv
+    2208.01889.
+    """
+
+    def __init__(self, vocabulary_size, config: ListConfig, **kwargs):
+        super().__init__(autocast=False, **kwargs)
+        self.vocabulary_size = vocabulary_size
+        self.config = config
+        self.embedding = self.make_embedding("embedding")
+        self.dropout_seeds = keras.random.SeedGenerator(config.seed)
+        self.loss_parts = {
+            name: keras.metrics.Mean(name)
+            for name in ("click_loss", "conversion_loss")
+        }
+
+    @property
+    def item_variables(self):
+        """The weights that hold a row for each feature along the first axis."""
+        return [
+            layer.rows.embeddings
+            for layer in self._flatten_layers()
+            if isinstance(layer, FeatureEmbedding)
+        ]
+
+    def make_embedding(self, name):
+        """A `FeatureEmbedding` as the configuration has it."""
+        config = self.config
+        return FeatureEmbedding(
+            self.vocabulary_size,
+            config.embedding_size,
+            config.num_fields,
+            config.combine,
+            config.positions,
+            config.offset_input,
+            name=name,
+            dtype=self.dtype_policy,
+        )
+
+    def make_head(self, name):
+        """A `ListHead` as the configuration has it, with a seed of its own."""
+        config = self.config
+        return ListHead(
+            config.head_units,
+            config.head_layers,
+            config.head_dropout,
+            # Not that of another head, or both would drop the same units.
+            seed=config.seed + 1 + sum(map(ord, name)),
+            name=name,
+            dtype=self.dtype_policy,
+        )
+
+    def embed(self, inputs, training=False, embedding=None):
+        """`[B, M, n]` embedded items."""
+        items = (embedding or self.embedding)(
+            inputs[schema.FEATURES],
+            inputs[schema.FEATURE_VALUES],
+            inputs[schema.OFFSET_SECONDS],
+        )
+        if training and self.config.dropout:
+            items = keras.random.dropout(
+                items, self.config.dropout, seed=self.dropout_seeds
+            )
+        return items
+
+    def joint_logits(self, outputs):
+        """`[B, M]` logits of pCTCVR, as the conversion's loss has them."""
+        return losses.joint_logits(outputs[CLICK], outputs[CONVERSION])
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        """`(1 - lambda) L_c + lambda L_v + l2 / 2 |theta|^2`.
+
+        L_c is the mean over real items of the click's loss, L_v that of a
+        converted click's: cross-entropies or censored likelihoods of hazards.
+        A real item is one of positive weight.
+
+        The authors have 100 times the first two parts: a learning rate that
+        Adam does not see, and an `l2` that is 100 times ours.
+        """
+        config = self.config
+        weights = sample_weight
+        number = ops.sum(ops.cast(weights > 0, weights.dtype))
+        click_loss = self._sum(
+            "click_loss",
+            self._unreduced(
+                y_pred[CLICK],
+                y[schema.CLICKED],
+                weights,
+                config.click_positive_weight,
+            ),
+            weights,
+        )
+        conversion_loss = self._sum(
+            "conversion_loss",
+            self._unreduced(
+                self.joint_logits(y_pred),
+                y[schema.CONVERTED],
+                weights,
+                config.conversion_positive_weight,
+            ),
+            weights,
+        )
+        share = config.conversion_weight
+        total = (1.0 - share) * click_loss + share * conversion_loss
+        total = total / ops.maximum(number, 1.0)
+        if config.l2:
+            total = total + config.l2 * self._half_squares()
+        return total
+
+    def _unreduced(self, logits, events, weights, positive_weight):
+        """`[B, M]`, unweighted."""
+        config = self.config
+        if config.objective == "survival":
+            return hazards.censored_nll(
+                logits,
+                events,
+                weights,
+                config.point_weight,
+                config.censor_weight,
+            )
+        return losses.weighted_cross_entropy(logits, events, positive_weight)
+
+    def _half_squares(self):
+        return 0.5 * sum(
+            ops.sum(ops.square(ops.cast(weight, "float32")))
+            for weight in self.trainable_weights
+        )
+
+    def _sum(self, name, unreduced, weights):
+        """The sum of a loss, of which its metric sees the mean."""
+        self.loss_parts[name].update_state(unreduced, sample_weight=weights)
+        return ops.sum(unreduced * weights)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "vocabulary_size": self.vocabulary_size,
+            **dataclasses.asdict(self.config),
+        }

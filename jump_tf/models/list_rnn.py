@@ -1,0 +1,74 @@
+"""Two LSTMs along a list, one a task."""
+
+import keras
+
+from jump_tf.lists.config import ListRNNConfig
+from jump_tf.models.list_model import CLICK
+from jump_tf.models.list_model import CONVERSION
+from jump_tf.models.list_model import ListModel
+
+
+@keras.saving.register_keras_serializable(package="jump_tf")
+class ListRNN(ListModel):
+    """Items in their order, but not what the visitor did about them.
+
+    With neither positions nor offset it is "LSTM" of HEROES' authors, with the
+    offset their "RRN".
+
+    Args:
+        vocabulary_size: number of feature ids V, padding and unknown included.
+        name: of the model.
+        trainable: whether `fit` may change the weights.
+        dtype: Keras dtype policy; logits and losses are float32.
+        **options: fields of `ListRNNConfig`.
+
+    Call arguments, returns and masking: see `ListModel`.
+
+    Reference: HEROES, arXiv 2208.01889, authors' code, `SimpleLstmCell`; Wu et
+    al., Recurrent Recommender Networks, WSDM 2017, of which that is what is
+    left.
+    """
+
+    config: ListRNNConfig
+
+    def __init__(
+        self,
+        vocabulary_size,
+        *,
+        name="list_rnn",
+        trainable=True,
+        dtype=None,
+        **options,
+    ):
+        config = ListRNNConfig(**options)
+        super().__init__(
+            vocabulary_size, config, name=name, trainable=trainable, dtype=dtype
+        )
+        self.click_lstm, self.conversion_lstm = (
+            keras.layers.LSTM(
+                config.units,
+                return_sequences=True,
+                name=name,
+                dtype=self.dtype_policy,
+            )
+            for name in ("click_lstm", "conversion_lstm")
+        )
+        self.click_head = self.make_head("click_head")
+        self.conversion_head = self.make_head("conversion_head")
+
+    def build(self, input_shape=None):
+        self.embedding.build()
+        for lstm in (self.click_lstm, self.conversion_lstm):
+            lstm.build((None, None, self.embedding.width))
+        for head in (self.click_head, self.conversion_head):
+            head.build((None, self.config.units))
+        self.built = True
+
+    def call(self, inputs, training=False):
+        items = self.embed(inputs, training)
+        return {
+            CLICK: self.click_head(self.click_lstm(items), training=training),
+            CONVERSION: self.conversion_head(
+                self.conversion_lstm(items), training=training
+            ),
+        }
