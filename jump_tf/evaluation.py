@@ -4,26 +4,24 @@ The whole catalogue is ranked, ties lost. What is averaged over which clicks
 says `jump_tf.scorecard`.
 """
 
-import json
-import math
 import pathlib
 from typing import Any
-
-import numpy as np
 
 from jump_tf import attention_examples
 from jump_tf import baselines
 from jump_tf import click_table
 from jump_tf import dwell_details
+from jump_tf import evaluation_files
 from jump_tf import input_pipeline
 from jump_tf import predictions
 from jump_tf import schema
 from jump_tf import scorecard
 from jump_tf import slices
 from jump_tf.click_table import ClickTable
+from jump_tf.evaluation_files import EVALUATION_FOLDER
+from jump_tf.evaluation_files import plain
 from jump_tf.scorecard import Measures
 
-EVALUATION_FOLDER = "evaluation"
 CLICKS_SUFFIX = ".clicks.npz"
 LISTS = 10_000  # Lists of 20 that coverage and popularity are of.
 
@@ -187,27 +185,13 @@ def write_evaluation(
 
     The table, if given, goes beside it: `<split>.<moment>.clicks.npz`.
     """
-    folder = pathlib.Path(run_folder) / EVALUATION_FOLDER
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{result['split']}.{result['moment']}.json"
+    name = f"{result['split']}.{result['moment']}.json"
     if table is not None:
-        click_table.write(path.with_suffix(CLICKS_SUFFIX), table)
-    beside = path.with_suffix(".json.partial")
-    beside.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
-    return beside.replace(path)
-
-
-def plain(value: Any) -> Any:
-    """The same in JSON's types; None for what is not a number."""
-    if isinstance(value, dict):
-        return {str(key): plain(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(inner) for inner in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+        folder = pathlib.Path(run_folder) / EVALUATION_FOLDER
+        folder.mkdir(parents=True, exist_ok=True)
+        beside = (folder / name).with_suffix(CLICKS_SUFFIX)
+        click_table.write(beside, table)
+    return evaluation_files.write(run_folder, name, result)
 
 
 def _check(model, data, moment):

@@ -30,8 +30,8 @@ def losses_to_baselines(result: dict[str, Any]) -> list[str]:
     learned = result.get("dwell_learned", True)
     for name, theirs in result["baselines"].items():
         lost = [
-            f"{metric} ({_number(result.get(metric))} against "
-            f"{_number(theirs[metric])}{_noise(theirs, metric)})"
+            f"{metric} ({number(result.get(metric))} against "
+            f"{number(theirs[metric])}{_noise(theirs, metric)})"
             for metric in COMPARED
             if theirs.get(metric) is not None
             and (learned or not metric.startswith("dwell"))
@@ -56,7 +56,7 @@ def format_table(result: dict[str, Any]) -> str:
         + ("" if result.get("dwell_learned", True) else ", no dwell learned")
     )
     verdict = losses_to_baselines(result) or ["No baseline beats the model."]
-    texts = [_aligned(rows) for rows in tables(result)]
+    texts = [aligned(rows) for rows in tables(result)]
     return "\n\n".join([title, *texts, "\n".join(verdict)])
 
 
@@ -64,20 +64,21 @@ def _rows(result, metrics):
     ends = [result["intervals"].get(metric, (None, None)) for metric in metrics]
     return [
         ["", *metrics],
-        ["the model", *(_number(result.get(metric)) for metric in metrics)],
+        ["the model", *(number(result.get(metric)) for metric in metrics)],
         [
             "95 % interval",
-            *(f"{_number(low)} to {_number(high)}" for low, high in ends),
+            *(f"{number(low)} to {number(high)}" for low, high in ends),
         ],
         *(
-            [name, *(_number(numbers.get(metric)) for metric in metrics)]
+            [name, *(number(numbers.get(metric)) for metric in metrics)]
             for name, numbers in result["baselines"].items()
             if any(numbers.get(metric) is not None for metric in metrics)
         ),
     ]
 
 
-def _aligned(rows) -> str:
+def aligned(rows: list[list[str]]) -> str:
+    """Rows as text, the first column to the left, the others to the right."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(
@@ -102,5 +103,6 @@ def _noise(theirs, metric) -> str:
     return ", within the noise" if noise else ""
 
 
-def _number(value) -> str:
+def number(value: float | None) -> str:
+    """A number of four digits; a dash for none."""
     return "-" if value is None else f"{value:.4f}"

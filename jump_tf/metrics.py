@@ -109,7 +109,7 @@ def resampled_means(
         masked = np.where(counted, values, 0.0)
         columns.append(np.bincount(sessions, masked, count))
         columns.append(np.bincount(sessions, counted, count))
-    totals = _resampled_totals(np.stack(columns, 1), replicates, seed)
+    totals = resampled_totals(np.stack(columns, 1), replicates, seed)
     with np.errstate(invalid="ignore", divide="ignore"):
         means = totals[:, ::2] / totals[:, 1::2]
     return dict(zip(measures, means.T, strict=True))
@@ -124,8 +124,10 @@ def interval(replicates: np.ndarray, share: float = 0.95) -> list[float]:
     return [float(end) for end in np.quantile(finite, [tail, 1.0 - tail])]
 
 
-def _resampled_totals(sums: np.ndarray, replicates: int, seed: int):
-    """`[R, M]` totals of `[K, M]` sums of sessions, K drawn each time."""
+def resampled_totals(
+    sums: np.ndarray, replicates: int, seed: int
+) -> np.ndarray:
+    """`[R, M]` totals of `[K, M]` sums of K sessions, K drawn each time."""
     generator = np.random.default_rng(seed)
     count = len(sums)
     totals = []

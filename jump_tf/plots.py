@@ -14,7 +14,7 @@ MODEL = "#1f5fa8"
 TRUTH = "#b8860b"
 MUTED = "#8a8a8a"
 _MOST_CLICKS = 24
-_CURVES = (
+SESSION_CURVES = (
     ("loss", "training loss"),
     ("val_recall_at_20", "validation recall@20"),
     ("val_mrr_at_20", "validation MRR@20"),
@@ -104,20 +104,23 @@ def attention(examples: Sequence[Mapping[str, Any]]) -> bytes:
     return png(figure)
 
 
-def training_curves(history: Sequence[Mapping[str, Any]]) -> bytes:
+def training_curves(
+    history: Sequence[Mapping[str, Any]],
+    curves: Sequence[tuple[str, str]] = SESSION_CURVES,
+) -> bytes:
     """The course of training.
 
     Args:
         history: a row for each epoch, as in `metrics.jsonl`: `epoch` and any
-            of `loss`, `val_recall_at_20`, `val_mrr_at_20`,
-            `val_dwell_mae_seconds`.
+            of what is drawn.
+        curves: names in the rows, and what to call each.
 
     Returns:
         PNG with a panel for each of them that the rows have.
     """
     curves = [
         (name, label)
-        for name, label in _CURVES
+        for name, label in curves
         if any(row.get(name) is not None for row in history)
     ]
     figure, axes = panels(max(len(curves), 1))

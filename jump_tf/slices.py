@@ -1,6 +1,7 @@
 """The same measures over parts of the clicks."""
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -51,8 +52,8 @@ def slice_masks(
     support = training_counts[clicks.item]
     return {
         "session_length": session_length_masks(clicks),
-        "item_support": _ranges(support, (1, 5, 20, 100, 500)),
-        "position": _ranges(clicks.position, (2, 3, 4, 6, 11, 31)),
+        "item_support": range_masks(support, (1, 5, 20, 100, 500)),
+        "position": range_masks(clicks.position, (2, 3, 4, 6, 11, 31)),
         "repeat": {"new": ~clicks.repeated, "repeated": clicks.repeated},
         "dwell_decile": _dwell_deciles(clicks),
     }
@@ -60,7 +61,7 @@ def slice_masks(
 
 def session_length_masks(clicks: Clicks) -> dict[str, np.ndarray]:
     """Parts of the clicks by the length of their session, `[N]` bool each."""
-    return _ranges(clicks.length, (2, 7, 10, 31, 151))
+    return range_masks(clicks.length, (2, 7, 10, 31, 151))
 
 
 def _dwell_deciles(clicks):
@@ -80,7 +81,9 @@ def _dwell_deciles(clicks):
     }
 
 
-def _ranges(values, starts):
+def range_masks(
+    values: np.ndarray, starts: Sequence[int]
+) -> dict[str, np.ndarray]:
     """Masks by label: `2`, `3-5`, `>5`, ends included."""
     masks = {}
     for low, high in zip(

@@ -51,18 +51,33 @@ def callbacks(
         is_best: whether the epoch that just ended is the best so far.
         profile: the first and last batch to profile, counted from 1.
     """
+    common = common_callbacks(folder, config, profile)
+    if folder is None:
+        return common
+    return [
+        *common,
+        SliceScalars(folder / "slices", validation),
+        ImageSummaries(folder / "images", validation),
+        ItemVectors(folder / "projector", names, validation.data, is_best),
+    ]
+
+
+def common_callbacks(
+    folder: pathlib.Path | None,
+    config: Config,
+    profile: tuple[int, int] | None,
+    speed: str = "clicks_per_second",
+) -> list[keras.callbacks.Callback]:
+    """What every kind of model has: configuration, steps, epochs, profile."""
     if folder is None:
         return [StepScalars(None)]
     return [
         hparams.KerasCallback(str(folder), flat(config), _trial(folder)),
-        StepScalars(folder / "steps"),
+        StepScalars(folder / "steps", speed=speed),
         # Its own scalars of steps would cost those of most epochs.
         keras.callbacks.TensorBoard(
             folder, update_freq="epoch", profile_batch=profile or 0
         ),
-        SliceScalars(folder / "slices", validation),
-        ImageSummaries(folder / "images", validation),
-        ItemVectors(folder / "projector", names, validation.data, is_best),
     ]
 
 
@@ -84,12 +99,19 @@ class StepScalars(keras.callbacks.Callback):
     Args:
         folder: of the event files; None writes none.
         every: steps between two points; the last of an epoch has one too.
+        speed: what to call the clicks, or items, per second.
     """
 
-    def __init__(self, folder: pathlib.Path | None, every: int = EVERY_STEPS):
+    def __init__(
+        self,
+        folder: pathlib.Path | None,
+        every: int = EVERY_STEPS,
+        speed: str = "clicks_per_second",
+    ):
         super().__init__()
         self.folder = folder
         self.every = every
+        self.speed = speed
         self.writer: Any = None
         self.step = 0
         self.since = 0.0
@@ -125,8 +147,7 @@ class StepScalars(keras.callbacks.Callback):
             if count:
                 tf.summary.scalar(name, total / count)
             if name == "click_loss":
-                speed = count / (now - self.since)
-                tf.summary.scalar("clicks_per_second", speed)
+                tf.summary.scalar(self.speed, count / (now - self.since))
         rate = _number(self.model.optimizer.learning_rate)
         tf.summary.scalar("learning_rate", rate)
         self.before, self.since = sums, now

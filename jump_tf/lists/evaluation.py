@@ -1,0 +1,304 @@
+"""The evaluation file of a run on lists: a model beside what counting predicts.
+
+At the top are the numbers of the model that knows the feedback on all earlier
+items of a list; under `free` those of the same model that knows none. What the
+numbers are of says `jump_tf.lists.scorecard`, what they are compared with
+`jump_tf.lists.bars`.
+"""
+
+import pathlib
+from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from jump_tf import evaluation_files
+from jump_tf import input_pipeline
+from jump_tf import schema
+from jump_tf.lists import bars
+from jump_tf.lists import columns
+from jump_tf.lists import metrics
+from jump_tf.lists import per_list
+from jump_tf.lists import pipeline
+from jump_tf.lists import predictions
+from jump_tf.lists import scorecard
+from jump_tf.lists import slices
+from jump_tf.lists.bars import Bars
+from jump_tf.lists.columns import Answers
+from jump_tf.lists.columns import Shown
+from jump_tf.metrics import interval
+
+BATCH_ITEMS = 16_384
+CROSS_ENTROPY = "cross_entropy"
+
+
+def evaluate(
+    model: Any,
+    data: str | pathlib.Path,
+    split: str = schema.TEST,
+    *,
+    feedback: Sequence[str] = predictions.FEEDBACKS,
+    batch_items: int = BATCH_ITEMS,
+    replicates: int = 500,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """The content of `evaluation/<split>.json`.
+
+    Args:
+        model: a built `ListModel` over the vocabulary of `data`.
+        data: the data folder; bars are fitted on its training split.
+        split: the split to predict.
+        feedback: what is known of the clicks on earlier items, any of
+            "known" and "free"; the numbers of the first are at the top.
+        batch_items: places of a batch.
+        replicates: resamples of the lists, for the intervals.
+        seed: of the resamples.
+
+    Returns:
+        Plain numbers, None for a 0 / 0.
+
+    Raises:
+        InputError: the data folder lacks something, has another vocabulary, or
+            holds no lists.
+    """
+    manifest = _check(model, data)
+
+    def read(of):
+        if not manifest["splits"][of]["lists"]:
+            return []
+        return batches(model, data, of, batch_items)
+
+    fitted = bars.fit(
+        read(schema.TRAIN),
+        read(schema.VALIDATION),
+        schema.FIRST_ITEM_ID + manifest["num_features"],
+        manifest["fields"],
+    )
+    result = evaluate_batches(
+        model,
+        read(split),
+        fitted,
+        num_fields=len(manifest["fields"]),
+        feedback=feedback,
+        replicates=replicates,
+        seed=seed,
+    )
+    _check_complete(data, split, result["num_lists"])
+    cut = manifest["splits"][split]["items"] - result["num_items"]
+    return {"split": split, "num_items_cut": cut, **result}
+
+
+def evaluate_batches(
+    model: Any,
+    batches: Iterable,
+    fitted: Bars,
+    *,
+    num_fields: int,
+    feedback: Sequence[str] = predictions.FEEDBACKS,
+    replicates: int = 500,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """As `evaluate`, of batches that are at hand.
+
+    Args:
+        model: what is called as a `ListModel`.
+        batches: of `(inputs, targets, weights)`.
+        fitted: bars.
+        num_fields: of an item, 0 for bags of features.
+        feedback: see `evaluate`.
+        replicates: see `evaluate`.
+        seed: see `evaluate`.
+    """
+    first, *others = feedback
+    shown, answers = predictions.predictor(model)(batches, feedback, num_fields)
+    theirs = {
+        name: Judged(shown, said, scorecard.HEADLINES, replicates, seed)
+        for name, said in fitted(shown).items()
+    }
+    judged = {
+        one: Judged(shown, said, None, replicates, seed)
+        for one, said in answers.items()
+    }
+    # Who does not know the feedback is not compared with who does.
+    blind = {n: bar for n, bar in theirs.items() if n != bars.SINCE_CLICK}
+    result = {
+        "kind": schema.LISTS,
+        "ties": "expected",
+        "feedback": first,
+        "label_leak": bool(getattr(model.config, "label_leak", False)),
+        "objective": getattr(model.config, "objective", CROSS_ENTROPY),
+        **_sizes(shown),
+        **_mode(judged[first], theirs if first == predictions.KNOWN else blind),
+        "baselines": {
+            name: {**bar.numbers, "intervals": bar.intervals}
+            for name, bar in theirs.items()
+        },
+        "best_field": dict(fitted.best),
+    }
+    for name, numbers in result.pop("differences").items():
+        result["baselines"][name]["differences"] = numbers
+    for one in others:
+        beside = theirs if one == predictions.KNOWN else blind
+        result[one] = _mode(judged[one], {**beside, first: judged[first]})
+    return evaluation_files.plain(result)
+
+
+class Validation:
+    """The quick metrics of a model in training, asked for after each epoch.
+
+    All feedback on earlier items is known. The answers to the last call are
+    kept for whoever draws them.
+
+    Args:
+        model: a built `ListModel`, as it is when called.
+        data: the data folder, whose validation split is predicted.
+    """
+
+    def __init__(self, model: Any, data: pathlib.Path):
+        self.model = model
+        self.data = data
+        self.shown: Any = None
+        self.answers: Any = None
+
+    def __call__(self) -> dict[str, float]:
+        self.shown, answers = predictions.predictor(self.model)(
+            batches(self.model, self.data, schema.VALIDATION)
+        )
+        _check_complete(self.data, schema.VALIDATION, self.shown.num_lists)
+        self.answers = answers[predictions.KNOWN]
+        return scorecard.quick_scores(self.shown, self.answers)
+
+
+def write_evaluation(
+    run_folder: str | pathlib.Path, result: dict[str, Any]
+) -> pathlib.Path:
+    """Writes `evaluation/<split>.json` of a run; returns its path."""
+    return evaluation_files.write(run_folder, f"{result['split']}.json", result)
+
+
+class Judged:
+    """What a predictor scores, and its scores in resamples of the lists.
+
+    Args:
+        shown: the items.
+        answers: to them.
+        resampled: names of the metrics that intervals are of; all if None.
+        replicates: how many resamples.
+        seed: the same for all who are compared.
+    """
+
+    def __init__(
+        self,
+        shown: Shown,
+        answers: Answers,
+        resampled: Sequence[str] | None,
+        replicates: int,
+        seed: int,
+    ):
+        self.shown, self.answers = shown, answers
+        self.replicates, self.seed = replicates, seed
+        scores, counts = scorecard.scores(shown, answers)
+        self.numbers = {n: score.value() for n, score in scores.items()}
+        self.numbers |= counts
+        self.draws = per_list.resampled(
+            {
+                name: score
+                for name, score in scores.items()
+                if resampled is None or name.partition("_")[2] in resampled
+            },
+            replicates,
+            seed,
+        )
+        self.intervals = {n: interval(drawn) for n, drawn in self.draws.items()}
+
+    def differences(self, other: "Judged") -> dict[str, list[float]]:
+        """Intervals of this one's metrics less the other's."""
+        return {
+            name: interval(drawn - other.draws[name])
+            for name, drawn in self.draws.items()
+            if name in other.draws
+        }
+
+
+def _mode(judged: Judged, others: dict[str, Judged]) -> dict[str, Any]:
+    """All about a model with what it knows of the feedback."""
+    shown, answers = judged.shown, judged.answers
+    return {
+        **judged.numbers,
+        "intervals": judged.intervals,
+        "calibration": {
+            name: _calibration(judged, name) for name in columns.TARGETS
+        },
+        "by_position": slices.by_position(shown, answers),
+        "slices": slices.slices(shown, answers),
+        "differences": {
+            name: judged.differences(other) for name, other in others.items()
+        },
+    }
+
+
+def _calibration(judged: Judged, name: str) -> dict[str, Any]:
+    target = columns.target(judged.shown, judged.answers, name)
+    bins = metrics.calibration(*scorecard.plain(target))
+    drawn = per_list.resampled(
+        dict(enumerate(bins.observed)), judged.replicates, judged.seed
+    )
+    return {
+        "predicted": bins.predicted,
+        "observed": [share.value() for share in bins.observed],
+        "intervals": [interval(drawn[index]) for index in drawn],
+        "num_items": bins.num_items,
+    }
+
+
+def _sizes(shown: Shown) -> dict[str, int]:
+    return {
+        "num_lists": shown.num_lists,
+        "num_items": len(shown),
+        "num_clicks": int(np.sum(shown.clicked)),
+        "num_conversions": int(np.sum(shown.converted)),
+    }
+
+
+def batches(
+    model: Any,
+    data: str | pathlib.Path,
+    split: str,
+    batch_items: int = BATCH_ITEMS,
+) -> Any:
+    """The batches of a split as the model takes them."""
+    return pipeline.evaluation_batches(
+        data,
+        split,
+        max_list_length=model.config.max_list_length,
+        batch_items=batch_items,
+    )
+
+
+def _check(model, data) -> dict[str, Any]:
+    """The manifest of a data folder that the model can be asked about."""
+    manifest = input_pipeline.read_manifest(data)
+    if manifest.get("kind") != schema.LISTS:
+        raise schema.InputError(
+            "The data folder must hold lists of shown items. "
+            f"Received: {data} of {manifest.get('kind', schema.SESSIONS)}"
+        )
+    size = schema.FIRST_ITEM_ID + manifest["num_features"]
+    if model.vocabulary_size < size:
+        raise schema.InputError(
+            "The model must be trained on the vocabulary of the data folder. "
+            f"Received: {data} with {size} ids, a model with "
+            f"{model.vocabulary_size}"
+        )
+    return manifest
+
+
+def _check_complete(data, split, lists) -> None:
+    """Refuses a split whose files break off, which TensorFlow does not see."""
+    expected = input_pipeline.read_manifest(data)["splits"][split]["lists"]
+    if lists != expected:
+        raise schema.InputError(
+            f"The files of split `{split}` must be whole. Received: {lists} "
+            f"lists in {data}, of {expected} in {schema.MANIFEST_FILE}"
+        )
