@@ -15,7 +15,9 @@ from collections.abc import Sequence
 import jump_tf
 from jump_tf import commands
 from jump_tf import experiments
+from jump_tf import run_commands
 from jump_tf import schema
+from jump_tf import train_command
 from serving import commands as serving_commands
 
 _VERBS = (
@@ -23,12 +25,12 @@ _VERBS = (
         "prepare",
         commands.add_prepare_arguments,
         commands.run_prepare,
-        "Turn a click log into a data folder.",
+        "Turn a log into a data folder.",
     ),
     (
         "train",
-        commands.add_train_arguments,
-        commands.run_train,
+        train_command.add_train_arguments,
+        train_command.run_train,
         "Train a model on a data folder.",
     ),
     (
@@ -39,20 +41,20 @@ _VERBS = (
     ),
     (
         "evaluate",
-        commands.add_evaluate_arguments,
-        commands.run_evaluate,
+        run_commands.add_evaluate_arguments,
+        run_commands.run_evaluate,
         "Measure a run beside simple baselines.",
     ),
     (
         "report",
         commands.add_report_arguments,
-        commands.run_report,
+        run_commands.run_report,
         "Write a run's report.html.",
     ),
     (
         "export",
-        commands.add_export_arguments,
-        commands.run_export,
+        run_commands.add_export_arguments,
+        run_commands.run_export,
         "Write a run's model as SavedModel.",
     ),
     (
@@ -65,13 +67,13 @@ _VERBS = (
         "predict",
         serving_commands.add_predict_arguments,
         serving_commands.run_predict,
-        "Ask a server about a session.",
+        "Ask a server about a session or a list.",
     ),
     (
         "reproduce",
         experiments.add_reproduce_arguments,
         experiments.run_reproduce,
-        "Train the paper's tables and figures.",
+        "Train the paper's tables and figures, or HEROES beside others.",
     ),
     (
         "demo",
@@ -90,7 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for handler in logging.getLogger().handlers:
         handler.addFilter(_is_news)
     argv = list(sys.argv[1:] if argv is None else argv)
-    arguments, rest = make_parser().parse_known_args(argv)
+    arguments, rest = make_parser(_family(argv)).parse_known_args(argv)
     try:
         if rest and arguments.verb not in _TAKE_BEAM_OPTIONS:
             raise schema.InputError(
@@ -144,12 +146,20 @@ def _start_tensorflow() -> None:
             os.close(shown)
 
 
-def make_parser() -> argparse.ArgumentParser:
-    """The parser of all verbs."""
+def _family(argv: Sequence[str]) -> str:
+    """What `--model` says, by which the flags of some verbs differ."""
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early.add_argument("--model", default=commands.JUMP)
+    return early.parse_known_args(argv)[0].model
+
+
+def make_parser(model: str = commands.JUMP) -> argparse.ArgumentParser:
+    """The parser of all verbs for a family of models."""
     parser = argparse.ArgumentParser(
         prog="jump-tf",
         description="From a click log to a served model of what a visitor "
-        "clicks next and how long they stay.",
+        "clicks next and how long they stay; or of what they click and buy of "
+        "a list.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -162,7 +172,10 @@ def make_parser() -> argparse.ArgumentParser:
             name, help=text, description=text, allow_abbrev=False
         )
         verb.set_defaults(run=run)
-        add_arguments(verb)
+        if name == "prepare":  # The only one whose flags differ by it.
+            commands.add_prepare_arguments(verb, model)
+        else:
+            add_arguments(verb)
     return parser
 
 

@@ -13,9 +13,16 @@ from jump_tf.config_checks import above_zero
 from jump_tf.config_checks import at_least
 from jump_tf.config_checks import check_types
 from jump_tf.config_checks import one_of
+from jump_tf.lists.config import LIST_MODELS
+from jump_tf.lists.config import ListConfig
 from jump_tf.model_config import MODELS
 from jump_tf.model_config import JumpConfig
 from jump_tf.session_config import SessionConfig
+
+ARCHITECTURES: dict[str, type[SessionConfig] | type[ListConfig]] = {
+    **MODELS,
+    **LIST_MODELS,
+}
 
 SCHEDULES = ("constant", "cosine")
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
@@ -30,8 +37,8 @@ class TrainingConfig:
         learning_rate: of Adam, at its highest.
         schedule: "constant", or "cosine" down to a hundredth over `epochs`.
         clip_norm: bound of the gradient's global norm.
-        batch_sessions: at most so many sessions a batch.
-        batch_clicks: at most so many input steps a batch.
+        batch_sessions: at most so many sessions, or lists, a batch.
+        batch_clicks: at most so many input steps, or items, a batch.
         jit_compile: whether XLA compiles the training step. Batches then come
             in few, fixed shapes, each of which is compiled when it is first
             met: seconds a shape, so that it pays in long runs alone.
@@ -39,8 +46,8 @@ class TrainingConfig:
             layer and the attention. Weights, heads, losses and all that is
             saved are float32 in either case, and so are the evaluation and
             the export of the run.
-        patience: epochs without a better validation recall@20 before the
-            training stops.
+        patience: epochs without a better validation recall@20, or AUC of the
+            clicks with conversion for lists, before the training stops.
         seed: of the initial weights and the order of the data.
         checkpoint_seconds: time between two checkpoints within an epoch; 0
             for one after every step. Its end is always one.
@@ -78,14 +85,23 @@ class Config:
     """All there is to say about a run but its data.
 
     Attributes:
-        architecture: which model, a name of `MODELS`.
-        model: its hyper-parameters.
+        architecture: which model, a name of `ARCHITECTURES`.
+        model: its hyper-parameters, a `SessionConfig` or a `ListConfig`.
         training: how it is trained.
     """
 
     architecture: str = "jump"
-    model: SessionConfig = dataclasses.field(default_factory=JumpConfig)
+    model: Any = dataclasses.field(default_factory=JumpConfig)
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
+
+    @property
+    def kind(self) -> str:
+        """Of the data that the model is for, one of `schema.KINDS`."""
+        return (
+            schema.LISTS
+            if self.architecture in LIST_MODELS
+            else schema.SESSIONS
+        )
 
     def override(self, assignments: Iterable[str]) -> "Config":
         """A copy with `section.name=value` assignments, values in YAML.
@@ -130,12 +146,15 @@ def from_dict(tree: dict[str, Any]) -> Config:
         InputError: a name is unknown or a value is refused.
     """
     architecture = tree.get("architecture", Config.architecture)
-    if architecture not in MODELS:
+    if architecture not in ARCHITECTURES:
         raise schema.InputError(
-            f"`architecture` must be one of {tuple(MODELS)}. "
+            f"`architecture` must be one of {tuple(ARCHITECTURES)}. "
             f"Received: {architecture}"
         )
-    sections = {"model": MODELS[architecture], "training": TrainingConfig}
+    sections: dict[str, Any] = {
+        "model": ARCHITECTURES[architecture],
+        "training": TrainingConfig,
+    }
     known = {
         section: [field.name for field in dataclasses.fields(kind)]
         for section, kind in sections.items()

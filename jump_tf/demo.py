@@ -8,6 +8,7 @@ from typing import Any
 from beam_jobs import build_sessions
 from beam_jobs import manifest
 from beam_jobs.options import PrepareOptions
+from jump_tf import demo_steps
 from jump_tf import evaluation
 from jump_tf import evaluation_table
 from jump_tf import export
@@ -18,6 +19,7 @@ from jump_tf import report
 from jump_tf import runs
 from jump_tf import schema
 from jump_tf import simulate
+from jump_tf import tasks
 from jump_tf import training
 from jump_tf import truth
 from jump_tf.config import Config
@@ -42,8 +44,8 @@ def on_simulated_log(workdir: pathlib.Path, config: Config) -> None:
     Raises:
         InputError: the folder holds something.
     """
-    _make(workdir)
-    _say("1. simulate a log: Markov items, log-normal dwell by item")
+    demo_steps.make(workdir)
+    demo_steps.say("1. simulate a log: Markov items, log-normal dwell by item")
     simulation = simulate.simulate(simulate.SimulatorConfig())
     log = workdir / "log.csv"
     simulation.write_log(log)
@@ -51,7 +53,7 @@ def on_simulated_log(workdir: pathlib.Path, config: Config) -> None:
         format="csv", input=(str(log),), output=str(workdir / "data")
     )
     model = _all_steps(workdir, config, request, ())
-    _say("what was learned against the truth of the simulation")
+    demo_steps.say("what was learned against the truth of the simulation")
     compared = truth.compare_with_truth(
         simulation,
         model,
@@ -59,7 +61,7 @@ def on_simulated_log(workdir: pathlib.Path, config: Config) -> None:
         workdir / "data",
     )
     print(_comparison(compared))
-    _summary(workdir)
+    demo_steps.summarize(workdir, MODEL_NAME)
 
 
 def on_real_log(
@@ -77,32 +79,24 @@ def on_real_log(
     Raises:
         InputError: the folder holds something, or the log is not fit.
     """
-    _make(workdir)
+    demo_steps.make(workdir)
     _all_steps(workdir, config, *request)
-    _summary(workdir)
-
-
-def _make(workdir):
-    if not runs.is_new(workdir):
-        raise schema.InputError(
-            f"`--workdir` must be a new or empty folder. Received: {workdir}"
-        )
-    workdir.mkdir(parents=True, exist_ok=True)
+    demo_steps.summarize(workdir, MODEL_NAME)
 
 
 def _all_steps(workdir, config, request, beam_arguments):
     data, run = workdir / "data", workdir / "run"
-    _say("2. prepare: the log to sessions with censored dwell")
+    demo_steps.say("2. prepare: the log to sessions with censored dwell")
     print(manifest.describe(build_sessions.run(request, beam_arguments)))
-    _say("3. train")
+    demo_steps.say("3. train")
     started = time.monotonic()
     best = training.train(config, data, run)
     print(
         f"trained in {time.monotonic() - started:.0f} s; "
-        f"best {training.one_line(best)}"
+        f"best {tasks.task_of(config).one_line(best)}"
     )
     model = model_factory.load_run(run)
-    _say("4. evaluate on the test split")
+    demo_steps.say("4. evaluate on the test split")
     for moment in schema.MOMENTS:
         result, table = evaluation.evaluate_clicks(
             model, data, schema.TEST, moment
@@ -110,7 +104,7 @@ def _all_steps(workdir, config, request, beam_arguments):
         evaluation.write_evaluation(run, result, table)
         print(f"{evaluation_table.format_table(result)}\n")
     report.write_report(run)
-    _say("5. export")
+    demo_steps.say("5. export")
     version = export.export_model(
         model,
         runs.read_vocabulary(run),
@@ -119,7 +113,7 @@ def _all_steps(workdir, config, request, beam_arguments):
         finish=warmup.write_warmup_requests,
     )
     print(version)
-    _say("6. serve, and ask over gRPC")
+    demo_steps.say("6. serve, and ask over gRPC")
     print(_served_answer(workdir))
     return model
 
@@ -170,18 +164,3 @@ def _comparison(compared: dict[str, Any]) -> str:
             f"{compared['num_items_compared']} items",
         ]
     )
-
-
-def _summary(workdir: pathlib.Path) -> None:
-    run = workdir / "run"
-    _say("where things are")
-    print(
-        f"report       {run / report.REPORT_FILE}\n"
-        f"TensorBoard  tensorboard --logdir {run / runs.TENSORBOARD_FOLDER}\n"
-        f"SavedModel   {workdir / 'models' / MODEL_NAME}\n"
-        f"serve it     jump-tf serve --models {workdir / 'models'}"
-    )
-
-
-def _say(text: str) -> None:
-    print(f"\n== {text}", flush=True)

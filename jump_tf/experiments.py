@@ -23,10 +23,10 @@ def add_tune_arguments(parser: argparse.ArgumentParser) -> None:
         type=pathlib.Path,
         help="folder of the study; one that is there goes on",
     )
+    commands.add_model(parser)
     commands.add_config(parser)
     parser.add_argument(
         "--space",
-        default="default",
         metavar="FILE",
         help="what to search, in YAML: `section.name: {low: 1, high: 9}` or "
         "`{choices: [a, b]}` (default: one that ships with the package)",
@@ -46,11 +46,12 @@ def run_tune(arguments: argparse.Namespace) -> int:
     from jump_tf import tuning
 
     config = commands.config_of(arguments)
+    shipped = "lists" if config.kind == schema.LISTS else "default"
     rows = tuning.tune(
         config,
         arguments.data,
         arguments.study,
-        search_space.load(arguments.space, config),
+        search_space.load(arguments.space or shipped, config),
         trials=arguments.trials,
         minutes=arguments.minutes,
     )
@@ -62,6 +63,7 @@ def run_tune(arguments: argparse.Namespace) -> int:
 
 def add_reproduce_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags of `jump-tf reproduce`."""
+    commands.add_model(parser)
     parser.add_argument(
         "--data",
         nargs="+",
@@ -75,8 +77,9 @@ def add_reproduce_arguments(parser: argparse.ArgumentParser) -> None:
         type=pathlib.Path,
         metavar="FILE",
         help="YAML of logs to prepare, models, ablations and sweeps; what it "
-        "leaves out is as in the plan that ships with the package, where the "
-        "format is explained: jump_tf/plans/paper.yaml",
+        "leaves out is as in the plan that ships with the package, paper.yaml "
+        "(heroes.yaml with --model heroes); the format is explained in "
+        "jump_tf/plans/paper.yaml",
     )
     parser.add_argument(
         "--results",
@@ -121,22 +124,36 @@ def run_reproduce(arguments: argparse.Namespace) -> int:
     """Trains what the paper's tables and figures need, and writes them."""
     from jump_tf import interruptions
     from jump_tf.reproduction import plan_file
-    from jump_tf.reproduction import running
     from jump_tf.reproduction import steps
 
+    heroes = arguments.model == commands.HEROES
     plan = plan_file.load(
-        arguments.plan, arguments.data, arguments.models, arguments.epochs
+        arguments.plan,
+        arguments.data,
+        arguments.models,
+        arguments.epochs,
+        shipped=commands.HEROES if heroes else "paper",
     )
+    options = {
+        "seeds": arguments.seeds,
+        "hours": arguments.budget,
+        "only": arguments.only or tuple(steps.PARTS),
+        "say": lambda line: print(line, flush=True),
+    }
     try:
-        report = running.reproduce(
-            plan,
-            arguments.results,
-            seeds=arguments.seeds,
-            trials=arguments.trials,
-            hours=arguments.budget,
-            only=arguments.only or tuple(steps.PARTS),
-            say=lambda line: print(line, flush=True),
-        )
+        if heroes:
+            from jump_tf.lists import comparing_page
+
+            _refuse_trials(arguments.trials)
+            report = comparing_page.reproduce(
+                plan, arguments.results, **options
+            )
+        else:
+            from jump_tf.reproduction import running
+
+            report = running.reproduce(
+                plan, arguments.results, trials=arguments.trials, **options
+            )
     except interruptions.TrainingStopped as stopped:
         print(f"jump-tf: {stopped}", file=sys.stderr)
         return commands.STOPPED
@@ -144,8 +161,17 @@ def run_reproduce(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _refuse_trials(trials):
+    if trials:
+        raise schema.InputError(
+            "`--trials` must be 0 with `--model heroes`, whose presets "
+            f"`jump-tf tune` searches. Received: --trials={trials}"
+        )
+
+
 def add_demo_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags of `jump-tf demo`."""
+    commands.add_model(parser)
     parser.add_argument(
         "--workdir",
         required=True,
@@ -164,6 +190,7 @@ def add_demo_arguments(parser: argparse.ArgumentParser) -> None:
 def run_demo(arguments: argparse.Namespace) -> int:
     """Runs everything in order."""
     from jump_tf import demo
+    from jump_tf.lists import demo as list_demo
 
     if bool(arguments.format) != bool(arguments.input):
         raise schema.InputError(
@@ -171,31 +198,41 @@ def run_demo(arguments: argparse.Namespace) -> int:
             f"--format={arguments.format}, --input={arguments.input}"
         )
     simulated = not arguments.input
-    config = commands.config_of(
-        arguments, "demo" if simulated else "production"
-    )
+    heroes = arguments.model == commands.HEROES
+    small = "heroes_demo" if heroes else "demo"
+    config = commands.config_of(arguments, small if simulated else None)
+    if (config.kind == schema.LISTS) != heroes:
+        raise schema.InputError(
+            "A model of lists must be given with `--model heroes`. "
+            f"Received: {config.architecture}"
+        )
+    chosen = list_demo if heroes else demo
     if simulated:
         if arguments.rest:
             raise schema.InputError(
                 "`jump-tf demo` must get flags that it knows. "
                 f"Received: {' '.join(arguments.rest)}"
             )
-        demo.on_simulated_log(arguments.workdir, config)
+        chosen.on_simulated_log(arguments.workdir, config)
     else:
-        demo.on_real_log(arguments.workdir, config, _demo_request(arguments))
+        chosen.on_real_log(arguments.workdir, config, _demo_request(arguments))
     return 0
 
 
 def _demo_request(arguments):
     """What `prepare` is asked in a demo on a real log."""
     parser = argparse.ArgumentParser(prog="jump-tf demo", allow_abbrev=False)
-    commands.add_prepare_arguments(parser)
+    commands.add_prepare_arguments(parser, arguments.model)
     known, beam_arguments = parser.parse_known_args(
         [
             *("--format", arguments.format, "--input", *arguments.input),
             *("--output", str(arguments.workdir / "data"), *arguments.rest),
         ]
     )
+    if arguments.model == commands.HEROES:
+        from beam_jobs import list_options
+
+        return list_options.ListOptions.from_arguments(known), beam_arguments
     from beam_jobs import options
 
     return options.PrepareOptions.from_arguments(known), beam_arguments

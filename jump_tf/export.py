@@ -10,12 +10,14 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from jump_tf import schema
+from jump_tf.lists.signatures import ListSignatures
+from jump_tf.models.list_model import ListModel
 from jump_tf.models.session_model import SessionModel
 from jump_tf.signatures import Signatures
 
 
 def export_model(
-    model: SessionModel,
+    model: SessionModel | ListModel,
     vocabulary: Sequence[str],
     output: str | pathlib.Path,
     *,
@@ -29,15 +31,16 @@ def export_model(
     """Writes `<output>/<name>/<version>/`, whole or not at all.
 
     Args:
-        model: a trained model; what is answered is said in `Signatures`.
-        vocabulary: raw item ids in the order of their ids, from
+        model: a trained model; what is answered is said in `Signatures`, and
+            in `ListSignatures` for one of lists.
+        vocabulary: raw item ids, or features, in the order of their ids, from
             `FIRST_ITEM_ID` on. It becomes a file inside the SavedModel.
         output: the folder of all models.
         name: of the model.
         version: a positive number; by default one more than the largest there.
         max_session_length: clicks of a session that are read, the last ones.
-        top_k: items to recommend.
-        quantiles: levels of the dwell quantiles, rising, inside (0, 1).
+        top_k: items to recommend to a session.
+        quantiles: levels of its dwell quantiles, rising, inside (0, 1).
         finish: called with the folder before it gets its final name, to add
             what belongs to it, such as warm-up requests.
 
@@ -94,7 +97,11 @@ def _write(model, vocabulary, folder, **settings):
             encoding="utf-8",
             newline="\n",
         )
-        signatures = Signatures(model, vocabulary_file, **settings)
+        signatures = (
+            ListSignatures(model, vocabulary_file)
+            if isinstance(model, ListModel)
+            else Signatures(model, vocabulary_file, **settings)
+        )
         functions = signatures.functions()
         # What the answers read and nothing else: no optimizer, no counts.
         signatures.weights = list(

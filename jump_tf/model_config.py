@@ -16,6 +16,7 @@ ROW_SPACINGS = ("seconds", "log")
 DWELL_JOINS = ("concat", "sum", "scalar")
 ACTIVATIONS = ("tanh", "relu")
 SLOPES = ("free", "positive")
+UNITS_OF_HEROES = ("hawkes", "lstm")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -222,6 +223,24 @@ class NSRConfig(PointProcessConfig):
         at_least(self, 2, "bins")
 
 
+@dataclasses.dataclass(frozen=True)
+class HeroesSessionsConfig(SessionConfig):
+    """HEROES on sessions.
+
+    Attributes:
+        cell: "hawkes", the Hawkes-process unit, or "lstm".
+        satisfied_seconds: the dwell from which a click counts as satisfied.
+    """
+
+    cell: str = "hawkes"
+    satisfied_seconds: float = 60.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        one_of(self, "cell", UNITS_OF_HEROES)
+        above_zero(self, "satisfied_seconds")
+
+
 MODELS = {
     "jump": JumpConfig,
     "gru4rec": GRU4RecConfig,
@@ -231,4 +250,5 @@ MODELS = {
     "narm": NARMConfig,
     "dtgru": DTGRUConfig,
     "sasrec": SASRecConfig,
+    "heroes_sessions": HeroesSessionsConfig,
 }

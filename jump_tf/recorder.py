@@ -32,9 +32,10 @@ class EpochRecorder(keras.callbacks.Callback):
         position: of the run.
         history: the lines of `metrics.jsonl` so far.
         epochs: how many to train, at most.
-        patience: epochs to wait for a better `val_recall_at_20`.
+        patience: epochs to wait for a better one.
         validate: returns the validation metrics of the model as it is.
         devices: what is trained on; only their chief writes records.
+        monitored: the name of what the best epoch has most of.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class EpochRecorder(keras.callbacks.Callback):
         patience: int,
         validate: Callable[[], dict[str, float]],
         devices: Devices,
+        monitored: str = MONITORED,
     ):
         super().__init__()
         self.run = run
@@ -57,12 +59,13 @@ class EpochRecorder(keras.callbacks.Callback):
         self.patience = patience
         self.validate = validate
         self.devices = devices
+        self.monitored = monitored
         self.started = 0.0
 
     @property
     def best(self) -> dict[str, Any]:
         """The record of the best epoch."""
-        return max(self.history, key=_monitored)
+        return max(self.history, key=self._rank)
 
     def is_best(self) -> bool:
         """Whether the last epoch is the best so far."""
@@ -75,6 +78,11 @@ class EpochRecorder(keras.callbacks.Callback):
             return False
         waited = self.history[-1]["epoch"] - self.best["epoch"]
         return waited >= self.patience or len(self.history) >= self.epochs
+
+    def _rank(self, record):
+        """Lowest, where it is not a number."""
+        value = record[self.monitored]
+        return -math.inf if value is None or math.isnan(value) else value
 
     def on_epoch_begin(self, epoch, logs=None):
         self.started = time.monotonic() - float(self.position.seconds)
@@ -183,9 +191,3 @@ def check_finite(model: keras.Model, loss: float, epoch: int) -> None:
     raise TrainingError(
         f"The {what} in epoch {epoch + 1}; what was saved before it is whole"
     )
-
-
-def _monitored(record: dict[str, Any]) -> float:
-    """What the best epoch has most of; nothing, where it is not a number."""
-    value = record[MONITORED]
-    return -math.inf if value is None or math.isnan(value) else value

@@ -99,8 +99,12 @@ class Signatures(tf.Module):
         self._max_session_length = max_session_length
         self._top_k = min(top_k, model.vocabulary_size - schema.FIRST_ITEM_ID)
         self._quantiles = tuple(quantiles)
-        self._lines_of_items = _table(vocabulary_file, items_to_lines=True)
-        self._items_of_lines = _table(vocabulary_file, items_to_lines=False)
+        self._lines_of_items = lookup_table(
+            vocabulary_file, items_to_lines=True
+        )
+        self._items_of_lines = lookup_table(
+            vocabulary_file, items_to_lines=False
+        )
 
     def functions(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
         """The traced signatures by name."""
@@ -166,7 +170,7 @@ class Signatures(tf.Module):
 
     def _read(self, items, dwell_seconds):
         """Features now, features before the last click, and that click."""
-        dwell_seconds = _after(
+        dwell_seconds = after(
             tf.debugging.assert_equal(
                 tf.shape(items),
                 tf.shape(dwell_seconds),
@@ -238,7 +242,8 @@ class Signatures(tf.Module):
         return tf.where(page == schema.PAD_ID, 0.0, median)
 
 
-def _table(vocabulary_file, items_to_lines):
+def lookup_table(vocabulary_file, items_to_lines: bool):
+    """A vocabulary's texts to lines, from 0, or its lines to texts."""
     text = (tf.string, tf.lookup.TextFileIndex.WHOLE_LINE)
     line = (tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER)
     key, value = (text, line) if items_to_lines else (line, text)
@@ -256,10 +261,10 @@ def _with_rows(name, tensor, items):
         tf.shape(items)[0],
         f"`{name}` must have as many rows as `items`",
     )
-    return _after(check, tensor)
+    return after(check, tensor)
 
 
-def _after(check, tensor):
+def after(check, tensor):
     """The tensor; whatever reads it waits for the check.
 
     Otherwise what is wrong may fail first somewhere else, in worse words.

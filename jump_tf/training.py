@@ -9,12 +9,11 @@ from typing import Any
 import keras
 
 from jump_tf import distribution
-from jump_tf import evaluation
 from jump_tf import input_pipeline
 from jump_tf import model_factory
 from jump_tf import runs
 from jump_tf import schema
-from jump_tf import summaries
+from jump_tf import tasks
 from jump_tf.checkpoints import Checkpoints
 from jump_tf.checkpoints import Position
 from jump_tf.config import Config
@@ -69,8 +68,9 @@ def train(
         TrainingStopped: SIGTERM came, and a checkpoint is saved.
     """
     devices = Devices(strategy)
+    task = tasks.task_of(config)
     config = model_factory.with_data(config, data)
-    _check_splits(data)
+    _check_splits(data, config.kind)
     if warm_start is not None:
         warm_start.check(config)
     keras.utils.set_random_seed(config.training.seed)
@@ -93,7 +93,7 @@ def train(
         runs.open_run(run, config, data, names, origin(warm_start))
     if warm_start is not None:
         checkpoints.save_last()  # A resumed run needs no source.
-    validation = evaluation.Validation(model, data)
+    validation = task.validation(model, data)
     recorder = EpochRecorder(
         run,
         checkpoints,
@@ -103,10 +103,11 @@ def train(
         config.training.patience,
         validation,
         devices,
+        task.monitored,
     )
 
     def make_callbacks(stop):
-        written = summaries.callbacks(
+        written = task.callbacks(
             run / runs.TENSORBOARD_FOLDER if devices.chief else None,
             config,
             names,
@@ -135,12 +136,12 @@ def train(
         in_words(run, devices.several_processes),
         warnings.catch_warnings(),
     ):
-        if not config.model.dwell_weight:
+        if task.untaught(config):
             # A model of the click alone has a dwell head that nobody teaches.
             warnings.filterwarnings("ignore", "Gradients do not exist")
         _fit(
-            data,
-            config.training,
+            task.batches(model, data, config.training, position.epoch),
+            config.training.epochs,
             recorder,
             model,
             lambda: make_callbacks(stop),
@@ -149,25 +150,16 @@ def train(
     return recorder.best
 
 
-def _fit(data, training, recorder, model, make_callbacks, verbose):
+def _fit(batches, epochs, recorder, model, make_callbacks, verbose):
     """Fits what is left of the epoch in progress, then whole epochs."""
     position, devices = recorder.position, recorder.devices
-    batches = input_pipeline.training_batches(
-        data,
-        batch_sessions=training.batch_sessions,
-        batch_clicks=training.batch_clicks,
-        seed=training.seed,
-        epoch=position.epoch,
-        step_seconds=model.step_seconds,
-        fixed_shapes=training.jit_compile,
-    )
     while not devices.of_chief(recorder.finished):
         first, done = int(position.epoch), int(position.batch)
         model.fit(
             devices.cut(batches.skip(done)),
             shuffle=None,
             initial_epoch=first,
-            epochs=first + 1 if done else training.epochs,
+            epochs=first + 1 if done else epochs,
             verbose=verbose,
             callbacks=make_callbacks(),
         )
@@ -182,22 +174,12 @@ def learning_rate(training: TrainingConfig, epoch: int) -> float:
     return training.learning_rate * share
 
 
-def _check_splits(data: pathlib.Path) -> None:
-    """Training needs sessions to learn from and sessions to validate on."""
+def _check_splits(data: pathlib.Path, kind: str) -> None:
+    """Training needs sessions, or lists, to learn from and to validate on."""
     splits = input_pipeline.read_manifest(data)["splits"]
     for split in (schema.TRAIN, schema.VALIDATION):
-        if not splits[split]["sessions"]:
+        if not splits[split][kind]:
             raise schema.InputError(
-                f"The split `{split}` must hold a session. "
+                f"The split `{split}` must hold a {kind.removesuffix('s')}. "
                 f"Received: {data}, where it holds none"
             )
-
-
-def one_line(record: dict[str, Any]) -> str:
-    """An epoch's record in words."""
-    return (
-        f"epoch {record['epoch']}: loss {record['loss']:.4f}, validation "
-        f"recall@20 {record['val_recall_at_20']:.4f}, "
-        f"MRR@20 {record['val_mrr_at_20']:.4f}, "
-        f"dwell MAE {record['val_dwell_mae_seconds']:.2f} s"
-    )

@@ -39,10 +39,10 @@ from tensorboard.plugins.hparams import api as hparams
 
 from jump_tf import input_pipeline
 from jump_tf import interruptions
-from jump_tf import recorder
 from jump_tf import runs
 from jump_tf import schema
 from jump_tf import search_space
+from jump_tf import tasks
 from jump_tf import training
 from jump_tf import trials as tried
 from jump_tf.config import Config
@@ -141,7 +141,8 @@ def _within(space, config):
 def _try(study, trial, config, data, folder, space, end, verbose):
     """Trains a trial's run to its end, whatever that is."""
     run = folder / TRIALS_FOLDER / f"{trial.number:03d}"
-    watch = _Watch(trial, end)
+    task = tasks.task_of(config)
+    watch = _Watch(trial, end, task.monitored)
     keras.backend.clear_session()
     try:
         values = {one.name: one.suggest(trial) for one in space}
@@ -165,20 +166,21 @@ def _try(study, trial, config, data, folder, space, end, verbose):
         if watch.pruned:
             study.tell(trial, state=TrialState.PRUNED)
         else:
-            study.tell(trial, best[recorder.MONITORED])
+            study.tell(trial, best[task.monitored])
 
 
 class _Watch(keras.callbacks.Callback):
     """Ends a trial that is not promising, or that there is no time for."""
 
-    def __init__(self, trial, end):
+    def __init__(self, trial, end, monitored):
         super().__init__()
         self.trial = trial
         self.end = end
+        self.monitored = monitored
         self.pruned = False
 
     def on_epoch_end(self, epoch, logs=None):
-        self.trial.report(logs[recorder.MONITORED], epoch + 1)
+        self.trial.report(logs[self.monitored], epoch + 1)
         if self.model.stop_training:
             return
         if self.trial.should_prune():

@@ -41,6 +41,9 @@ FREE = frozenset(
         *("negatives", "sampling_power", "seed", "initial_log_dwell"),
         *("dwell_weight", "end_weight", "dropout", "dwell_dropout"),
         *("unknown_dwell_rate", "unknown_item_rate", "decoder_dropout"),
+        *("head_dropout", "conversion_weight", "l2", "feedback"),
+        *("click_positive_weight", "conversion_positive_weight"),
+        *("max_list_length", "point_weight", "censor_weight"),
     )
 )
 Build = Callable[[Config, int], SessionModel]
@@ -174,7 +177,8 @@ def _move(old, new, ids: np.ndarray | None) -> None:
 
 def _learned(model):
     """All weights but the sampler's, which follow from counts."""
-    counts = {id(weight) for weight in model.sampler.weights}
+    sampler = getattr(model, "sampler", None)  # Of sessions alone.
+    counts = {id(weight) for weight in sampler.weights} if sampler else set()
     return [weight for weight in model.weights if id(weight) not in counts]
 
 

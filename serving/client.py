@@ -7,8 +7,10 @@ same against tensorflow_model_server and the embedded server.
 import dataclasses
 import math
 from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
+from typing import Self
 
 import grpc
 import numpy as np
@@ -131,7 +133,7 @@ class Client:
         )
         self._models = model_service_pb2_grpc.ModelServiceStub(self._channel)
 
-    def __enter__(self) -> "Client":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception) -> None:
@@ -150,7 +152,7 @@ class Client:
     def answer(self, sessions: Sequence[Session]) -> list[Answer]:
         """What follows each of several sessions, in one call."""
         elapsed = np.array([s.elapsed_seconds for s in sessions], np.float32)
-        outputs = self._predict(
+        outputs = self.predict(
             schema.SERVING_DEFAULT,
             {**_clicks(sessions), schema.ELAPSED_SECONDS: elapsed},
         )
@@ -168,7 +170,7 @@ class Client:
         times_seconds: Sequence[float],
     ) -> list[DwellForecast]:
         """How long each candidate would be looked at after a session."""
-        outputs = self._predict(
+        outputs = self.predict(
             schema.DWELL,
             {
                 **_clicks([Session(items, dwell_seconds)]),
@@ -200,7 +202,10 @@ class Client:
             for version in response.model_version_status
         }
 
-    def _predict(self, signature_name, arrays) -> dict[str, np.ndarray]:
+    def predict(
+        self, signature_name: str, arrays: Mapping[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """The outputs of a signature, by name."""
         request = predict_pb2.PredictRequest()
         request.model_spec.name = self._model
         request.model_spec.signature_name = signature_name

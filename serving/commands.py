@@ -70,7 +70,20 @@ def add_predict_arguments(parser: argparse.ArgumentParser) -> None:
         default=0.0,
         help="seconds already spent on the last item",
     )
-    parser.add_argument("--model", default="jump", help="default: %(default)s")
+    parser.add_argument(
+        "--shown",
+        help="of a model of lists: the items of a list and their features, "
+        "F=A,G=B;F=C,G=D",
+    )
+    parser.add_argument(
+        "--clicked",
+        default="",
+        help="with --shown: 1 or 0 for its first items, 0,1; empty or left out "
+        "where unknown",
+    )
+    parser.add_argument(
+        "--model", help="its name (default: jump, or heroes with --shown)"
+    )
     parser.add_argument(
         "--top", type=int, default=5, help="rows to print (default: 5)"
     )
@@ -85,28 +98,69 @@ def run_predict(arguments: argparse.Namespace) -> int:
     Raises:
         InputError: the request is wrong.
     """
-    from serving import client
     from serving import errors
 
     if arguments.top < 1:
         raise schema.InputError(
             f"`--top` must be at least 1. Received: {arguments.top}"
         )
-    session = client.Session(
-        arguments.items.split(",") if arguments.items else [],
-        _seconds(arguments.dwell),
-        arguments.elapsed,
-    )
+    if bool(arguments.clicked) and not arguments.shown:
+        raise schema.InputError(
+            "`--clicked` must come with `--shown`. "
+            f"Received: --clicked={arguments.clicked} alone"
+        )
+    if arguments.shown is not None and arguments.items:
+        raise schema.InputError(
+            "`--items` or `--shown` must be given, not both. Received: both"
+        )
+    lists = arguments.shown is not None
+    ask = _ask_about_list if lists else _ask_about_session
     try:
-        with client.Client(
-            arguments.address, arguments.model, arguments.timeout
-        ) as asked:
-            answer = asked.answer([session])[0]
+        print(ask(arguments))
     except errors.ServingError as error:
         print(f"{arguments.address} did not answer: {error}", file=sys.stderr)
         return 1
-    print(format_answer(answer, arguments.top, page=bool(session.items)))
     return 0
+
+
+def _ask_about_session(arguments) -> str:
+    from serving import client
+
+    session = client.Session(
+        arguments.items.split(",") if arguments.items else [],
+        _numbers("--dwell", arguments.dwell, schema.UNKNOWN_DWELL),
+        arguments.elapsed,
+    )
+    with client.Client(
+        arguments.address, arguments.model or "jump", arguments.timeout
+    ) as asked:
+        answer = asked.answer([session])[0]
+    return format_answer(answer, arguments.top, page=bool(session.items))
+
+
+def _ask_about_list(arguments) -> str:
+    from serving import lists
+
+    features = [item.split(",") for item in arguments.shown.split(";")]
+    clicked = _numbers("--clicked", arguments.clicked, schema.UNKNOWN_FEEDBACK)
+    shown = lists.ShownItems(features, clicked)
+    with lists.ListClient(
+        arguments.address, arguments.model or "heroes", arguments.timeout
+    ) as asked:
+        scores = asked.score([shown])[0]
+    names = [", ".join(item) for item in features]
+    width = max(map(len, ["item", *names]))
+    return "\n".join(
+        [
+            f"{'item':<{width}}   click  conversion if clicked     both",
+            *(
+                f"{name:<{width}}  {score.click_probability:.4f}  "
+                f"{score.conversion_probability:>21.4f}  "
+                f"{score.click_conversion_probability:.5f}"
+                for name, score in zip(names, scores, strict=True)
+            ),
+        ]
+    )
 
 
 def format_answer(answer: client.Answer, top: int, page: bool) -> str:
@@ -135,13 +189,13 @@ def format_answer(answer: client.Answer, top: int, page: bool) -> str:
     return "\n".join(lines)
 
 
-def _seconds(text: str) -> list[float]:
+def _numbers(flag: str, text: str, unknown: float) -> list[float]:
     try:
         return [
-            float(part) if part.strip() else schema.UNKNOWN_DWELL
+            float(part) if part.strip() else unknown
             for part in (text.split(",") if text else [])
         ]
     except ValueError as error:
         raise schema.InputError(
-            f"`--dwell` must be numbers of seconds. Received: {text}"
+            f"`{flag}` must be numbers. Received: {text}"
         ) from error

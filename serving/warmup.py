@@ -15,6 +15,7 @@ from tensorflow_serving.apis import predict_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
 from jump_tf import schema
+from serving import lists
 from serving import tensors
 
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
@@ -23,11 +24,14 @@ _BATCHES: tuple[tuple[int, ...], ...] = ((0,), (1,), (1, 2, 4, 20) * 4)
 _DWELLS = (5.0, 20.0, 60.0, 250.0)
 
 
-def write_warmup_requests(folder: str | pathlib.Path) -> None:
+def write_warmup_requests(
+    folder: str | pathlib.Path, list_fields: int | None = None
+) -> None:
     """Adds warm-up requests for every signature to a version folder.
 
     Args:
         folder: `<name>/<anything>`, a SavedModel with its vocabulary.
+        list_fields: for a model of lists, the features of an item.
     """
     folder = pathlib.Path(folder)
     vocabulary = folder / "assets" / schema.VOCABULARY_FILE
@@ -37,7 +41,12 @@ def write_warmup_requests(folder: str | pathlib.Path) -> None:
     path.parent.mkdir(exist_ok=True)
     with tf.io.TFRecordWriter(str(path)) as writer:
         for lengths in _BATCHES:
-            for request in _requests(items, lengths):
+            requests = (
+                _requests(items, lengths)
+                if list_fields is None
+                else _list_requests(items, lengths, list_fields)
+            )
+            for request in requests:
                 request.model_spec.name = folder.parent.name
                 log = prediction_log_pb2.PredictionLog(
                     predict_log=prediction_log_pb2.PredictLog(request=request)
@@ -85,6 +94,19 @@ def _requests(
         {**clicks, schema.CANDIDATES: candidates, schema.TIMES_SECONDS: times},
     )
     examples = np.array(list(map(_example, sessions, dwells)), object)
+    yield _request(schema.EXAMPLES, {schema.EXAMPLES: examples})
+
+
+def _list_requests(
+    features: list[str], lengths: tuple[int, ...], fields: int
+) -> Iterator[predict_pb2.PredictRequest]:
+    """One batch of lists of these lengths for each signature."""
+    shown = [
+        lists.ShownItems([_first(features, fields)] * length, [1.0][:length])
+        for length in lengths
+    ]
+    yield _request(schema.SERVING_DEFAULT, lists.to_arrays(shown))
+    examples = np.array(list(map(lists.to_example, shown)), object)
     yield _request(schema.EXAMPLES, {schema.EXAMPLES: examples})
 
 

@@ -10,6 +10,7 @@ from jump_tf import schema
 from jump_tf.models.atrp import ATRP
 from jump_tf.models.dtgru import DTGRU
 from jump_tf.models.gru4rec import GRU4Rec
+from jump_tf.models.heroes_sessions import HeroesSessions
 from jump_tf.models.jump import JUMP
 from jump_tf.models.narm import NARM
 from jump_tf.models.nsr import NSR
@@ -50,6 +51,14 @@ ARCHITECTURES = {
     "atrp": (ATRP, {}),
     "nsr": (NSR, {"bins": 5}),
     "sasrec": (SASRec, {"heads": 2, "feed_forward_ratio": 3}),
+    "heroes": (
+        HeroesSessions,
+        {
+            "dwell_head": "shared",
+            "censoring": "followed",
+            "satisfied_seconds": 1.0,
+        },
+    ),
 }
 
 

@@ -23,7 +23,7 @@ from jump_tf.reproduction.plan import Plan
 from jump_tf.reproduction.plan import Sweep
 
 SECTIONS = ("data", "set", "models", "ablations", "sweeps")
-_SHIPPED = importlib.resources.files("jump_tf") / "plans" / "paper.yaml"
+_FOLDER = importlib.resources.files("jump_tf") / "plans"
 _LISTS = ("set", "values", "models")
 _Kind = TypeVar("_Kind", Model, Ablation, Sweep)
 
@@ -33,6 +33,7 @@ def load(
     data: Iterable[pathlib.Path] = (),
     models: Collection[str] | None = None,
     epochs: int | None = None,
+    shipped: str = "paper",
 ) -> Plan:
     """The plan of a file, or what ships, on data folders.
 
@@ -41,12 +42,13 @@ def load(
         data: data folders, beside those of the file.
         models: names of those to keep, if not all.
         epochs: see `Plan`.
+        shipped: the name of the plan that ships.
 
     Raises:
         InputError: it is missing, no mapping, or asks for what is not there.
     """
     own = _tree(path) if path else {}
-    tree = {**_tree(_SHIPPED), **own}
+    tree = {**_tree(_FOLDER / f"{shipped}.yaml"), **own}
     rows = _all(Model, tree, "models")
     if unknown := set(models or ()) - {row.name for row in rows}:
         raise schema.InputError(

@@ -6,6 +6,7 @@ import pathlib
 import shutil
 import time
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
 
 import keras
@@ -80,7 +81,7 @@ def reproduce(
     for step in experiment.steps():
         if _is_there(experiment, step):
             experiment.check(step)
-    with _alone(results):
+    with alone(results):
         try:
             _Runner(experiment, end, say, verbose).run()
         finally:
@@ -89,8 +90,12 @@ def reproduce(
 
 
 @contextlib.contextmanager
-def _alone(results):
-    """Keeps a second call out: two would train into the same folders."""
+def alone(results: pathlib.Path) -> Iterator[None]:
+    """Makes the folder, and keeps a second call out of it.
+
+    Raises:
+        InputError: another call is training into it.
+    """
     results.mkdir(parents=True, exist_ok=True)
     with (results / ".lock").open("w") as lock:  # Free when this one ends.
         try:

@@ -1,0 +1,137 @@
+"""The verbs on a run: what they are told and what they call.
+
+The libraries are imported in the verbs, so that the flags can be listed
+without them.
+"""
+
+import argparse
+import functools
+import pathlib
+
+from jump_tf import commands
+from jump_tf import schema
+
+
+def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags of `jump-tf evaluate`."""
+    commands.add_report_arguments(parser)
+    parser.add_argument("--split", default=schema.TEST, choices=schema.SPLITS)
+    parser.add_argument(
+        "--moment",
+        choices=schema.MOMENTS,
+        help="of sessions: page_leave: the dwell of the last click is known "
+        "(default); page_load: it is not",
+    )
+    parser.add_argument(
+        "--data",
+        type=pathlib.Path,
+        help="data folder (default: the one that the run was trained on)",
+    )
+
+
+def run_evaluate(arguments: argparse.Namespace) -> int:
+    """Measures a run, and says what beats it."""
+    from jump_tf import model_factory
+    from jump_tf import runs
+
+    run = arguments.run_folder
+    evaluate = (
+        _evaluate_lists
+        if commands.config_of_run(arguments).kind == schema.LISTS
+        else _evaluate_sessions
+    )
+    model = model_factory.load_run(run)
+    data = arguments.data or runs.read_data_folder(run)
+    runs.check_vocabulary(run, data)
+    table, path = evaluate(arguments, model, data)
+    print(f"{table}\n\nwritten to {path}")
+    return 0
+
+
+def _evaluate_sessions(arguments, model, data):
+    from jump_tf import evaluation
+    from jump_tf import evaluation_table
+
+    moment = arguments.moment or schema.PAGE_LEAVE
+    result, table = evaluation.evaluate_clicks(
+        model, data, arguments.split, moment
+    )
+    path = evaluation.write_evaluation(arguments.run_folder, result, table)
+    return evaluation_table.format_table(result), path
+
+
+def _evaluate_lists(arguments, model, data):
+    from jump_tf import evaluation_files
+    from jump_tf.lists import evaluation_table
+    from jump_tf.lists import item_table
+
+    if arguments.moment:
+        raise schema.InputError(
+            "`--moment` must be given for models of sessions only. "
+            f"Received: --moment={arguments.moment}"
+        )
+    run, split = arguments.run_folder, arguments.split
+    result = item_table.evaluate_run(run, model, data, split)
+    path = run / evaluation_files.EVALUATION_FOLDER / f"{split}.json"
+    return evaluation_table.format_table(result), path
+
+
+def run_report(arguments: argparse.Namespace) -> int:
+    """Writes a run's report."""
+    if commands.config_of_run(arguments).kind == schema.LISTS:
+        from jump_tf.lists import report as list_report
+
+        written = list_report.write_report(arguments.run_folder)
+    else:
+        from jump_tf import report
+
+        written = report.write_report(arguments.run_folder)
+    print(f"written to {written}")
+    return 0
+
+
+def add_export_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags of `jump-tf export`."""
+    commands.add_report_arguments(parser)
+    parser.add_argument(
+        "--output",
+        required=True,
+        type=pathlib.Path,
+        help="models folder; gets <name>/<version>/",
+    )
+    parser.add_argument(
+        "--name", help="of the model (default: jump, or heroes for lists)"
+    )
+    parser.add_argument(
+        "--model-version", type=int, help="default: one more than the last"
+    )
+    parser.add_argument(
+        "--top",
+        type=int,
+        default=20,
+        help="recommendations in an answer to a session",
+    )
+
+
+def run_export(arguments: argparse.Namespace) -> int:
+    """Writes a run's model as SavedModel."""
+    from jump_tf import export
+    from jump_tf import model_factory
+    from jump_tf import runs
+    from serving import warmup
+
+    config = commands.config_of_run(arguments)
+    fields = getattr(config.model, "num_fields", None)  # Lists alone have it.
+    folder = export.export_model(
+        model_factory.load_run(arguments.run_folder),
+        runs.read_vocabulary(arguments.run_folder),
+        arguments.output,
+        name=arguments.name or (commands.HEROES if fields else commands.JUMP),
+        version=arguments.model_version,
+        top_k=arguments.top,
+        finish=functools.partial(
+            warmup.write_warmup_requests, list_fields=fields
+        ),
+    )
+    print(f"written to {folder}")
+    return 0
