@@ -1,7 +1,6 @@
 """From a log to a served answer in one go."""
 
 import pathlib
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,23 +10,18 @@ from beam_jobs.options import PrepareOptions
 from jump_tf import demo_steps
 from jump_tf import evaluation
 from jump_tf import evaluation_table
-from jump_tf import export
 from jump_tf import input_pipeline
-from jump_tf import model_factory
 from jump_tf import records
 from jump_tf import report
 from jump_tf import runs
 from jump_tf import schema
 from jump_tf import simulate
-from jump_tf import tasks
-from jump_tf import training
 from jump_tf import truth
 from jump_tf.config import Config
 from serving import client
 from serving import commands
 from serving import models as served_models
 from serving import server
-from serving import warmup
 
 MODEL_NAME = "jump"
 SHOWN = 5
@@ -88,14 +82,7 @@ def _all_steps(workdir, config, request, beam_arguments):
     data, run = workdir / "data", workdir / "run"
     demo_steps.say("2. prepare: the log to sessions with censored dwell")
     print(manifest.describe(build_sessions.run(request, beam_arguments)))
-    demo_steps.say("3. train")
-    started = time.monotonic()
-    best = training.train(config, data, run)
-    print(
-        f"trained in {time.monotonic() - started:.0f} s; "
-        f"best {tasks.task_of(config).one_line(best)}"
-    )
-    model = model_factory.load_run(run)
+    model = demo_steps.train(config, workdir)
     demo_steps.say("4. evaluate on the test split")
     for moment in schema.MOMENTS:
         result, table = evaluation.evaluate_clicks(
@@ -104,15 +91,7 @@ def _all_steps(workdir, config, request, beam_arguments):
         evaluation.write_evaluation(run, result, table)
         print(f"{evaluation_table.format_table(result)}\n")
     report.write_report(run)
-    demo_steps.say("5. export")
-    version = export.export_model(
-        model,
-        runs.read_vocabulary(run),
-        workdir / "models",
-        name=MODEL_NAME,
-        finish=warmup.write_warmup_requests,
-    )
-    print(version)
+    demo_steps.export_run(workdir, model, MODEL_NAME)
     demo_steps.say("6. serve, and ask over gRPC")
     print(_served_answer(workdir))
     return model

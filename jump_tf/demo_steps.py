@@ -1,11 +1,18 @@
 """What the demos of all kinds of models have in common."""
 
 import pathlib
+import time
+from typing import Any
 
+from jump_tf import export
+from jump_tf import model_factory
+from jump_tf import report
 from jump_tf import runs
 from jump_tf import schema
-
-REPORT_FILE = "report.html"
+from jump_tf import tasks
+from jump_tf import training
+from jump_tf.config import Config
+from serving import warmup
 
 
 def make(workdir: pathlib.Path) -> None:
@@ -26,12 +33,39 @@ def say(text: str) -> None:
     print(f"\n== {text}", flush=True)
 
 
+def train(config: Config, workdir: pathlib.Path) -> Any:
+    """Trains on `data` into `run`; returns the model of the best epoch."""
+    say("3. train")
+    run = workdir / "run"
+    started = time.monotonic()
+    best = training.train(config, workdir / "data", run)
+    print(
+        f"trained in {time.monotonic() - started:.0f} s; "
+        f"best {tasks.task_of(config).one_line(best)}"
+    )
+    return model_factory.load_run(run)
+
+
+def export_run(workdir: pathlib.Path, model: Any, model_name: str) -> None:
+    """Exports the model of `run` into `models`."""
+    say("5. export")
+    print(
+        export.export_model(
+            model,
+            runs.read_vocabulary(workdir / "run"),
+            workdir / "models",
+            name=model_name,
+            finish=warmup.writer(model.config),
+        )
+    )
+
+
 def summarize(workdir: pathlib.Path, model_name: str) -> None:
     """Prints where all that was made is."""
     run = workdir / "run"
     say("where things are")
     print(
-        f"report       {run / REPORT_FILE}\n"
+        f"report       {run / report.REPORT_FILE}\n"
         f"TensorBoard  tensorboard --logdir {run / runs.TENSORBOARD_FOLDER}\n"
         f"SavedModel   {workdir / 'models' / model_name}\n"
         f"serve it     jump-tf serve --models {workdir / 'models'}"

@@ -16,8 +16,13 @@ def write(
     """Writes `evaluation/<name>` of a run, in JSON; returns its path."""
     path = pathlib.Path(run_folder) / EVALUATION_FOLDER / name
     path.parent.mkdir(parents=True, exist_ok=True)
+    return write_json(path, result)
+
+
+def write_json(path: pathlib.Path, content: dict[str, Any]) -> pathlib.Path:
+    """Writes plain values to a file, whole or not at all; returns its path."""
     beside = path.with_suffix(".json.partial")
-    beside.write_text(json.dumps(result, indent=1, allow_nan=False) + "\n")
+    beside.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
     return beside.replace(path)
 
 

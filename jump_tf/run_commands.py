@@ -5,7 +5,6 @@ without them.
 """
 
 import argparse
-import functools
 import pathlib
 
 from jump_tf import commands
@@ -121,17 +120,15 @@ def run_export(arguments: argparse.Namespace) -> int:
     from serving import warmup
 
     config = commands.config_of_run(arguments)
-    fields = getattr(config.model, "num_fields", None)  # Lists alone have it.
+    lists = config.kind == schema.LISTS
     folder = export.export_model(
         model_factory.load_run(arguments.run_folder),
         runs.read_vocabulary(arguments.run_folder),
         arguments.output,
-        name=arguments.name or (commands.HEROES if fields else commands.JUMP),
+        name=arguments.name or (commands.HEROES if lists else commands.JUMP),
         version=arguments.model_version,
         top_k=arguments.top,
-        finish=functools.partial(
-            warmup.write_warmup_requests, list_fields=fields
-        ),
+        finish=warmup.writer(config.model),
     )
     print(f"written to {folder}")
     return 0

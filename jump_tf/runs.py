@@ -163,6 +163,17 @@ def read_history(run: pathlib.Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()]
 
 
+def read_training(run: pathlib.Path) -> dict[str, Any]:
+    """How long the run was trained, where, and with what configuration."""
+    history = read_history(run)
+    return {
+        "epochs": len(history),
+        "training_seconds": sum(line["training_seconds"] for line in history),
+        "environment": read_environment(run),
+        "config": read_config(run).flat(),
+    }
+
+
 def write_history(run: pathlib.Path, history: list[dict[str, Any]]) -> None:
     """Replaces the metrics of the finished epochs."""
     path = run / METRICS_FILE

@@ -5,9 +5,12 @@ Serving and our own server replay these requests while the old version still
 answers.
 """
 
+import functools
 import itertools
 import pathlib
+from collections.abc import Callable
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -52,6 +55,13 @@ def write_warmup_requests(
                     predict_log=prediction_log_pb2.PredictLog(request=request)
                 )
                 writer.write(log.SerializeToString())
+
+
+def writer(config: Any) -> Callable[[pathlib.Path], None]:
+    """What adds warm-up requests for a model of a configuration."""
+    # Lists alone have fields.
+    fields = getattr(config, "num_fields", None)
+    return functools.partial(write_warmup_requests, list_fields=fields)
 
 
 def read_warmup_requests(

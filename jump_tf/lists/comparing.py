@@ -25,7 +25,6 @@ from jump_tf.config import Config
 from jump_tf.lists import evaluation
 from jump_tf.lists import item_table
 from jump_tf.lists import predictions
-from jump_tf.lists.columns import Answers
 from jump_tf.metrics import interval
 from jump_tf.reproduction import running
 from jump_tf.reproduction import steps
@@ -84,10 +83,9 @@ def compare(
             _train(plan, todo, results, end, say, verbose)
         finally:
             tree = collect(plan, todo, results)
-            beside = results / f"{RESULTS_FILE}.partial"
-            plain = evaluation_files.plain(tree)
-            beside.write_text(json.dumps(plain, indent=1) + "\n")
-            beside.replace(results / RESULTS_FILE)
+            evaluation_files.write_json(
+                results / RESULTS_FILE, evaluation_files.plain(tree)
+            )
     return tree
 
 
@@ -129,13 +127,8 @@ def _check(plan, todo, results, seeds, hours):
 def _asked(plan, step) -> tuple[Config, pathlib.Path]:
     """The configuration and the data folder of a step."""
     data = next(one for one in plan.data if one.name == step.data)
-    config = plan.config(step.model).override(
-        [
-            *data.set,
-            *step.set,
-            *(f"{part}.seed={step.seed}" for part in ("training", "model")),
-        ]
-    )
+    changes = [*data.set, *steps.changes(step)]
+    config = plan.config(step.model).override(changes)
     return model_factory.with_data(config, data.prepared), data.prepared
 
 
@@ -189,11 +182,23 @@ def _of_data(plan, todo, results, name) -> Tree:
         mine = step.data == name
         if mine and item_table.path(run, schema.TEST).is_file():
             there.setdefault(step.label, {})[step.seed] = run
+    tables = {
+        label: {
+            seed: item_table.read(run, schema.TEST)
+            for seed, run in mine.items()
+        }
+        for label, mine in there.items()
+    }
     tree: Tree = {}
     for feedback in predictions.FEEDBACKS:
         judged = {
-            label: {seed: _judged(run, feedback) for seed, run in mine.items()}
-            for label, mine in there.items()
+            label: {
+                seed: evaluation.Judged(
+                    shown, answers[feedback], _RESAMPLED, REPLICATES, 0
+                )
+                for seed, (shown, answers) in mine.items()
+            }
+            for label, mine in tables.items()
         }
         reference = judged.get(plan.reference, {})
         tree[feedback] = {
@@ -201,16 +206,12 @@ def _of_data(plan, todo, results, name) -> Tree:
         }
     tree["bars"] = _bars(there.get(plan.reference, {}))
     tree["runs"] = {
-        label: {str(seed): _told(run) for seed, run in mine.items()}
+        label: {
+            str(seed): runs.read_training(run) for seed, run in mine.items()
+        }
         for label, mine in there.items()
     }
     return tree
-
-
-def _judged(run, feedback) -> evaluation.Judged:
-    shown, answers = item_table.read(run, schema.TEST)
-    said: Answers = answers[feedback]
-    return evaluation.Judged(shown, said, _RESAMPLED, REPLICATES, 0)
 
 
 def _numbers(mine, reference) -> Tree:
@@ -271,14 +272,4 @@ def _bars(reference) -> Tree:
     return {
         name: {metric: numbers.get(metric) for metric in METRICS}
         for name, numbers in result["baselines"].items()
-    }
-
-
-def _told(run) -> Tree:
-    history = runs.read_history(run)
-    return {
-        "epochs": len(history),
-        "training_seconds": sum(line["training_seconds"] for line in history),
-        "environment": runs.read_environment(run),
-        "config": runs.read_config(run).flat(),
     }

@@ -6,6 +6,7 @@ import pathlib
 from typing import Any
 
 from jump_tf import pages
+from jump_tf.lists import bars
 from jump_tf.lists import comparing
 from jump_tf.lists import evaluation_table
 from jump_tf.lists import predictions
@@ -53,7 +54,7 @@ def table(tree: Tree, data: str, feedback: str) -> list[list[str]]:
             ]
         )
     for name, numbers in found["bars"].items():
-        if feedback == predictions.FREE and name == "since_click":
+        if feedback == predictions.FREE and name == bars.SINCE_CLICK:
             continue  # It knows the feedback.
         rows.append(
             [

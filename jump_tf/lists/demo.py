@@ -1,8 +1,6 @@
 """From a log of shown items to a served score in one go."""
 
-import functools
 import pathlib
-import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,13 +8,9 @@ import numpy as np
 from beam_jobs import build_lists
 from beam_jobs.list_options import ListOptions
 from jump_tf import demo_steps
-from jump_tf import export
 from jump_tf import input_pipeline
-from jump_tf import model_factory
 from jump_tf import runs
 from jump_tf import schema
-from jump_tf import tasks
-from jump_tf import training
 from jump_tf.config import Config
 from jump_tf.lists import evaluation_table
 from jump_tf.lists import item_table
@@ -26,7 +20,6 @@ from jump_tf.lists import simulate
 from serving import lists as served_lists
 from serving import models as served_models
 from serving import server
-from serving import warmup
 
 MODEL_NAME = "heroes"
 SHOWN = 6
@@ -92,30 +85,12 @@ def _all_steps(workdir, config, request, beam_arguments):
     data, run = workdir / "data", workdir / "run"
     demo_steps.say("2. prepare: the log to lists of shown items")
     print(build_lists.describe(build_lists.run(request, beam_arguments)))
-    demo_steps.say("3. train")
-    started = time.monotonic()
-    best = training.train(config, data, run)
-    print(
-        f"trained in {time.monotonic() - started:.0f} s; "
-        f"best {tasks.task_of(config).one_line(best)}"
-    )
-    model = model_factory.load_run(run)
+    model = demo_steps.train(config, workdir)
     demo_steps.say("4. evaluate on the test split")
     result = item_table.evaluate_run(run, model, data)
     print(evaluation_table.format_table(result))
     report.write_report(run)
-    demo_steps.say("5. export")
-    version = export.export_model(
-        model,
-        runs.read_vocabulary(run),
-        workdir / "models",
-        name=MODEL_NAME,
-        finish=functools.partial(
-            warmup.write_warmup_requests,
-            list_fields=runs.read_config(run).model.num_fields,
-        ),
-    )
-    print(version)
+    demo_steps.export_run(workdir, model, MODEL_NAME)
     demo_steps.say("6. serve, and ask over gRPC")
     print(_served_scores(workdir))
     return result

@@ -33,7 +33,12 @@ BATCH_ITEMS = 16_384
 CROSS_ENTROPY = "cross_entropy"
 
 
-def evaluate(
+def evaluate(*arguments: Any, **options: Any) -> dict[str, Any]:
+    """The content of the evaluation file alone, see `evaluate_items`."""
+    return evaluate_items(*arguments, **options)[0]
+
+
+def evaluate_items(
     model: Any,
     data: str | pathlib.Path,
     split: str = schema.TEST,
@@ -42,8 +47,8 @@ def evaluate(
     batch_items: int = BATCH_ITEMS,
     replicates: int = 500,
     seed: int = 0,
-) -> dict[str, Any]:
-    """The content of `evaluation/<split>.json`.
+) -> tuple[dict[str, Any], Shown, dict[str, Answers]]:
+    """The content of `evaluation/<split>.json`, and what it is made of.
 
     Args:
         model: a built `ListModel` over the vocabulary of `data`.
@@ -56,7 +61,8 @@ def evaluate(
         seed: of the resamples.
 
     Returns:
-        Plain numbers, None for a 0 / 0.
+        Plain numbers, None for a 0 / 0; the items, and what the model said of
+        them, by what was known of the feedback.
 
     Raises:
         InputError: the data folder lacks something, has another vocabulary, or
@@ -75,18 +81,17 @@ def evaluate(
         schema.FIRST_ITEM_ID + manifest["num_features"],
         manifest["fields"],
     )
-    result = evaluate_batches(
-        model,
-        read(split),
-        fitted,
-        num_fields=len(manifest["fields"]),
-        feedback=feedback,
-        replicates=replicates,
-        seed=seed,
+    shown, answers = predictions.predictor(model)(
+        read(split), feedback, len(manifest["fields"])
     )
-    _check_complete(data, split, result["num_lists"])
-    cut = manifest["splits"][split]["items"] - result["num_items"]
-    return {"split": split, "num_items_cut": cut, **result}
+    input_pipeline.check_complete(data, split, shown.num_lists, schema.LISTS)
+    cut = manifest["splits"][split]["items"] - len(shown)
+    result = {
+        "split": split,
+        "num_items_cut": cut,
+        **_judge(model, shown, answers, fitted, replicates, seed),
+    }
+    return result, shown, answers
 
 
 def evaluate_batches(
@@ -99,19 +104,24 @@ def evaluate_batches(
     replicates: int = 500,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """As `evaluate`, of batches that are at hand.
+    """As `evaluate_items`, of batches that are at hand.
 
     Args:
         model: what is called as a `ListModel`.
         batches: of `(inputs, targets, weights)`.
         fitted: bars.
         num_fields: of an item, 0 for bags of features.
-        feedback: see `evaluate`.
-        replicates: see `evaluate`.
-        seed: see `evaluate`.
+        feedback: see `evaluate_items`.
+        replicates: see `evaluate_items`.
+        seed: see `evaluate_items`.
     """
-    first, *others = feedback
     shown, answers = predictions.predictor(model)(batches, feedback, num_fields)
+    return _judge(model, shown, answers, fitted, replicates, seed)
+
+
+def _judge(model, shown, answers, fitted, replicates, seed) -> dict[str, Any]:
+    """All there is to say of answers, those of the first mode at the top."""
+    first, *others = answers
     theirs = {
         name: Judged(shown, said, scorecard.HEADLINES, replicates, seed)
         for name, said in fitted(shown).items()
@@ -165,7 +175,12 @@ class Validation:
         self.shown, answers = predictions.predictor(self.model)(
             batches(self.model, self.data, schema.VALIDATION)
         )
-        _check_complete(self.data, schema.VALIDATION, self.shown.num_lists)
+        input_pipeline.check_complete(
+            self.data,
+            schema.VALIDATION,
+            self.shown.num_lists,
+            schema.LISTS,
+        )
         self.answers = answers[predictions.KNOWN]
         return scorecard.quick_scores(self.shown, self.answers)
 
@@ -278,12 +293,7 @@ def batches(
 
 def _check(model, data) -> dict[str, Any]:
     """The manifest of a data folder that the model can be asked about."""
-    manifest = input_pipeline.read_manifest(data)
-    if manifest.get("kind") != schema.LISTS:
-        raise schema.InputError(
-            "The data folder must hold lists of shown items. "
-            f"Received: {data} of {manifest.get('kind', schema.SESSIONS)}"
-        )
+    manifest = pipeline.read_manifest(data)
     size = schema.FIRST_ITEM_ID + manifest["num_features"]
     if model.vocabulary_size < size:
         raise schema.InputError(
@@ -292,13 +302,3 @@ def _check(model, data) -> dict[str, Any]:
             f"{model.vocabulary_size}"
         )
     return manifest
-
-
-def _check_complete(data, split, lists) -> None:
-    """Refuses a split whose files break off, which TensorFlow does not see."""
-    expected = input_pipeline.read_manifest(data)["splits"][split]["lists"]
-    if lists != expected:
-        raise schema.InputError(
-            f"The files of split `{split}` must be whole. Received: {lists} "
-            f"lists in {data}, of {expected} in {schema.MANIFEST_FILE}"
-        )

@@ -11,10 +11,8 @@ from typing import Any
 import numpy as np
 
 from jump_tf import evaluation_files
-from jump_tf import input_pipeline
 from jump_tf import schema
 from jump_tf.lists import evaluation
-from jump_tf.lists import predictions
 from jump_tf.lists.columns import Answers
 from jump_tf.lists.columns import Shown
 
@@ -38,15 +36,10 @@ def evaluate_run(
         The content of the evaluation file.
 
     Raises:
-        InputError: see `evaluation.evaluate`.
+        InputError: see `evaluation.evaluate_items`.
     """
-    result = evaluation.evaluate(model, data, split)
+    result, shown, answers = evaluation.evaluate_items(model, data, split)
     evaluation.write_evaluation(run, result)
-    shown, answers = predictions.predictor(model)(
-        evaluation.batches(model, data, split),
-        predictions.FEEDBACKS,
-        len(input_pipeline.read_manifest(data)["fields"]),
-    )
     write(run, split, shown, answers)
     return result
 

@@ -16,6 +16,7 @@ number; lists of similar length share a batch, see `batching`.
 """
 
 import pathlib
+from typing import Any
 
 import tensorflow as tf
 
@@ -115,8 +116,12 @@ def check_complete(data: str | pathlib.Path, split: str) -> None:
     input_pipeline.check_complete(data, split, items, what="items")
 
 
-def _num_fields(data):
-    """Of the folder's lists; None where items have bags of features."""
+def read_manifest(data: str | pathlib.Path) -> dict[str, Any]:
+    """The manifest of a data folder of lists.
+
+    Raises:
+        InputError: there is none, or the folder holds something else.
+    """
     manifest = input_pipeline.read_manifest(data)
     if manifest.get("kind") != schema.LISTS:
         raise schema.InputError(
@@ -124,7 +129,12 @@ def _num_fields(data):
             f"Received: {data}, which holds "
             f"{manifest.get('kind', schema.SESSIONS)}"
         )
-    return len(manifest["fields"]) or None
+    return manifest
+
+
+def _num_fields(data):
+    """Of the folder's lists; None where items have bags of features."""
+    return len(read_manifest(data)["fields"]) or None
 
 
 def _cut_pool(

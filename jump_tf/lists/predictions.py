@@ -12,10 +12,9 @@ from jump_tf import schema
 from jump_tf.lists import columns
 from jump_tf.lists.columns import Answers
 from jump_tf.lists.columns import Shown
+from jump_tf.models.list_model import CLICK
+from jump_tf.models.list_model import CONVERSION
 
-# The outputs of a model of lists.
-CLICK = "click"
-CONVERSION = "conversion"
 # What is known of the clicks on the items before, when an item is asked about.
 KNOWN = "known"  # All: the list is scored item by item, as it is looked at.
 FREE = "free"  # None: the list is scored before it is shown.

@@ -7,6 +7,8 @@ import tensorflow as tf
 from jump_tf import schema
 from jump_tf import signatures
 from jump_tf.lists.config import CONCATENATE
+from jump_tf.models.list_model import CLICK
+from jump_tf.models.list_model import CONVERSION
 from jump_tf.models.list_model import ListModel
 
 _ITEMS = [None, None]
@@ -124,7 +126,7 @@ class ListSignatures(tf.Module):
         )
         click, conversion = (
             _back(tf.sigmoid(tf.cast(logits[name], tf.float32)), shown)
-            for name in ("click", "conversion")
+            for name in (CLICK, CONVERSION)
         )
         return {
             schema.CLICK_PROBABILITY: click,

@@ -90,13 +90,7 @@ def _run(experiment, step: Step) -> Tree:
     told |= {"state": DONE, "moments": moments}
     if step.purpose == steps.BARS:
         return told
-    history = runs.read_history(run)
-    return told | {
-        "epochs": len(history),
-        "training_seconds": sum(line["training_seconds"] for line in history),
-        "environment": runs.read_environment(run),
-        "config": runs.read_config(run).flat(),
-    }
+    return told | runs.read_training(run)
 
 
 def _numbers(result) -> Tree:

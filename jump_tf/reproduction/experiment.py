@@ -112,9 +112,7 @@ class Experiment:
             base = configs.load(best)
             if step.data != self.plan.data[0].name:  # Where it was searched.
                 base = base.override(self.data(step).set)
-        # The model's own seed is of negatives and of inputs that are hidden.
-        seeds = [f"{part}.seed={step.seed}" for part in ("training", "model")]
-        return base.override([*step.set, *seeds])
+        return base.override(steps.changes(step))
 
     def untuned(self, model: str, data: DataSet) -> Config:
         """The configuration of a model on a log before any search."""

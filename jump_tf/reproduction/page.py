@@ -1,9 +1,9 @@
 """`results.json` and the page that tells what it says."""
 
-import json
 import pathlib
 from typing import Any
 
+from jump_tf import evaluation_files
 from jump_tf import pages
 from jump_tf import schema
 from jump_tf.reproduction import figures
@@ -21,9 +21,7 @@ _TITLE = "JUMP, reproduced"
 def write(folder: pathlib.Path, results: Tree) -> pathlib.Path:
     """Writes `results.json` and `report.html`; returns the latter's path."""
     folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / f"{RESULTS_FILE}.partial"
-    beside.write_text(json.dumps(results, indent=1, allow_nan=False) + "\n")
-    beside.replace(folder / RESULTS_FILE)
+    evaluation_files.write_json(folder / RESULTS_FILE, results)
     return pages.write(folder / REPORT_FILE, _TITLE, _body(results))
 
 

@@ -73,6 +73,13 @@ def steps(
     ]
 
 
+def changes(step: Step) -> list[str]:
+    """What a step changes in its model's configuration."""
+    # The model's own seed is of negatives and of inputs that are hidden.
+    seeds = [f"{part}.seed={step.seed}" for part in ("training", "model")]
+    return [*step.set, *seeds]
+
+
 def base(step: Step) -> Step:
     """The run of the same model with nothing changed."""
     return dataclasses.replace(step, label=step.model, purpose=HEADLINE, set=())

@@ -12,6 +12,7 @@ import json
 import pathlib
 from typing import Any
 
+from jump_tf.lists import bars
 from jump_tf.lists import comparing
 from jump_tf.lists import comparing_page
 from jump_tf.lists import predictions
@@ -24,7 +25,6 @@ COLUMNS = {
     "CTR NDCG@10": ("ctr_ndcg_at_10", predictions.FREE),
     "CTCVR NDCG@10": ("ctcvr_ndcg_at_10", predictions.FREE),
 }
-SINCE_CLICK = "since_click"  # A bar that knows the feedback.
 Tree = dict[str, Any]
 
 
@@ -57,7 +57,7 @@ def _table(tree: Tree, data: str) -> str:
     for name, numbers in found["bars"].items():
         cells = [
             ""
-            if name == SINCE_CLICK and mode == predictions.FREE
+            if name == bars.SINCE_CLICK and mode == predictions.FREE
             else comparing_page.number(numbers[metric])
             for metric, mode in COLUMNS.values()
         ]
