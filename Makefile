@@ -70,8 +70,8 @@ package: $(INSTALLED)
 	rm -rf build/wheel build/site
 	$(BIN)/pip wheel --quiet --no-deps --wheel-dir build/wheel .
 	$(BIN)/pip install --quiet --no-deps --target build/site build/wheel/*.whl
-	cd build/site && ../../$(BIN)/python -c "from jump_tf import config; \
-	  [print(name, config.preset(name)) for name in ('paper', 'production')]"
+	cd build/site && ../../$(BIN)/python -c "from jump_tf.config import run; \
+	  [print(name, run.preset(name)) for name in ('paper', 'production')]"
 
 $(INSTALLED): setup.py
 	$(PYTHON) -m venv $(VENV)

@@ -62,7 +62,9 @@ setuptools.setup(
     package_data={
         "serving": ["playground/*"],
         "beam_jobs": ["tfds/*/*.bib", "tfds/*/*.md", "tfds/*/*.txt"],
-        "jump_tf": ["plans/*.yaml", "presets/*.yaml", "spaces/*.yaml"],
+        "jump_tf.config": ["presets/*.yaml"],
+        "jump_tf.experiments.reproduction": ["plans/*.yaml"],
+        "jump_tf.train": ["spaces/*.yaml"],
     },
     install_requires=[
         "google-crc32c~=1.9",
@@ -84,5 +86,5 @@ setuptools.setup(
         "dev": DEV,
         "all": [*BEAM, *SERVING, *REPORT, *TFDS, *TUNE, *INDEX, *TEST, *DEV],
     },
-    entry_points={"console_scripts": ["jump-tf = jump_tf.cli:main"]},
+    entry_points={"console_scripts": ["jump-tf = jump_tf.cli.main:main"]},
 )

@@ -7,19 +7,19 @@ from typing import Any
 import apache_beam as beam
 
 from beam_jobs import counting
-from beam_jobs import jobs
-from beam_jobs import list_sources
-from beam_jobs import lists
-from beam_jobs import manifest
-from beam_jobs import sinks
-from beam_jobs import splits
-from beam_jobs import vocabulary
-from beam_jobs.list_options import ListOptions
-from beam_jobs.list_sources import ali_ccp
-from beam_jobs.list_sources import items
+from beam_jobs.options.lists import ListOptions
+from beam_jobs.output import jobs
+from beam_jobs.output import manifest
+from beam_jobs.output import sinks
 from beam_jobs.sources import lines
 from beam_jobs.sources import parsing
 from beam_jobs.sources import planning
+from beam_jobs.sources.impression_logs import ali_ccp
+from beam_jobs.sources.impression_logs import formats as impression_logs
+from beam_jobs.sources.impression_logs import parsing as list_parsing
+from beam_jobs.transforms import lists as list_transforms
+from beam_jobs.transforms import splits
+from beam_jobs.transforms import vocabulary
 from jump_tf import schema
 
 describe = manifest.describe_lists
@@ -41,7 +41,7 @@ def run(
         schema.InputError: the request or the log is wrong.
         RuntimeError: a stage lost or doubled items, or the runner failed.
     """
-    log_format = list_sources.log_format(options)
+    log_format = impression_logs.log_format(options)
     return jobs.make_folder(
         options,
         beam_arguments,
@@ -57,14 +57,14 @@ def build(options: ListOptions, pipeline: beam.Pipeline, folder: str) -> int:
     Returns:
         The number of ranges of the log that are to be read.
     """
-    log_format = list_sources.log_format(options)
+    log_format = impression_logs.log_format(options)
     # Records may take several lines, and be called after the line they are on.
     ranges = planning.plan(options.input, log_format, split=False)
     read = pipeline | "Read" >> lines.ReadBlocks(
         ranges, log_format.has_header, log_format.starts_record
     )
-    parsed = read[lines.BLOCKS] | "Parse" >> items.ParseItems(log_format)
-    shown = parsed[items.ITEMS] | "Group" >> lists.GroupLists(
+    parsed = read[lines.BLOCKS] | "Parse" >> list_parsing.ParseItems(log_format)
+    shown = parsed[list_parsing.ITEMS] | "Group" >> list_transforms.GroupLists(
         options.list_gap, log_format.once
     )
     rejects = parsed[parsing.REJECTS]
@@ -76,23 +76,23 @@ def build(options: ListOptions, pipeline: beam.Pipeline, folder: str) -> int:
         num_ranges += number
         shown = {
             "shown": shown,
-            "common": common[items.ITEMS],
-        } | "Join" >> lists.JoinFeatures()
+            "common": common[list_parsing.ITEMS],
+        } | "Join" >> list_transforms.JoinFeatures()
         rejects = (rejects, common[parsing.REJECTS]) | beam.Flatten()
     written = (
         shown
-        | "KeepLists" >> lists.KeepLists(options.min_list_length)
-        | "Batch" >> lists.BatchLists()
+        | "KeepLists" >> list_transforms.KeepLists(options.min_list_length)
+        | "Batch" >> list_transforms.BatchLists()
         | "Split" >> splits.Split(options.split, options.test_days)
     )
     features = written | "Vocabulary" >> vocabulary.Vocabulary(
-        lists.feature_texts, options.min_feature_count
+        list_transforms.feature_texts, options.min_feature_count
     )
     _ = written | "WriteShards" >> sinks.WriteShards(
         folder,
         features,
         options.shards_per_split,
-        lists.ListShards(options.has_clock),
+        list_transforms.ListShards(options.has_clock),
     )
     _ = features | "WriteVocabulary" >> sinks.WriteVocabulary(folder)
     _ = rejects | "WriteRejects" >> sinks.WriteRejects(
@@ -107,7 +107,7 @@ def _common_features(pipeline, paths):
     read = pipeline | "ReadCommon" >> lines.ReadBlocks(
         ranges, log_format.has_header
     )
-    parsed = read[lines.BLOCKS] | "ParseCommon" >> items.ParseItems(
+    parsed = read[lines.BLOCKS] | "ParseCommon" >> list_parsing.ParseItems(
         log_format, shown=False
     )
     return parsed, len(ranges)

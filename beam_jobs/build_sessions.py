@@ -8,15 +8,15 @@ from typing import NamedTuple
 import apache_beam as beam
 
 from beam_jobs import counting
-from beam_jobs import jobs
-from beam_jobs import manifest
-from beam_jobs import session_stages
-from beam_jobs import sessions
-from beam_jobs import sinks
-from beam_jobs import sources
-from beam_jobs import splits
-from beam_jobs import vocabulary
-from beam_jobs.options import PrepareOptions
+from beam_jobs.options.sessions import PrepareOptions
+from beam_jobs.output import jobs
+from beam_jobs.output import manifest
+from beam_jobs.output import sinks
+from beam_jobs.sources.click_logs import read as click_logs
+from beam_jobs.transforms import sessionize
+from beam_jobs.transforms import sessions as session_transforms
+from beam_jobs.transforms import splits
+from beam_jobs.transforms import vocabulary
 
 
 class Kept(NamedTuple):
@@ -68,7 +68,7 @@ def build(options: PrepareOptions, pipeline: beam.Pipeline, folder: str) -> int:
     """
     kept = keep_sessions(options, pipeline)
     items = kept.sessions | "Vocabulary" >> vocabulary.Vocabulary(
-        session_stages.item_counts
+        sessionize.item_counts
     )
     shards = sinks.SessionShards(
         options.max_dwell_seconds, options.last_dwell_seconds
@@ -107,22 +107,20 @@ def keep_sessions(options: PrepareOptions, pipeline: beam.Pipeline) -> Kept:
     Raises:
         schema.InputError: the log is wrong.
     """
-    log = sources.read_clicks(options, pipeline)
-    log_end_ms = log.clicks | "LogEnd" >> session_stages.LogEnd(
-        options.gap_seconds
-    )
+    log = click_logs.read_clicks(options, pipeline)
+    log_end_ms = log.clicks | "LogEnd" >> sessionize.LogEnd(options.gap_seconds)
     kept = (
         log.clicks
         | "Sessionize"
-        >> session_stages.Sessionize(options, log_end_ms, log.partitions)
-        | "KeepTrainable" >> session_stages.KeepTrainable(options)
+        >> sessionize.Sessionize(options, log_end_ms, log.partitions)
+        | "KeepTrainable" >> sessionize.KeepTrainable(options)
         | "Split" >> splits.Split(options.split, options.test_days)
     )
     return Kept(kept, log.rejects, log.line_counts, log.num_ranges)
 
 
 def _one_by_one(split, kept, max_dwell_seconds=0.0, last_dwell_seconds=0.0):
-    for session in sessions.one_by_one(
+    for session in session_transforms.one_by_one(
         kept, max_dwell_seconds, last_dwell_seconds
     ):
         yield split, session

@@ -21,15 +21,15 @@ from apache_beam.testing import test_stream
 from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Timestamp
 
-from beam_jobs import jobs
-from beam_jobs import manifest
-from beam_jobs import messages
-from beam_jobs import sinks
 from beam_jobs import storage
-from beam_jobs import stream_options
-from beam_jobs import streaming
-from beam_jobs import window_folders
-from beam_jobs.stream_options import StreamOptions
+from beam_jobs.options import streaming as stream_options
+from beam_jobs.options.streaming import StreamOptions
+from beam_jobs.output import jobs
+from beam_jobs.output import manifest
+from beam_jobs.output import sinks
+from beam_jobs.streaming import messages
+from beam_jobs.streaming import sessions as stream_transforms
+from beam_jobs.streaming import window_folders
 from jump_tf import schema
 
 # Beam's `DirectRunner` would look for a program to download first.
@@ -81,7 +81,7 @@ def run(
 
 
 class Sessionize(beam.PTransform):
-    """Messages, bytes, to the entries of data folders, see `streaming`."""
+    """Messages, bytes, to the entries of data folders."""
 
     def __init__(self, options: StreamOptions):
         super().__init__()
@@ -90,8 +90,8 @@ class Sessionize(beam.PTransform):
     def expand(self, received):
         parsed = received | "Parse" >> messages.ParseMessages(self.options)
         complete = parsed[messages.CLICKS] | "Complete" >> beam.ParDo(
-            streaming.CompleteSessions(self.options)
-        ).with_output_types(streaming.Entry)
+            stream_transforms.CompleteSessions(self.options)
+        ).with_output_types(stream_transforms.Entry)
         return (complete, parsed[messages.ENTRIES]) | beam.Flatten()
 
 

@@ -8,15 +8,15 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from jump_tf import evaluation
-from jump_tf import input_pipeline
 from jump_tf import schema
-from jump_tf import summaries
-from jump_tf.config import Config
-from jump_tf.config import TrainingConfig
-from jump_tf.lists import evaluation as list_evaluation
-from jump_tf.lists import pipeline as list_pipeline
-from jump_tf.lists import summaries as list_summaries
+from jump_tf.config.run import Config
+from jump_tf.config.run import TrainingConfig
+from jump_tf.data import input_pipeline
+from jump_tf.data import list_batches
+from jump_tf.evaluate.lists import evaluation as list_evaluation
+from jump_tf.evaluate.lists import summaries as list_summaries
+from jump_tf.evaluate.sessions import evaluation as session_evaluation
+from jump_tf.train import tensorboard
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Task:
         validation: makes, of a model and a data folder, what is called after
             each epoch and returns its metrics without the `val_`.
         batches: of the training split, see `input_pipeline.training_batches`.
-        callbacks: what writes for TensorBoard, see `summaries.callbacks`.
+        callbacks: what writes for TensorBoard, see `tensorboard.callbacks`.
         untaught: whether a configuration leaves weights without a gradient,
             which Keras would warn of at every step.
     """
@@ -75,7 +75,7 @@ def _session_batches(model, data, training, epoch):
 
 
 def _list_batches(model, data, training, epoch):
-    return list_pipeline.training_batches(
+    return list_batches.training_batches(
         data,
         batch_lists=training.batch_sessions,
         batch_items=training.batch_clicks,
@@ -93,9 +93,9 @@ _TASKS = {
             "val_mrr_at_20": ("MRR@20", ".4f"),
             "val_dwell_mae_seconds": ("dwell MAE in s", ".2f"),
         },
-        validation=evaluation.Validation,
+        validation=session_evaluation.Validation,
         batches=_session_batches,
-        callbacks=summaries.callbacks,
+        callbacks=tensorboard.callbacks,
         untaught=lambda config: not config.model.dwell_weight,
     ),
     schema.LISTS: Task(

@@ -25,18 +25,18 @@ from grpc_reflection.v1alpha import reflection
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from jump_tf import schema
-from serving import grpc_services
-from serving import model_config
-from serving import rest
-from serving.core import Core
-from serving.manager import Manager
-from serving.metrics import Metrics
-from serving.predict import ServedVersion
+from serving.api import grpc as grpc_api
+from serving.api import rest
+from serving.runtime import model_config
+from serving.runtime.core import Core
+from serving.runtime.manager import Manager
+from serving.runtime.metrics import Metrics
+from serving.runtime.servable import ServedVersion
 from serving.settings import Settings
 
 _LOGGER = logging.getLogger(__name__)
 # As tensorflow_model_server calls them, beside their full names.
-_HEALTH_NAMES = ("", *grpc_services.NAMES, "PredictionService", "ModelService")
+_HEALTH_NAMES = ("", *grpc_api.NAMES, "PredictionService", "ModelService")
 # Python lets a thread compute for 5 ms while others wait. A graph that has
 # ended would wait so long to hand back its answers, or the loop to take them.
 _SWITCH_SECONDS = 0.0005
@@ -116,7 +116,7 @@ class Server:
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._grpc)
         reflection.enable_server_reflection(
             (
-                *grpc_services.NAMES,
+                *grpc_api.NAMES,
                 health.SERVICE_NAME,
                 reflection.SERVICE_NAME,
             ),
@@ -180,7 +180,7 @@ class Server:
                 ("grpc.so_reuseport", 0),
             ]
         )
-        server.add_generic_rpc_handlers(grpc_services.handlers(self.core))
+        server.add_generic_rpc_handlers(grpc_api.handlers(self.core))
         address = f"{_bracketed(settings.host)}:{settings.port}"
         try:
             if settings.tls is None:

@@ -8,9 +8,9 @@ from typing import Any
 import grpc
 
 from jump_tf import schema
-from serving import playground_api
-from serving.batching_options import BatchingOptions
-from serving.limits import Limits
+from serving.api import playground as api_playground
+from serving.runtime.batching_options import BatchingOptions
+from serving.runtime.limits import Limits
 
 LAST_PORT = 2**16 - 1
 
@@ -64,7 +64,7 @@ class Settings:
                 f"are asked for. Received: {self.rest_port}"
             )
         if self.playground:
-            playground_api.check_host(self.host)
+            api_playground.check_host(self.host)
         if not self.timeout_seconds > 0:
             raise schema.InputError(
                 "`timeout_seconds` must be positive. "

@@ -20,9 +20,9 @@ from tensorflow_serving.apis import predict_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
 from jump_tf import schema
-from serving import errors
-from serving import lists
-from serving import tensors
+from serving.client import lists as list_client
+from serving.protocol import errors
+from serving.protocol import tensors
 
 WARMUP_FILE = "assets.extra/tf_serving_warmup_requests"
 MAX_REQUESTS = 1000  # TF Serving refuses a version with more.
@@ -173,11 +173,13 @@ def _list_requests(
 ) -> Iterator[predict_pb2.PredictRequest]:
     """One batch of lists of these lengths for each signature."""
     shown = [
-        lists.ShownItems([_first(features, fields)] * length, [1.0][:length])
+        list_client.ShownItems(
+            [_first(features, fields)] * length, [1.0][:length]
+        )
         for length in lengths
     ]
-    yield _request(schema.SERVING_DEFAULT, lists.to_arrays(shown))
-    examples = np.array(list(map(lists.to_example, shown)), object)
+    yield _request(schema.SERVING_DEFAULT, list_client.to_arrays(shown))
+    examples = np.array(list(map(list_client.to_example, shown)), object)
     yield _request(schema.EXAMPLES, {schema.EXAMPLES: examples})
 
 

@@ -11,20 +11,20 @@ import keras
 import numpy as np
 from keras import ops
 
-from jump_tf import losses
-from jump_tf import metrics
 from jump_tf import schema
-from jump_tf import survival
 from jump_tf.layers.additive_attention import AdditiveAttention
 from jump_tf.layers.click_embedding import ClickEmbedding
+from jump_tf.layers.dwell_features import DwellHistory
 from jump_tf.layers.dwell_heads import ItemDwellHead
 from jump_tf.layers.dwell_heads import SharedDwellHead
-from jump_tf.layers.dwell_history import DwellHistory
 from jump_tf.layers.fast_slow import FastSlow
 from jump_tf.layers.highway import HighwayUnit
+from jump_tf.layers.popularity_sampler import PopularitySampler
 from jump_tf.layers.session_attention import SessionAttention
+from jump_tf.losses import softmax
+from jump_tf.metrics import ranking
 from jump_tf.models.jump import JUMP
-from jump_tf.sampling import PopularitySampler
+from jump_tf.survival import distribution
 from tests import small_list_models
 from tests.small_models import ARCHITECTURES
 from tests.small_models import OPTIONS
@@ -137,18 +137,22 @@ def functions():
     """Losses, survival and metrics."""
     seconds = np.float32([0.3, 30.0, 700.0, 2000.0])
     censored = np.float32([0, 0, 1, 1])
-    law = survival.LogNormal(normal(4) + 4.0, np.float32([0.5, 1, 1.5, 10]))
+    law = distribution.LogNormal(normal(4) + 4.0, np.float32([0.5, 1, 1.5, 10]))
     queries, table = normal(4, 3), normal(NUM_IDS, 3, seed=1)
     targets, negatives = np.int32([2, 5, 9, 3]), np.int32([3, 4, 9])
-    scores = losses.catalogue_logits(queries, table)
+    scores = softmax.catalogue_logits(queries, table)
     return {
-        "likelihood": survival.censored_log_likelihood(law, seconds, censored),
+        "likelihood": distribution.censored_log_likelihood(
+            law, seconds, censored
+        ),
         "survival": law.log_survival(seconds),
         "quantile": law.quantile(np.float32(0.9)),
         "late quantile": law.quantile(np.float32(0.25), seconds),
-        "tail": survival.normal_upper_quantile(np.float32([-1e-3, -1, -50])),
-        "softmax": losses.softmax_cross_entropy(queries, table, targets),
-        "sampled softmax": losses.sampled_softmax_cross_entropy(
+        "tail": distribution.normal_upper_quantile(
+            np.float32([-1e-3, -1, -50])
+        ),
+        "softmax": softmax.softmax_cross_entropy(queries, table, targets),
+        "sampled softmax": softmax.sampled_softmax_cross_entropy(
             queries,
             table[targets],
             targets,
@@ -157,7 +161,7 @@ def functions():
             normal(3, seed=3),
         ),
         "scores": scores,
-        "ranks": metrics.conservative_ranks(np.asarray(scores), targets),
+        "ranks": ranking.conservative_ranks(np.asarray(scores), targets),
     }
 
 

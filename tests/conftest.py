@@ -8,9 +8,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 import pytest
 
-from jump_tf import packed
-from jump_tf import records
 from jump_tf import schema
+from jump_tf.data import encoding
+from jump_tf.data import session_records
 
 NUM_ITEMS = 23
 SESSIONS = {schema.TRAIN: 311, schema.VALIDATION: 57, schema.TEST: 83}
@@ -52,8 +52,8 @@ def data_folder(tmp_path_factory, sessions):
     folder = tmp_path_factory.mktemp("data")
     for split, mine in sessions.items():
         for shard in range(2):
-            name = packed.shard_name(split, shard, 2)
-            records.write(str(folder / name), mine[shard::2])
+            name = encoding.shard_name(split, shard, 2)
+            session_records.write(str(folder / name), mine[shard::2])
     names = [f"item-{n}" for n in range(NUM_ITEMS)]
     (folder / schema.VOCABULARY_FILE).write_text("\n".join(names) + "\n")
     manifest = {

@@ -15,10 +15,10 @@ import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-from jump_tf import recorder
-from jump_tf import runs
-from jump_tf import training
-from jump_tf.config import preset
+from jump_tf.config.run import preset
+from jump_tf.runs import folder as run_folder
+from jump_tf.train import callbacks
+from jump_tf.train import trainer
 
 MOST_STEPS = 2  # That a process may begin before its end is near.
 MOST_SECONDS = 0.3  # From there to its end: several steps, or a validation.
@@ -37,8 +37,8 @@ def main(data, run, kills, seed, *settings):
         if not child:
             if not last:
                 _die_after(steps, seconds)
-            training.train(
-                config, data, run, resume=not runs.is_new(run), verbose=0
+            trainer.train(
+                config, data, run, resume=not run_folder.is_new(run), verbose=0
             )
             os._exit(0)
         _, status = os.waitpid(child, 0)
@@ -49,7 +49,7 @@ def main(data, run, kills, seed, *settings):
 
 
 def _die_after(steps, seconds):
-    begin = recorder.StepRecorder.on_train_batch_begin
+    begin = callbacks.StepRecorder.on_train_batch_begin
     begun = 0
 
     def die():
@@ -63,7 +63,7 @@ def _die_after(steps, seconds):
             threading.Thread(target=die, daemon=True).start()
         begin(self, batch, logs)
 
-    recorder.StepRecorder.on_train_batch_begin = count
+    callbacks.StepRecorder.on_train_batch_begin = count
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from jump_tf import schema
-from jump_tf.survival import LogNormal
+from jump_tf.survival.distribution import LogNormal
 
 VOCABULARY_SIZE = 11
 UNITS = 5

@@ -4,9 +4,9 @@ import json
 
 import numpy as np
 
-from jump_tf import packed
 from jump_tf import schema
-from jump_tf.lists import records as list_records
+from jump_tf.data import encoding
+from jump_tf.data import list_records
 
 FIELDS = ("item", "shelf", "band")
 NUM_FEATURES = 29
@@ -52,7 +52,7 @@ def write_folder(folder, splits, fields=FIELDS, vocabulary=None):
         vocabulary = [f"field={n}" for n in range(NUM_FEATURES)]
     for split, mine in splits.items():
         for shard in range(SHARDS):
-            name = packed.shard_name(split, shard, SHARDS)
+            name = encoding.shard_name(split, shard, SHARDS)
             list_records.write(str(folder / name), mine[shard::SHARDS])
     lines = "".join(f"{text}\n" for text in vocabulary)
     (folder / schema.VOCABULARY_FILE).write_text(lines)

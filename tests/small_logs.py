@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from jump_tf import metrics
 from jump_tf import schema
-from jump_tf.models import scorers
+from jump_tf.baselines import base as scorers
+from jump_tf.metrics import ranking
 
 VOCABULARY = 17
 
@@ -101,7 +101,7 @@ def _check_scores(scorer, log, asked, ranks, found):
     special = scores[:, : schema.FIRST_ITEM_ID]
     assert special.max() < scores[:, schema.FIRST_ITEM_ID :].min()
     np.testing.assert_array_equal(
-        ranks, metrics.conservative_ranks(scores, log[2][asked])
+        ranks, ranking.conservative_ranks(scores, log[2][asked])
     )
     best = np.argsort(-scores, axis=1, kind="stable")[:, : found.shape[1]]
     np.testing.assert_array_equal(found, best)

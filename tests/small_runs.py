@@ -10,10 +10,10 @@ import sys
 import numpy as np
 import pytest
 
-from jump_tf import model_factory
-from jump_tf import runs
-from jump_tf import training
-from jump_tf.config import preset
+from jump_tf.config.run import preset
+from jump_tf.runs import folder as run_folder
+from jump_tf.runs import model_factory
+from jump_tf.train import trainer
 
 ROOT = pathlib.Path(__file__).parents[1]
 SETTINGS = (
@@ -30,7 +30,7 @@ NOT_COMPARED = {"training_seconds"}
 def train_here(data, run, settings, **options):
     """Trains in this process."""
     config = preset("production").override([*SETTINGS, *settings])
-    return training.train(config, data, run, verbose=0, **options)
+    return trainer.train(config, data, run, verbose=0, **options)
 
 
 def train_there(data, run, settings, *flags, cluster=None, index=0):
@@ -41,7 +41,7 @@ def train_there(data, run, settings, *flags, cluster=None, index=0):
         environment["TF_CONFIG"] = json.dumps(
             {"cluster": {"worker": cluster}, "task": task}
         )
-    command = ["-m", "jump_tf.cli", "train", "--preset", "production"]
+    command = ["-m", "jump_tf.cli.main", "train", "--preset", "production"]
     folders = ["--data", str(data), "--run", str(run)]
     changes = ["--set", *SETTINGS, *settings]
     return subprocess.Popen(
@@ -72,7 +72,7 @@ def finish(process, timeout=240):
 
 def assert_same_run(ours, theirs, rel=1e-5):
     """Both runs recorded the same and chose the same weights."""
-    histories = runs.read_history(ours), runs.read_history(theirs)
+    histories = run_folder.read_history(ours), run_folder.read_history(theirs)
     for mine, other in zip(*histories, strict=True):
         assert mine.keys() == other.keys()
         for name in mine.keys() - NOT_COMPARED:

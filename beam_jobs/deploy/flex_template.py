@@ -17,9 +17,9 @@ from collections.abc import Sequence
 import apache_beam as beam
 
 from beam_jobs import build_sessions
-from beam_jobs import jobs
-from beam_jobs import manifest
-from beam_jobs import options
+from beam_jobs.options import sessions as session_options
+from beam_jobs.output import jobs
+from beam_jobs.output import manifest
 from jump_tf import schema
 
 _LOGGER = logging.getLogger(__name__)
@@ -47,16 +47,16 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parse(
     argv: Sequence[str],
-) -> tuple[options.PrepareOptions, list[str]]:
+) -> tuple[session_options.PrepareOptions, list[str]]:
     """What to prepare, and the options of Beam.
 
     Raises:
         schema.InputError: a value is out of its range.
     """
     parser = argparse.ArgumentParser(allow_abbrev=False)
-    options.add_arguments(parser)
+    session_options.add_arguments(parser)
     arguments, rest = parser.parse_known_args(list(_flags(argv)))
-    return options.PrepareOptions.from_arguments(arguments), rest
+    return session_options.PrepareOptions.from_arguments(arguments), rest
 
 
 def for_the_work(beam_arguments: Sequence[str]) -> list[str]:
@@ -72,7 +72,7 @@ def for_the_work(beam_arguments: Sequence[str]) -> list[str]:
 
 def build(
     pipeline: beam.Pipeline,
-    request: options.PrepareOptions,
+    request: session_options.PrepareOptions,
     beam_arguments: Sequence[str],
 ) -> None:
     """Adds the job of the template to a pipeline."""
@@ -87,7 +87,7 @@ def build(
 
 
 def prepare(
-    request: options.PrepareOptions, beam_arguments: Sequence[str]
+    request: session_options.PrepareOptions, beam_arguments: Sequence[str]
 ) -> tuple[bool, str]:
     """Whether the data folder was made, and what it holds or what failed."""
     try:
@@ -108,7 +108,7 @@ def _flags(argv: Sequence[str]) -> Iterator[str]:
     """Parameters of a template as the flags of `prepare`."""
     fields = {
         field.name: field
-        for field in dataclasses.fields(options.PrepareOptions)
+        for field in dataclasses.fields(session_options.PrepareOptions)
     }
     for argument in argv:
         name, _, value = argument.removeprefix("--").partition("=")

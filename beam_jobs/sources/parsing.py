@@ -24,9 +24,9 @@ import pyarrow as pa
 from beam_jobs import columns
 from beam_jobs import counting
 from beam_jobs.columns import Clicks
-from beam_jobs.sources import base
+from beam_jobs.sources import field_columns
+from beam_jobs.sources import fields
 from beam_jobs.sources import lines
-from beam_jobs.sources import values
 
 REJECTS = "rejects"
 CLICKS = "clicks"
@@ -66,7 +66,7 @@ class ParseClicks(beam.PTransform):
     the batches are the log.
     """
 
-    def __init__(self, log_format: base.LogFormat):
+    def __init__(self, log_format: fields.LogFormat):
         super().__init__()
         self.log_format = log_format
 
@@ -79,8 +79,8 @@ class ParseClicks(beam.PTransform):
 def parse(
     data: bytes,
     num_lines: int,
-    row: base.Parser,
-    column: base.ColumnParser | None,
+    row: fields.Parser,
+    column: fields.ColumnParser | None,
 ) -> Parsed:
     """The clicks of some lines, and which lines are none.
 
@@ -111,7 +111,7 @@ def in_bulk(
     Args:
         rows: of the log.
         number: how many.
-        column: reads many, or raises `values.DoubtError`.
+        column: reads many, or raises `field_columns.DoubtError`.
         one_by_one: reads any.
         pieces: cuts rows into fewer, and says how many each time.
 
@@ -120,7 +120,7 @@ def in_bulk(
     """
     if number <= FEW_LINES:
         return one_by_one(rows)
-    with contextlib.suppress(values.DoubtError):
+    with contextlib.suppress(field_columns.DoubtError):
         clicks = column(rows)
         if len(clicks) == number:  # Else a quote has joined some.
             return [clicks], []
@@ -135,7 +135,7 @@ def in_bulk(
     return found, bad
 
 
-def batch(clicks: Sequence[base.Click]) -> Clicks:
+def batch(clicks: Sequence[fields.Click]) -> Clicks:
     """Clicks, at least one, as columns."""
     visits, items, times, origins, dwells = zip(*clicks, strict=True)
     return Clicks(
@@ -206,7 +206,7 @@ def _parse_rows(data, row):
         except ValueError as error:
             bad.append((offset, error))
             continue
-        if isinstance(found, base.Click):
+        if isinstance(found, fields.Click):
             clicks.append(found)
         else:
             clicks += found

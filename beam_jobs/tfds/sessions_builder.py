@@ -15,9 +15,9 @@ import tensorflow_datasets as tfds
 
 from beam_jobs import build_sessions
 from beam_jobs import counting
-from beam_jobs import jobs
-from beam_jobs import options
-from beam_jobs import sessions
+from beam_jobs.options import sessions as session_options
+from beam_jobs.output import jobs
+from beam_jobs.transforms import sessions as session_transforms
 from jump_tf import schema
 
 _ENDINGS = ("", ".gz", ".xz", ".bz2")  # What the job unpacks by itself.
@@ -87,7 +87,7 @@ class SessionsBuilder(  # type: ignore[call-arg] # The base has no types.
         super().download_and_prepare(download_config=config, **settings)
 
     def _split_generators(self, dl_manager, pipeline):
-        request = options.PrepareOptions(
+        request = session_options.PrepareOptions(
             format=self.LOG_FORMAT,
             input=(self._log(dl_manager.manual_dir),),
             output=str(self.data_path),
@@ -103,7 +103,9 @@ class SessionsBuilder(  # type: ignore[call-arg] # The base has no types.
 
     def _process_pipeline_result(self, pipeline_result):
         counts = counting.collect(pipeline_result)
-        jobs.check_rejects(counts, options.PrepareOptions.max_reject_share)
+        jobs.check_rejects(
+            counts, session_options.PrepareOptions.max_reject_share
+        )
         counting.check(counts, _STAGES)
 
     def _log(self, folder) -> str:
@@ -119,7 +121,7 @@ class SessionsBuilder(  # type: ignore[call-arg] # The base has no types.
 
 
 def _examples(
-    logged: tuple[str, sessions.LoggedSession], wanted: str
+    logged: tuple[str, session_transforms.LoggedSession], wanted: str
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yields a session under its id if it is of the split that is wanted."""
     split, session = logged

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from jump_tf import schema
-from jump_tf.model_config import ROW_SPACINGS
+from jump_tf.config.model_config import ROW_SPACINGS
 
 LOG_ROWS_PER_E = 8  # Rows per factor e of dwell when spaced by the log.
 

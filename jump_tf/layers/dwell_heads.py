@@ -4,9 +4,9 @@ import keras
 import numpy as np
 from keras import ops
 
-from jump_tf.dwell_laws import LogNormalMixture
-from jump_tf.layers.item_table import ItemTable
-from jump_tf.survival import LogNormal
+from jump_tf.layers.embedding_table import ItemTable
+from jump_tf.survival.distribution import LogNormal
+from jump_tf.survival.parametric import LogNormalMixture
 
 
 class DwellHead(keras.layers.Layer):

@@ -6,9 +6,9 @@ import keras
 from keras import ops
 
 from jump_tf import schema
-from jump_tf.layers.item_table import ItemTable
-from jump_tf.lists.config import COMBINERS
-from jump_tf.lists.config import CONCATENATE
+from jump_tf.config.list_models import COMBINERS
+from jump_tf.config.list_models import CONCATENATE
+from jump_tf.layers.embedding_table import ItemTable
 
 DAY_SECONDS = 86_400.0
 

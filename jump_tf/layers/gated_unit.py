@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from jump_tf.layers.list_head import small_normal
+from jump_tf.layers.mlp_head import small_normal
 
 
 class GatedUnit(keras.layers.Layer):

@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from jump_tf.layers.along_lists import ListCell
-from jump_tf.layers.list_head import small_normal
+from jump_tf.layers.feedback_rnn import ListCell
+from jump_tf.layers.mlp_head import small_normal
 
 
 class LinkedCell(ListCell):

@@ -9,7 +9,7 @@ from keras import ops
 
 from jump_tf import schema
 from jump_tf.layers.session_attention import products
-from jump_tf.logsumexp import NEVER
+from jump_tf.losses.logsumexp import NEVER
 
 LARGEST_VOCABULARY = 2**24  # float32, in which ids travel, holds these exactly.
 _RARELY = -3.0  # Where logits start: about one click in twenty is pointed at.

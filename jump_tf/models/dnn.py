@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
-from jump_tf.lists import losses
-from jump_tf.lists.config import DNNConfig
+from jump_tf.config.list_models import DNNConfig
+from jump_tf.losses import multitask
 from jump_tf.models.list_model import CLICK
 from jump_tf.models.list_model import CONVERSION
 from jump_tf.models.list_model import ListModel
@@ -72,6 +72,6 @@ class DNN(ListModel):
         }
 
     def joint_logits(self, outputs):
-        return losses.joint_logits(
+        return multitask.joint_logits(
             ops.stop_gradient(outputs[CLICK]), outputs[CONVERSION]
         )

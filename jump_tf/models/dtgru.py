@@ -5,9 +5,9 @@ import math
 import keras
 from keras import ops
 
+from jump_tf.config.model_config import DTGRUConfig
 from jump_tf.layers.click_embedding import dwell_row
 from jump_tf.layers.click_embedding import num_dwell_rows
-from jump_tf.model_config import DTGRUConfig
 from jump_tf.models.joint_model import JointModel
 
 SPACING = "log"

@@ -2,7 +2,7 @@
 
 import keras
 
-from jump_tf.lists import losses
+from jump_tf.losses import multitask
 from jump_tf.models.esmm import ESMM
 from jump_tf.models.list_model import CONVERSION
 
@@ -57,7 +57,7 @@ class ESMM2(ESMM):
     def call(self, inputs, training=False):
         items = self.embed(inputs, training)
         outputs = self.towers(items, training)
-        outputs[CONVERSION] = losses.mixture_logits(
+        outputs[CONVERSION] = multitask.mixture_logits(
             self.action_tower(items, training=training),
             outputs[CONVERSION],
             self.other_tower(items, training=training),

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from jump_tf.model_config import GRU4RecConfig
+from jump_tf.config.model_config import GRU4RecConfig
 from jump_tf.models.joint_model import JointModel
 
 

@@ -4,11 +4,11 @@ import keras
 from keras import ops
 
 from jump_tf import schema
-from jump_tf.layers.along_lists import AlongLists
+from jump_tf.config.list_models import HeroesConfig
+from jump_tf.layers.feedback_rnn import AlongLists
 from jump_tf.layers.heroes_cell import HeroesCell
-from jump_tf.layers.separate_cell import SeparateCell
+from jump_tf.layers.independent_cells import SeparateCell
 from jump_tf.layers.soft_heroes_cell import SoftHeroesCell
-from jump_tf.lists.config import HeroesConfig
 from jump_tf.models.list_model import CLICK
 from jump_tf.models.list_model import CONVERSION
 from jump_tf.models.list_model import ListModel

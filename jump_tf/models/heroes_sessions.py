@@ -3,10 +3,10 @@
 import keras
 from keras import ops
 
-from jump_tf.layers.along_lists import AlongLists
+from jump_tf.config.model_config import HeroesSessionsConfig
 from jump_tf.layers.click_embedding import ClickEmbedding
+from jump_tf.layers.feedback_rnn import AlongLists
 from jump_tf.layers.heroes_cell import HeroesCell
-from jump_tf.model_config import HeroesSessionsConfig
 from jump_tf.models.joint_model import JointModel
 
 

@@ -4,11 +4,11 @@ import keras
 from keras import ops
 
 from jump_tf import schema
+from jump_tf.layers.dwell_features import HISTORY_SIZE
+from jump_tf.layers.dwell_features import DwellHistory
 from jump_tf.layers.dwell_heads import ItemDwellHead
 from jump_tf.layers.dwell_heads import SharedDwellHead
-from jump_tf.layers.dwell_history import HISTORY_SIZE
-from jump_tf.layers.dwell_history import DwellHistory
-from jump_tf.layers.item_table import ItemTable
+from jump_tf.layers.embedding_table import ItemTable
 from jump_tf.models.session_model import SessionModel
 
 

@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from jump_tf import schema
+from jump_tf.config.model_config import JumpConfig
 from jump_tf.layers.click_embedding import ClickEmbedding
 from jump_tf.layers.fast_slow import FastSlow
 from jump_tf.layers.page_load_draws import page_load_draws
@@ -14,7 +15,6 @@ from jump_tf.layers.session_pointer import Pointers
 from jump_tf.layers.session_pointer import SessionPointer
 from jump_tf.layers.session_pointer import pointed_cross_entropy
 from jump_tf.layers.session_pointer import pointed_scores
-from jump_tf.model_config import JumpConfig
 from jump_tf.models.joint_model import JointModel
 
 

@@ -6,11 +6,11 @@ import keras
 from keras import ops
 
 from jump_tf import schema
+from jump_tf.config.list_models import ListConfig
 from jump_tf.layers.feature_embedding import FeatureEmbedding
-from jump_tf.layers.list_head import ListHead
-from jump_tf.lists import hazards
-from jump_tf.lists import losses
-from jump_tf.lists.config import ListConfig
+from jump_tf.layers.mlp_head import ListHead
+from jump_tf.losses import multitask
+from jump_tf.survival import discrete_time
 
 CLICK = "click"
 CONVERSION = "conversion"
@@ -107,7 +107,7 @@ class ListModel(keras.Model):
 
     def joint_logits(self, outputs):
         """`[B, M]` logits of pCTCVR, as the conversion's loss has them."""
-        return losses.joint_logits(outputs[CLICK], outputs[CONVERSION])
+        return multitask.joint_logits(outputs[CLICK], outputs[CONVERSION])
 
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
@@ -155,14 +155,14 @@ class ListModel(keras.Model):
         """`[B, M]`, unweighted."""
         config = self.config
         if config.objective == "survival":
-            return hazards.censored_nll(
+            return discrete_time.censored_nll(
                 logits,
                 events,
                 weights,
                 config.point_weight,
                 config.censor_weight,
             )
-        return losses.weighted_cross_entropy(logits, events, positive_weight)
+        return multitask.weighted_cross_entropy(logits, events, positive_weight)
 
     def _half_squares(self):
         return 0.5 * sum(

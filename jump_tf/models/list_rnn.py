@@ -2,7 +2,7 @@
 
 import keras
 
-from jump_tf.lists.config import ListRNNConfig
+from jump_tf.config.list_models import ListRNNConfig
 from jump_tf.models.list_model import CLICK
 from jump_tf.models.list_model import CONVERSION
 from jump_tf.models.list_model import ListModel

@@ -3,7 +3,7 @@
 import keras
 from keras import ops
 
-from jump_tf.lists.config import MMoEConfig
+from jump_tf.config.list_models import MMoEConfig
 from jump_tf.models.list_model import CLICK
 from jump_tf.models.list_model import CONVERSION
 from jump_tf.models.list_model import ListModel

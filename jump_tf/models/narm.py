@@ -3,8 +3,8 @@
 import keras
 from keras import ops
 
+from jump_tf.config.model_config import NARMConfig
 from jump_tf.layers.additive_attention import AdditiveAttention
-from jump_tf.model_config import NARMConfig
 from jump_tf.models.joint_model import JointModel
 
 

@@ -6,12 +6,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from jump_tf.dwell_laws import PiecewiseHazard
+from jump_tf.config.model_config import NSRConfig
 from jump_tf.layers.dwell_gap import GAP_SIZE
 from jump_tf.layers.dwell_gap import gap_features
 from jump_tf.layers.dwell_heads import DwellHead
-from jump_tf.model_config import NSRConfig
 from jump_tf.models.joint_model import JointModel
+from jump_tf.survival.parametric import PiecewiseHazard
 
 _LOG_HAZARDS = (-14.0, 2.0)  # From never to at once, for dwells of seconds.
 

@@ -5,12 +5,12 @@ import math
 import keras
 from keras import ops
 
-from jump_tf.dwell_laws import Gompertz
+from jump_tf.config.model_config import RMTPPConfig
 from jump_tf.layers.dwell_gap import GAP_SIZE
 from jump_tf.layers.dwell_gap import gap_features
 from jump_tf.layers.dwell_heads import DwellHead
-from jump_tf.model_config import RMTPPConfig
 from jump_tf.models.joint_model import JointModel
+from jump_tf.survival.parametric import Gompertz
 
 # Within these, likelihoods and the squares of their gradients are float32.
 _LOG_RATES = (-20.0, 2.0)

@@ -5,8 +5,8 @@ import math
 import keras
 from keras import ops
 
+from jump_tf.config.model_config import SASRecConfig
 from jump_tf.layers.transformer_block import TransformerBlock
-from jump_tf.model_config import SASRecConfig
 from jump_tf.models.joint_model import JointModel
 
 

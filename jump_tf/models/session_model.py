@@ -6,13 +6,13 @@ import math
 import keras
 from keras import ops
 
-from jump_tf import losses
 from jump_tf import schema
-from jump_tf.sampling import PopularitySampler
-from jump_tf.session_config import SAMPLED_LOSSES
-from jump_tf.session_config import SessionConfig
-from jump_tf.survival import Distribution
-from jump_tf.survival import censored_log_likelihood
+from jump_tf.config.session_models import SAMPLED_LOSSES
+from jump_tf.config.session_models import SessionConfig
+from jump_tf.layers.popularity_sampler import PopularitySampler
+from jump_tf.losses import softmax
+from jump_tf.survival.distribution import Distribution
+from jump_tf.survival.distribution import censored_log_likelihood
 
 
 class SessionModel(keras.Model):
@@ -103,7 +103,7 @@ class SessionModel(keras.Model):
 
     def click_scores(self, features):
         """`[N, V]` scores of all ids; padding and unknown cannot be clicked."""
-        return losses.catalogue_logits(
+        return softmax.catalogue_logits(
             self.queries(features), self.item_vectors()
         )
 
@@ -212,9 +212,9 @@ class SessionModel(keras.Model):
         if training and name in SAMPLED_LOSSES:
             return self._sampled_click_loss(queries, items, rows)
         over_all = (
-            losses.chunked_softmax_cross_entropy
+            softmax.chunked_softmax_cross_entropy
             if name == "chunked_softmax"
-            else losses.softmax_cross_entropy
+            else softmax.softmax_cross_entropy
         )
         return over_all(queries, self.item_vectors(), items)
 
@@ -230,19 +230,19 @@ class SessionModel(keras.Model):
         )
         match config.click_loss:
             case "sampled_softmax":
-                return losses.sampled_softmax_cross_entropy(
+                return softmax.sampled_softmax_cross_entropy(
                     *drawn, log_expected
                 )
             case "bpr_max":
-                return losses.bpr_max(
+                return softmax.bpr_max(
                     *drawn, regularization=config.bpr_regularization
                 )
             case "top1":
-                return losses.top1(*drawn)
+                return softmax.top1(*drawn)
             case "top1_max":
-                return losses.top1_max(*drawn)
+                return softmax.top1_max(*drawn)
             case _:
-                return losses.gbce(
+                return softmax.gbce(
                     *drawn,
                     num_items=self.vocabulary_size - schema.FIRST_ITEM_ID,
                     calibration=config.gbce_calibration,

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from beam_jobs import options
+from beam_jobs.options import sessions as session_options
 from tests.beam_jobs import reading
 
 # What has to become of the log.
@@ -27,7 +27,9 @@ ANY = "any"  # The damage may not show; nothing gets lost without a count.
 ROWS = reading.good_rows(60)
 SPOILED = 30  # The row that is damaged, where it is one.
 LONGEST_LINE = 4096  # To be set for these logs.
-TEXTS = tuple(name for name in options.FORMATS if name != options.PARQUET)
+TEXTS = tuple(
+    name for name in session_options.FORMATS if name != session_options.PARQUET
+)
 WITH_HEADER = {
     "diginetica": ";",
     "diginetica-purchases": ";",

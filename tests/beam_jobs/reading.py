@@ -11,14 +11,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from beam_jobs import columns
-from beam_jobs import options
-from beam_jobs import sources
 from beam_jobs.columns import Clicks
-from beam_jobs.sources import base
+from beam_jobs.options import sessions as session_options
+from beam_jobs.sources import fields
 from beam_jobs.sources import lines
-from beam_jobs.sources import parquet
 from beam_jobs.sources import parsing
 from beam_jobs.sources import planning
+from beam_jobs.sources.click_logs import parquet
+from beam_jobs.sources.click_logs import read as click_logs
 
 
 class Log(NamedTuple):
@@ -31,15 +31,17 @@ class Log(NamedTuple):
         num_records: lines or rows from which clicks were read.
     """
 
-    clicks: list[base.Click]
+    clicks: list[fields.Click]
     rejects: list[tuple[int, str]]
     num_lines: int
     num_records: int
 
 
-def request(name: str, *paths: Any, **changes: Any) -> options.PrepareOptions:
+def request(
+    name: str, *paths: Any, **changes: Any
+) -> session_options.PrepareOptions:
     inputs = tuple(map(str, paths))
-    return options.PrepareOptions(name, inputs, "data", **changes)
+    return session_options.PrepareOptions(name, inputs, "data", **changes)
 
 
 def read(name: str, *paths: Any, **changes: Any) -> Log:
@@ -56,14 +58,14 @@ def read(name: str, *paths: Any, **changes: Any) -> Log:
 
 
 def _parsed(asked):
-    if asked.format == options.PARQUET:
-        named = sources.named_columns(asked)
+    if asked.format == session_options.PARQUET:
+        named = click_logs.named_columns(asked)
         for group in parquet.plan(asked.input, named):
             for offset, arrays in parquet.read(group, named):
                 parsed = parquet.parse(arrays, named.time_unit)
                 yield offset + 1, len(arrays[0]), parsed
         return
-    layout = sources.log_format(asked)
+    layout = click_logs.log_format(asked)
     for part in planning.plan(asked.input, layout):
         head = part.path, part.first_line
         row, column = layout.parser(*head), layout.column_parser(*head)
@@ -73,7 +75,7 @@ def _parsed(asked):
             yield block.line_number, number, parsed
 
 
-def as_clicks(clicks: Clicks) -> list[base.Click]:
+def as_clicks(clicks: Clicks) -> list[fields.Click]:
     """Columns as rows."""
     number = len(clicks)
     origins, dwells = clicks.origin_ms, clicks.dwell_seconds
@@ -85,7 +87,7 @@ def as_clicks(clicks: Clicks) -> list[base.Click]:
         [math.nan] * number if dwells is None else dwells.tolist(),
         strict=True,
     )
-    return [base.Click(*row) for row in rows]
+    return [fields.Click(*row) for row in rows]
 
 
 def parquet_bytes(table: dict[str, Any] | pa.Table, **settings: Any) -> bytes:
@@ -108,7 +110,7 @@ def good_rows(number: int) -> list[Row]:
 
 def encode(name: str, rows: Sequence[Row]) -> bytes:
     """A log in the layout of a format, with the columns' default names."""
-    if name == options.PARQUET:
+    if name == session_options.PARQUET:
         visits, items, times = map(list, zip(*rows, strict=True))
         times = [START_MS + ms for ms in times]
         named = ("session_id", "item_id", "timestamp_ms")
@@ -173,14 +175,14 @@ def _jd(rows):
 
 
 _LINES = {
-    options.YOOCHOOSE: _yoochoose,
-    options.YOOCHOOSE_BUYS: lambda rows: _yoochoose(rows, ",1046,2"),
-    options.DIGINETICA: _diginetica,
-    options.DIGINETICA_PURCHASES: _purchases,
-    options.REDDIT: _reddit,
-    options.GRU4REC: _gru4rec,
-    options.CSV: _delimited(","),
-    options.TSV: _delimited("\t"),
-    options.JSONL: _jsonl,
-    options.JD_MICRO: _jd,
+    session_options.YOOCHOOSE: _yoochoose,
+    session_options.YOOCHOOSE_BUYS: lambda rows: _yoochoose(rows, ",1046,2"),
+    session_options.DIGINETICA: _diginetica,
+    session_options.DIGINETICA_PURCHASES: _purchases,
+    session_options.REDDIT: _reddit,
+    session_options.GRU4REC: _gru4rec,
+    session_options.CSV: _delimited(","),
+    session_options.TSV: _delimited("\t"),
+    session_options.JSONL: _jsonl,
+    session_options.JD_MICRO: _jd,
 }

@@ -9,10 +9,10 @@ import pytest
 
 from beam_jobs import build_lists
 from beam_jobs import counting
-from beam_jobs import list_options
-from beam_jobs import lists
+from beam_jobs.options import lists as list_options
+from beam_jobs.transforms import lists as list_transforms
 from jump_tf import schema
-from jump_tf.lists import records
+from jump_tf.data import list_records
 
 DAY_MS = 86_400_000
 START_MS = 16_000 * DAY_MS
@@ -100,7 +100,7 @@ def reference(rows, split_of=split_of, min_count=1):
 
 def read_split(folder, split):
     paths = sorted(map(str, folder.glob(f"{split}-*.tfrecord.gz")))
-    found = list(records.read(paths))
+    found = list(list_records.read(paths))
     by_id = {
         each.list_id: (
             each.start_ms,
@@ -198,7 +198,7 @@ def test_manifest_counts_what_is_written(made, rows):
     assert manifest["rows"] == manifest["lines"] == len(rows)
     assert manifest["rejected"] == {}
     assert manifest["filtered"] == {
-        lists.NO_CLICK: sum(row[5] > row[4] for row in rows)
+        list_transforms.NO_CLICK: sum(row[5] > row[4] for row in rows)
     }
     assert manifest["fields"] == ["item", "shelf"]
     assert manifest["num_features"] == len(vocabulary(folder))
@@ -259,7 +259,7 @@ def test_short_lists_are_dropped_last(rows, log, tmp_path):
         name: len(mine) for name, mine in kept.items()
     }
     short = sum(map(len, by_list(rows).values())) - manifest["items"]
-    assert manifest["filtered"][lists.SHORT_LIST] == short > 0
+    assert manifest["filtered"][list_transforms.SHORT_LIST] == short > 0
 
 
 def test_visitors_are_cut_at_pauses(rows, log, tmp_path):
@@ -365,7 +365,7 @@ def test_sequences_of_several_lines(tmp_path, monkeypatch):
     )
     assert_law(manifest)
     assert manifest["rejected"] == {"other length than its first line says": 2}
-    assert manifest["filtered"][lists.NO_CLICK] > 0
+    assert manifest["filtered"][list_transforms.NO_CLICK] > 0
     found = all_lists(tmp_path / "data")
     assert sorted(len(each[4]) for each in found.values()) == sorted(lengths)
     assert {each[0] for each in found.values()} == {0}
@@ -448,7 +448,7 @@ def test_copies_of_a_session_are_dropped(tmp_path):
         assert_law(manifest)
         assert manifest["items"] == 13
         copies = {0: 6, 1: 19}.get(number)
-        assert manifest["filtered"].get(lists.REPEATED) == copies
+        assert manifest["filtered"].get(list_transforms.REPEATED) == copies
         assert manifest["lines"] == {0: 9, 1: 15, 2: 6}[number]
     assert all_lists(tmp_path / "data0") == all_lists(tmp_path / "data1")
     assert all_lists(tmp_path / "data0") == all_lists(tmp_path / "data2")

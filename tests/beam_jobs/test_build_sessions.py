@@ -15,11 +15,11 @@ import pytest
 
 from beam_jobs import build_sessions
 from beam_jobs import counting
-from beam_jobs import jobs
-from beam_jobs import options
-from beam_jobs import session_stages
-from jump_tf import records
+from beam_jobs.options import sessions as session_options
+from beam_jobs.output import jobs
+from beam_jobs.transforms import sessionize
 from jump_tf import schema
+from jump_tf.data import session_records
 
 DAY_MS = 86_400_000
 START_MS = 16_000 * DAY_MS  # A midnight UTC.
@@ -143,7 +143,7 @@ def _written(mine, ids):
 
 def read_split(folder, split):
     paths = sorted(map(str, folder.glob(f"{split}-*.tfrecord.gz")))
-    sessions = list(records.read(paths))
+    sessions = list(session_records.read(paths))
     found = {
         session.session_id: (
             session.start_ms,
@@ -168,7 +168,7 @@ def vocabulary(folder):
 def prepare(log, output, *beam_arguments, **changes):
     inputs = (log,) if isinstance(log, str) else log
     request = {"format": "csv", "input": inputs, "output": str(output)}
-    request = options.PrepareOptions(**{**request, **changes})
+    request = session_options.PrepareOptions(**{**request, **changes})
     return build_sessions.run(request, beam_arguments)
 
 
@@ -247,7 +247,7 @@ def test_shards_are_shuffled_by_digest(made):
     for path in made[0].glob("*.tfrecord.gz"):
         digests = [
             hashlib.sha256(session.session_id.encode()).digest()
-            for session in records.read([str(path)])
+            for session in session_records.read([str(path)])
         ]
         assert digests == sorted(digests)
 
@@ -296,7 +296,9 @@ def test_a_log_in_two_files_is_one_log(made, rows, tmp_path):
 
 def test_small_blocks_give_the_same(made, csv_log, tmp_path, monkeypatch):
     monkeypatch.setattr("beam_jobs.sources.lines.BLOCK_BYTES", 997)
-    monkeypatch.setattr("beam_jobs.sources.PARTITION_BYTES", 3000)
+    monkeypatch.setattr(
+        "beam_jobs.sources.click_logs.read.PARTITION_BYTES", 3000
+    )
     prepare(csv_log, tmp_path / "data")
     assert contents(tmp_path / "data") == contents(made[0])
 
@@ -384,7 +386,7 @@ def test_sessions_that_end_too_late_are_dropped(rows, csv_log, tmp_path, zone):
         until=until.replace(tzinfo=None).isoformat() + zone,
     )
     in_time = [row for row in rows if last[row[0]] < until_ms]
-    dropped = manifest["filtered"][session_stages.TOO_LATE]
+    dropped = manifest["filtered"][sessionize.TOO_LATE]
     assert dropped == len(rows) - len(in_time) > 0
     ranked, expected = reference(in_time)
     assert vocabulary(tmp_path / "data") == ranked

@@ -12,13 +12,13 @@ import pytest
 
 from beam_jobs import build_sessions
 from beam_jobs import counting
-from beam_jobs import jobs
-from beam_jobs import manifest
-from beam_jobs import options
-from beam_jobs import sinks
-from beam_jobs import sources
 from beam_jobs import storage
+from beam_jobs.options import sessions as session_options
+from beam_jobs.output import jobs
+from beam_jobs.output import manifest
+from beam_jobs.output import sinks
 from beam_jobs.sources import lines
+from beam_jobs.sources.click_logs import read as click_logs
 from jump_tf import schema
 from tests.beam_jobs import tampering
 
@@ -69,7 +69,7 @@ def small_batches():
     """Several elements at every step."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(lines, "BLOCK_BYTES", 1500)
-        patch.setattr(sources, "PARTITION_BYTES", 3000)
+        patch.setattr(click_logs, "PARTITION_BYTES", 3000)
         yield
 
 
@@ -82,7 +82,7 @@ def made(log, tmp_path_factory):
 
 
 def request(log, folder, **changes):
-    return options.PrepareOptions(
+    return session_options.PrepareOptions(
         format="csv",
         input=(str(log),),
         output=str(folder),

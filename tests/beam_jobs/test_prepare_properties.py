@@ -16,9 +16,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from beam_jobs import build_sessions
-from beam_jobs import options
-from jump_tf import records
+from beam_jobs.options import sessions as session_options
 from jump_tf import schema
+from jump_tf.data import session_records
 from tests.beam_jobs import oracle
 from tests.beam_jobs import sql_oracle
 from tests.beam_jobs.oracle import DAY_MS
@@ -217,7 +217,7 @@ def check_job(rows, rules, lines, delimiter=",", **layout):
         folder = pathlib.Path(name)
         with (folder / "log").open("w", newline="") as log:
             csv.writer(log, delimiter=delimiter).writerows(lines)
-        request = options.PrepareOptions(
+        request = session_options.PrepareOptions(
             input=(f"{name}/log",),
             output=f"{name}/data",
             **as_options(rules),
@@ -273,5 +273,5 @@ def read_split(folder, split):
             list(session.dwell_censored),
             session.session_cut,
         )
-        for session in records.read(paths)
+        for session in session_records.read(paths)
     }

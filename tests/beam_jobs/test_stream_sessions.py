@@ -20,16 +20,16 @@ from hypothesis import strategies as st
 
 from beam_jobs import build_sessions
 from beam_jobs import counting
-from beam_jobs import manifest
-from beam_jobs import messages
-from beam_jobs import options
-from beam_jobs import sessions
-from beam_jobs import stream_options
 from beam_jobs import stream_sessions
-from beam_jobs import streaming
-from beam_jobs import window_folders
-from jump_tf import records
+from beam_jobs.options import sessions as session_options
+from beam_jobs.options import streaming as stream_options
+from beam_jobs.output import manifest as output_manifest
+from beam_jobs.streaming import messages
+from beam_jobs.streaming import sessions as stream_transforms
+from beam_jobs.streaming import window_folders
+from beam_jobs.transforms import sessions as session_transforms
 from jump_tf import schema
+from jump_tf.data import session_records
 
 START_MS = 1_600_000_000_000
 GAP, LATENESS = 100, 40  # Seconds.
@@ -102,10 +102,10 @@ def found(written):
     complete = {
         name: "".join(row[2] for row in rows)
         for kind, (name, rows) in written
-        if kind == streaming.SESSION
+        if kind == stream_transforms.SESSION
     }
     kinds = [kind for kind, _ in written]
-    assert kinds.count(streaming.SESSION) == len(complete)
+    assert kinds.count(stream_transforms.SESSION) == len(complete)
     counts: collections.Counter = collections.Counter()
     for kind, (reason, value) in written:
         if kind == counting.FILTERED:
@@ -129,12 +129,14 @@ def batch(clicks, merge=False):
         (visitor, [row for mine, (row,) in rows if mine == visitor])
         for visitor in visitors
     ]
-    whole = sessions.cut_sessions(streaming.to_clicks(grouped), GAP, 2**50)
+    whole = session_transforms.cut_sessions(
+        stream_transforms.to_clicks(grouped), GAP, 2**50
+    )
     if merge:
-        whole = sessions.merge_repeats(whole)
+        whole = session_transforms.merge_repeats(whole)
     return {
         each.session_id: "".join(each.items)
-        for each in sessions.one_by_one(whole, 2000, 30)
+        for each in session_transforms.one_by_one(whole, 2000, 30)
     }
 
 
@@ -188,7 +190,7 @@ def test_a_late_click_joins_two_sessions_or_is_rejected(
         assert dropped == {}
     else:
         assert sorted(complete.values()) == ["a", "c"]
-        assert dropped == {streaming.TOO_LATE: 1}
+        assert dropped == {stream_transforms.TOO_LATE: 1}
         ((_, (_, message)),) = [
             entry for entry in written if entry[0] == counting.REJECTED
         ]
@@ -208,7 +210,7 @@ def test_doubles_are_told_by_their_position(tmp_path):
     events = [*clicks, clicks[0], 20, clicks[1], clicks[1]]
     complete, dropped = found(entries(tmp_path, events))
     assert complete == batch(clicks)
-    assert dropped == {streaming.DUPLICATE: 3}
+    assert dropped == {stream_transforms.DUPLICATE: 3}
     complete, dropped = found(entries(tmp_path, events, position_column=None))
     assert list(complete.values()) == ["aaaaa"]
     assert dropped == {}
@@ -219,7 +221,7 @@ def test_a_visitor_is_forgotten_after_a_time(tmp_path):
     events.append(click("v", 2, "c"))
     complete, dropped = found(entries(tmp_path, events, remember=1000))
     assert sorted(complete.values()) == ["a", "c"]
-    assert dropped == {streaming.TOO_LATE: 1}
+    assert dropped == {stream_transforms.TOO_LATE: 1}
 
 
 def test_sessions_of_the_site_are_complete_when_they_idle(tmp_path):
@@ -243,7 +245,9 @@ def test_of_an_endless_session_its_last_clicks_are_kept(tmp_path, merge):
     written = entries(
         tmp_path, events, max_session_length=5, merge_repeats=merge
     )
-    ((name, rows),) = [e for kind, e in written if kind == streaming.SESSION]
+    ((name, rows),) = [
+        e for kind, e in written if kind == stream_transforms.SESSION
+    ]
     _, dropped = found(written)
     ((expected_name, expected),) = batch(clicks, merge).items()
     assert name == expected_name
@@ -383,7 +387,7 @@ def write_logs(folder, seed=4):
 def contents(folders, split):
     """Session id -> session, of some data folders."""
     paths = [str(p) for f in folders for p in f.glob(f"{split}-*.tfrecord.gz")]
-    read = list(records.read(sorted(paths)))
+    read = list(session_records.read(sorted(paths)))
     by_id = {session.session_id: session for session in read}
     assert len(by_id) == len(read)
     return by_id
@@ -398,7 +402,7 @@ def test_data_folders_hold_the_sessions_of_prepare(tmp_path, longest):
         "max_session_length": longest,
     }
     prepared = build_sessions.run(
-        options.PrepareOptions(
+        session_options.PrepareOptions(
             format="csv",
             input=(str(tmp_path / "log.csv"),),
             output=str(tmp_path / "data"),
@@ -464,7 +468,9 @@ def test_ids_are_those_of_the_vocabulary(tmp_path):
     )
     (folder,) = (tmp_path / "out").iterdir()
     assert folder.name == "20200913T120000Z-00000"
-    (session,) = records.read(sorted(map(str, folder.glob("*.tfrecord.gz"))))
+    (session,) = session_records.read(
+        sorted(map(str, folder.glob("*.tfrecord.gz")))
+    )
     assert session.items == [3, 2, schema.OOV_ID]
     assert session.dwell_seconds == [1, 1, 30]
 
@@ -500,15 +506,15 @@ def test_a_worker_that_repeats_its_work_writes_the_same(tmp_path):
     (tmp_path / "vocabulary.txt").write_text("a\nb\n")
     asked = stream(output=str(tmp_path / "out"), vocabulary=str(tmp_path))
     write = window_folders._WriteFolder(
-        asked, manifest.build(asked, {}, 2, "sha")
+        asked, output_manifest.build(asked, {}, 2, "sha")
     )
     write.setup()
     rows = [(START_MS + n, 0, "ab"[n % 2], math.nan) for n in range(5)]
     entries = [
-        (streaming.SESSION, ("v/1", rows[:3])),
-        (streaming.SESSION, ("v/2", rows[3:])),
-        (counting.FILTERED, (streaming.DUPLICATE, 3)),
-        (counting.REJECTED, (streaming.TOO_LATE, "line")),
+        (stream_transforms.SESSION, ("v/1", rows[:3])),
+        (stream_transforms.SESSION, ("v/2", rows[3:])),
+        (counting.FILTERED, (stream_transforms.DUPLICATE, 3)),
+        (counting.REJECTED, (stream_transforms.TOO_LATE, "line")),
     ]
     window = windows.IntervalWindow(START_MS // 1000, START_MS // 1000 + 60)
     pane = windowed_value.PANE_INFO_UNKNOWN

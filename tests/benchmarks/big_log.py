@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import csv
 
-from jump_tf import simulate
+from jump_tf.experiments import session_simulator
 
 NUM_ITEMS = 5000
 CSV = "csv"
@@ -41,10 +41,10 @@ def write(path: pathlib.Path, clicks: int, layout: str = CSV) -> None:
             8601).
     """
     # More than are asked for, as the lengths of sessions are drawn.
-    config = simulate.SimulatorConfig(
+    config = session_simulator.SimulatorConfig(
         num_sessions=100 + round(1.05 * clicks / 6), num_items=NUM_ITEMS
     )
-    simulation = simulate.simulate(config)
+    simulation = session_simulator.simulate(config)
     earliest = np.argsort(simulation.time_ms, kind="stable")[:clicks]
     if len(earliest) < clicks:
         raise RuntimeError(f"Simulated {len(earliest)} clicks of {clicks}.")
@@ -78,7 +78,7 @@ def _columns(simulation, clicks):
         pa.array(simulation.item_ids).take(pa.array(simulation.items[clicks])),
         pa.array(simulation.time_ms[clicks]),
     )
-    return dict(zip(simulate.HEADER, columns, strict=True))
+    return dict(zip(session_simulator.HEADER, columns, strict=True))
 
 
 if __name__ == "__main__":

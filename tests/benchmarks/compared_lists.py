@@ -12,25 +12,25 @@ import json
 import pathlib
 from typing import Any
 
-from jump_tf.lists import bars
-from jump_tf.lists import comparing
-from jump_tf.lists import comparing_page
-from jump_tf.lists import predictions
+from jump_tf.evaluate.lists import baselines as list_baselines
+from jump_tf.evaluate.lists import predictions as list_predictions
+from jump_tf.experiments.reproduction import list_comparison
+from jump_tf.experiments.reproduction import list_comparison_page
 
 FILE = pathlib.Path(__file__).parent / "results" / "heroes.json"
 COLUMNS = {
-    "CTR AUC": ("ctr_auc", predictions.KNOWN),
-    "CTCVR AUC": ("ctcvr_auc", predictions.KNOWN),
-    "CTCVR log-loss": ("ctcvr_log_loss", predictions.KNOWN),
-    "CTR NDCG@10": ("ctr_ndcg_at_10", predictions.FREE),
-    "CTCVR NDCG@10": ("ctcvr_ndcg_at_10", predictions.FREE),
+    "CTR AUC": ("ctr_auc", list_predictions.KNOWN),
+    "CTCVR AUC": ("ctcvr_auc", list_predictions.KNOWN),
+    "CTCVR log-loss": ("ctcvr_log_loss", list_predictions.KNOWN),
+    "CTR NDCG@10": ("ctr_ndcg_at_10", list_predictions.FREE),
+    "CTCVR NDCG@10": ("ctcvr_ndcg_at_10", list_predictions.FREE),
 }
 Tree = dict[str, Any]
 
 
 def add(results: pathlib.Path) -> pathlib.Path:
     """Copies the results of a comparison."""
-    tree = json.loads((results / comparing.RESULTS_FILE).read_text())
+    tree = json.loads((results / list_comparison.RESULTS_FILE).read_text())
     FILE.write_text(json.dumps(tree, indent=1) + "\n")
     return FILE
 
@@ -44,21 +44,22 @@ def tables() -> str:
 def _table(tree: Tree, data: str) -> str:
     found = tree["data"][data]
     rows = [[f"**{data}**", *COLUMNS], ["---", *["---:"] * len(COLUMNS)]]
-    for label in found[predictions.KNOWN]:
-        numbers = found[predictions.KNOWN][label]
+    for label in found[list_predictions.KNOWN]:
+        numbers = found[list_predictions.KNOWN][label]
         name = tree["models"][label]
         if len(numbers["seeds"]) > 1:
             name += f" ({len(numbers['seeds'])} seeds)"
         cells = [
-            comparing_page.cell(found[mode][label], metric)
+            list_comparison_page.cell(found[mode][label], metric)
             for metric, mode in COLUMNS.values()
         ]
         rows.append([name, *cells])
     for name, numbers in found["bars"].items():
         cells = [
             ""
-            if name == bars.SINCE_CLICK and mode == predictions.FREE
-            else comparing_page.number(numbers[metric])
+            if name == list_baselines.SINCE_CLICK
+            and mode == list_predictions.FREE
+            else list_comparison_page.number(numbers[metric])
             for metric, mode in COLUMNS.values()
         ]
         rows.append([f"bar: {name}", *cells])

@@ -22,7 +22,7 @@ import tensorflow as tf
 
 from jump_tf import schema
 from jump_tf.models.jump import JUMP
-from jump_tf.optimizers import LazyAdam
+from jump_tf.train.optimizer import LazyAdam
 
 SIZES = (10_000, 100_000, 1_000_000, 5_000_000)
 SESSIONS, CLICKS = 256, 8

@@ -28,7 +28,7 @@ import tensorflow as tf
 from jump_tf import schema
 from jump_tf.models.heroes import Heroes
 from jump_tf.models.list_rnn import ListRNN
-from jump_tf.optimizers import LazyAdam
+from jump_tf.train.optimizer import LazyAdam
 
 VOCABULARY_SIZE, FIELDS, EMBEDDING = 50_000, 3, 32
 CLICK_RATE, CONVERSION_RATE = 0.2, 0.1

@@ -29,12 +29,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 import tensorflow as tf
 
-from jump_tf import batching
-from jump_tf import input_pipeline
-from jump_tf import packed
-from jump_tf import records
 from jump_tf import schema
-from jump_tf import session_batches
+from jump_tf.data import batching
+from jump_tf.data import encoding
+from jump_tf.data import input_pipeline
+from jump_tf.data import session_batches
+from jump_tf.data import session_records
 
 SHARDS = 4
 MAX_LENGTH = 60
@@ -70,7 +70,7 @@ def main(argv: list[str] | None = None) -> None:
                 line(f"{name}, batch {size}", split, seconds, efficiency)
         files = input_pipeline.shards(data, schema.TRAIN)
         for name, dataset in (
-            ("records parsed", batching.pools(files, records.decode)),
+            ("records parsed", batching.pools(files, session_records.decode)),
             ("records read", tf.data.TFRecordDataset(files, "GZIP")),
         ):
             line(name, split, best_seconds(dataset, arguments.passes))
@@ -163,9 +163,11 @@ def _targets(clicks):
 def one_by_one(data: pathlib.Path, file: pathlib.Path) -> pathlib.Path:
     """Writes each training session as an Example of its own."""
     with tf.io.TFRecordWriter(str(file), "GZIP") as writer:
-        for session in records.read(input_pipeline.shards(data, schema.TRAIN)):
+        for session in session_records.read(
+            input_pipeline.shards(data, schema.TRAIN)
+        ):
             writer.write(
-                packed.pack(
+                encoding.pack(
                     {
                         name: np.array(
                             getattr(session, name), dtype.as_numpy_dtype
@@ -185,8 +187,8 @@ def simulated(folder: pathlib.Path, number: int) -> pathlib.Path:
     lengths = np.clip(np.rint(lengths), 2, MAX_LENGTH).astype(int)
     parts = np.array_split(lengths, SHARDS)
     for shard, part in enumerate(parts):
-        name = packed.shard_name(schema.TRAIN, shard, SHARDS)
-        records.write(str(folder / name), _sessions(part, random))
+        name = encoding.shard_name(schema.TRAIN, shard, SHARDS)
+        session_records.write(str(folder / name), _sessions(part, random))
     split = {"sessions": number, "clicks": int(lengths.sum())}
     manifest = {"splits": {schema.TRAIN: split}}
     (folder / schema.MANIFEST_FILE).write_text(json.dumps(manifest))

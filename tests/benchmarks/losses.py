@@ -29,8 +29,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from jump_tf import losses
 from jump_tf import schema
+from jump_tf.losses import softmax
 
 UNITS = 100
 NUM_ITEMS = 43_000
@@ -86,8 +86,8 @@ def over_the_catalogue(num_queries, num_items):
     logits = tf.constant(normal(random, num_queries, num_items))
     return {
         "bound": bound(queries, vectors, logits),
-        "softmax": of(losses.softmax_cross_entropy),
-        "chunked": of(losses.chunked_softmax_cross_entropy),
+        "softmax": of(softmax.softmax_cross_entropy),
+        "chunked": of(softmax.chunked_softmax_cross_entropy),
     }
 
 
@@ -116,11 +116,11 @@ def over_negatives(num_queries, num_negatives):
     return {
         "bound": bound(queries, vectors, logits),
         "sampled": of(
-            losses.sampled_softmax_cross_entropy, log_expected=log_expected
+            softmax.sampled_softmax_cross_entropy, log_expected=log_expected
         ),
-        "bpr_max": of(losses.bpr_max, regularization=1.0),
-        "top1_max": of(losses.top1_max),
-        "gbce": of(losses.gbce, num_items=NUM_ITEMS, calibration=0.75),
+        "bpr_max": of(softmax.bpr_max, regularization=1.0),
+        "top1_max": of(softmax.top1_max),
+        "gbce": of(softmax.gbce, num_items=NUM_ITEMS, calibration=0.75),
     }
 
 
@@ -166,7 +166,7 @@ def train_a_million(num_queries, steps=3):
     def step():
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(
-                losses.chunked_softmax_cross_entropy(queries, table, targets)
+                softmax.chunked_softmax_cross_entropy(queries, table, targets)
             )
         optimizer.apply(tape.gradient(loss, [table.value]))
         return loss

@@ -17,21 +17,21 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 
-from jump_tf import metrics
-from jump_tf import predictions
 from jump_tf import schema
-from jump_tf.models import counts
-from jump_tf.models import neighbours
-from jump_tf.models import rules
+from jump_tf.baselines import counts
+from jump_tf.baselines import item_rules
+from jump_tf.baselines import session_knn
+from jump_tf.evaluate.sessions import predictions as session_predictions
+from jump_tf.metrics import ranking as metrics_ranking
 
 KINDS = (
     counts.MostPopular,
-    rules.SessionPopular,
+    item_rules.SessionPopular,
     counts.Markov,
-    rules.AssociationRules,
-    rules.ItemNeighbours,
-    neighbours.SKNN,
-    neighbours.VSKNN,
+    item_rules.AssociationRules,
+    item_rules.ItemNeighbours,
+    session_knn.SKNN,
+    session_knn.VSKNN,
 )
 
 
@@ -53,7 +53,7 @@ def main() -> None:
 
 def columns(data, split):
     """Session, position and item of each click, in canonical order."""
-    clicks = predictions.read_clicks(data, split)
+    clicks = session_predictions.read_clicks(data, split)
     order = np.lexsort((clicks.position, clicks.session))
     return (
         clicks.session[order],
@@ -78,8 +78,8 @@ def measure(kind, training, clicks, asked):
     fitting, scorer = timed(kind, *training, size)
     ranking, ranks = timed(scorer.ranks, *clicks, asked)
     listing, _ = timed(scorer.recommended, *clicks, asked)
-    recall = metrics.recall(ranks).mean()
-    reciprocal = metrics.reciprocal_rank(ranks).mean()
+    recall = metrics_ranking.recall(ranks).mean()
+    reciprocal = metrics_ranking.reciprocal_rank(ranks).mean()
     return (
         f"{kind.__name__:18s} {fitting:7.2f} {len(asked) / ranking:8.0f} "
         f"{len(asked) / listing:8.0f}  {recall:.4f}  {reciprocal:.4f}"

@@ -17,8 +17,8 @@ import apache_beam as beam
 import tensorflow as tf
 from apache_beam.options import pipeline_options
 
-from jump_tf import packed
 from jump_tf import schema
+from jump_tf.data import encoding
 from tests.benchmarks import big_log
 
 
@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> None:
             | beam.MapTuple(_example)
             | beam.io.WriteToTFRecord(
                 f"{arguments.folder}/sessions",
-                file_name_suffix=packed.FILE_SUFFIX,
+                file_name_suffix=encoding.FILE_SUFFIX,
             )
         )
     print(time.perf_counter() - begin)

@@ -12,9 +12,9 @@ import statistics
 from typing import Any
 
 from jump_tf import schema
-from jump_tf.reproduction import page
-from jump_tf.reproduction import reading
-from jump_tf.reproduction import steps
+from jump_tf.experiments.reproduction import page
+from jump_tf.experiments.reproduction import reading
+from jump_tf.experiments.reproduction import steps
 
 FOLDER = pathlib.Path(__file__).parent / "results" / "reproduced"
 METRICS = (*reading.CLICK_METRICS, *reading.DWELL_METRICS)

@@ -25,8 +25,8 @@ from collections.abc import Iterator
 import grpc
 
 from jump_tf import schema
-from serving import traffic
-from serving.client import Client
+from serving.client.client import Client
+from serving.load_test import traffic
 from tests.benchmarks import serving_fuzz
 from tests.benchmarks import serving_setup
 from tests.benchmarks import serving_soak

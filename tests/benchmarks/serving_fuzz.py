@@ -17,8 +17,8 @@ import grpc
 import numpy as np
 from tensorflow_serving.apis import predict_pb2
 
-from serving import client
-from serving import tensors
+from serving.client import client
+from serving.protocol import tensors
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
 # Objects: NumPy's own strings lose the zeros at their end.

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from serving.client import Client
+from serving.client.client import Client
 from tests.benchmarks import processes
 from tests.benchmarks import serving_setup
 from tests.benchmarks.serving_setup import Check

@@ -10,12 +10,12 @@ import grpc
 import numpy as np
 
 from jump_tf import schema
-from serving import answers
-from serving import client
-from serving import traffic
-from serving.answers import Session
-from serving.client import Client
-from serving.live_session import LiveSession
+from serving.client import client
+from serving.client import sessions as session_client
+from serving.client.client import Client
+from serving.client.live_session import LiveSession
+from serving.client.sessions import Session
+from serving.load_test import traffic
 from tests.benchmarks import serving_fuzz
 from tests.benchmarks import serving_setup
 from tests.benchmarks.serving_setup import Check
@@ -135,7 +135,7 @@ def steps(
     )
 
 
-def _probabilities(answer: answers.Answer) -> list[float]:
+def _probabilities(answer: session_client.Answer) -> list[float]:
     return [found.probability for found in answer.recommendations]
 
 
@@ -146,7 +146,9 @@ def _result(address, flags):
 
 def _one_answer(address) -> bytes:
     """What the server answers to a session of one click, as bytes."""
-    inputs = answers.inputs([Session(["made-up-1"])], answers.Wanted())
+    inputs = session_client.inputs(
+        [Session(["made-up-1"])], session_client.Wanted()
+    )
     request = client.predict_request(
         serving_setup.NAME, schema.SERVING_DEFAULT, inputs
     )

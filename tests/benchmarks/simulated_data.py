@@ -8,10 +8,10 @@ import pathlib
 import tempfile
 
 from beam_jobs import build_sessions
-from beam_jobs import manifest
-from beam_jobs.options import PrepareOptions
-from jump_tf.simulate import SimulatorConfig
-from jump_tf.simulate import simulate
+from beam_jobs.options.sessions import PrepareOptions
+from beam_jobs.output import manifest
+from jump_tf.experiments.session_simulator import SimulatorConfig
+from jump_tf.experiments.session_simulator import simulate
 
 NUM_ITEMS = 2000
 

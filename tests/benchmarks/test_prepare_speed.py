@@ -10,7 +10,7 @@ import duckdb
 import pytest
 import tensorflow as tf
 
-from jump_tf import simulate
+from jump_tf.experiments import session_simulator
 from tests.benchmarks import big_log
 from tests.benchmarks import duckdb_sessions
 from tests.benchmarks import per_row_beam
@@ -30,7 +30,7 @@ def rows(tmp_path_factory):
 
 class TestBigLog:
     def test_it_is_in_the_order_of_time(self, rows):
-        assert tuple(rows[0]) == simulate.HEADER
+        assert tuple(rows[0]) == session_simulator.HEADER
         assert len(rows) == CLICKS
         times = [int(row["timestamp_ms"]) for row in rows]
         assert times == sorted(times)

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from serving.client import Client
-from serving.client import Session
+from serving.client.client import Client
+from serving.client.client import Session
 from tests.benchmarks import serving
 from tests.benchmarks import serving_setup
 from tests.benchmarks import serving_soak

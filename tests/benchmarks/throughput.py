@@ -3,7 +3,7 @@
     python -m tests.benchmarks.throughput --data DATA --output FILE
 
 JUMP is the preset `production`, GRU4Rec the preset `gru4rec`, with the same
-units and negatives. Each is trained by `training.train`, as `jump-tf train`
+units and negatives. Each is trained by `trainer.train`, as `jump-tf train`
 does it, in a process of its own, one after the other.
 
 clicks/s   clicks of the training split by the manifest (both losses are over
@@ -48,13 +48,13 @@ from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from jump_tf import config as configs
-from jump_tf import input_pipeline
-from jump_tf import recorder
-from jump_tf import records
-from jump_tf import runs
 from jump_tf import schema
-from jump_tf import training
+from jump_tf.config import run as configs
+from jump_tf.data import input_pipeline
+from jump_tf.data import session_records
+from jump_tf.runs import folder as run_folder
+from jump_tf.train import callbacks
+from jump_tf.train import trainer
 from tests.benchmarks import memory
 
 PRESETS = {"jump": "production", "gru4rec": "gru4rec"}
@@ -127,7 +127,7 @@ def train(name: str, config: configs.Config, data: pathlib.Path) -> Training:
     """Trains one of our models in a process of its own."""
     with tempfile.TemporaryDirectory() as folder:
         workdir = pathlib.Path(folder)
-        (workdir / runs.CONFIG_FILE).write_text(config.to_yaml())
+        (workdir / run_folder.CONFIG_FILE).write_text(config.to_yaml())
         command = [sys.executable, "-m", "tests.benchmarks.throughput"]
         return _run(
             name,
@@ -140,20 +140,20 @@ def train(name: str, config: configs.Config, data: pathlib.Path) -> Training:
 def train_here(data: pathlib.Path, workdir: pathlib.Path) -> None:
     """Trains by the `config.yaml` in a folder; writes `result.json` there."""
     run = workdir / "run"
-    config = configs.load(workdir / runs.CONFIG_FILE)
-    training.train(config, data, run, verbose=2)
+    config = configs.load(workdir / run_folder.CONFIG_FILE)
+    trainer.train(config, data, run, verbose=2)
     result = {
         "epochs": [
             {
                 "seconds": record["training_seconds"],
-                "recall_at_20": record[recorder.MONITORED],
+                "recall_at_20": record[callbacks.MONITORED],
             }
-            for record in runs.read_history(run)
+            for record in run_folder.read_history(run)
         ],
         "peak_bytes": memory.peak_bytes(),
         "about": {
-            **json.loads((run / runs.ENVIRONMENT_FILE).read_text()),
-            "config": (run / runs.CONFIG_FILE).read_text(),
+            **json.loads((run / run_folder.ENVIRONMENT_FILE).read_text()),
+            "config": (run / run_folder.CONFIG_FILE).read_text(),
         },
     }
     (workdir / "result.json").write_text(json.dumps(result))
@@ -183,7 +183,7 @@ def export(data: pathlib.Path, split: str, path: pathlib.Path) -> None:
     Items count from 0, as PyTorch reads no `pandas.Series` without a label 0;
     the unknown item is then -1, of which its training has none.
     """
-    sessions = records.read(input_pipeline.shards(data, split))
+    sessions = session_records.read(input_pipeline.shards(data, split))
     with path.open("w") as file:
         file.write("SessionId\tItemId\tTime\n")
         for number, session in enumerate(sessions):

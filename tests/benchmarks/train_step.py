@@ -31,8 +31,8 @@ import numpy as np
 from keras import ops
 
 from jump_tf import schema
-from jump_tf.config import PRECISIONS
-from jump_tf.config import preset
+from jump_tf.config.run import PRECISIONS
+from jump_tf.config.run import preset
 from jump_tf.models.gru4rec import GRU4Rec
 from jump_tf.models.jump import JUMP
 

@@ -17,16 +17,16 @@ import statistics
 
 import numpy as np
 
-from jump_tf import cli
-from jump_tf import metrics
-from jump_tf import model_factory
-from jump_tf import predictions
 from jump_tf import schema
-from jump_tf import scorecard
-from jump_tf import training
-from jump_tf import warm_start
-from jump_tf.config import Config
-from jump_tf.config import preset
+from jump_tf.cli import main as cli
+from jump_tf.config.run import Config
+from jump_tf.config.run import preset
+from jump_tf.evaluate.sessions import metrics as session_metrics
+from jump_tf.evaluate.sessions import predictions as session_predictions
+from jump_tf.metrics import ranking
+from jump_tf.runs import model_factory
+from jump_tf.train import trainer
+from jump_tf.train import warm_start
 
 HALVES = ("first", "second")
 COLUMNS = ("session_id", "timestamp_ms", "item_id")
@@ -86,25 +86,25 @@ def prepare(log: pathlib.Path, folder: pathlib.Path, keep: float) -> None:
 
 def measure(run: pathlib.Path, data: pathlib.Path) -> dict[str, object]:
     """Recall on validation with its interval: of all, of new items, of old."""
-    clicks, answers = predictions.predictor(model_factory.load_run(run))(
-        training.input_pipeline.evaluation_batches(data, schema.VALIDATION)
-    )
-    recall = scorecard.click_measures(clicks, answers.rank)[MEASURED]
+    clicks, answers = session_predictions.predictor(
+        model_factory.load_run(run)
+    )(trainer.input_pipeline.evaluation_batches(data, schema.VALIDATION))
+    recall = session_metrics.click_measures(clicks, answers.rank)[MEASURED]
     old = np.isin(clicks.item, _old_ids(data.parent))
     flat = {
         (name, MEASURED): recall.within(part)
         for name, part in (("all", clicks.known), ("old", old), ("new", ~old))
     }
-    drawn = metrics.resampled_means(flat, clicks.session, 500, 0)
+    drawn = ranking.resampled_means(flat, clicks.session, 500, 0)
     return {
-        name: [flat[name, MEASURED].mean(), *metrics.interval(values)]
+        name: [flat[name, MEASURED].mean(), *ranking.interval(values)]
         for (name, _), values in drawn.items()
     }
 
 
 def _old_ids(folder):
     first, second = (
-        training.input_pipeline.read_vocabulary(
+        trainer.input_pipeline.read_vocabulary(
             folder / half / schema.VOCABULARY_FILE
         )
         for half in HALVES
@@ -122,14 +122,14 @@ def compare(folder: pathlib.Path, config: Config) -> dict[str, object]:
     first, second = (folder / half for half in HALVES)
     source = folder / "run-first"
     if not source.exists():
-        training.train(config, first, source, verbose=2)
+        trainer.train(config, first, source, verbose=2)
     short = config.override(["training.epochs=1", "training.schedule=constant"])
     starts = {"cold": None, "warm": warm_start.WarmStart(source)}
     measured: dict[str, object] = {}
     for name, start in starts.items():
         run = folder / f"run-{name}"
         if not run.exists():
-            training.train(short, second, run, warm_start=start, verbose=2)
+            trainer.train(short, second, run, warm_start=start, verbose=2)
         measured[name] = measure(run, second)
         print(name, json.dumps(measured[name]), flush=True)
     return measured

@@ -3,8 +3,8 @@
 import pytest
 from tensorflow_serving.apis import model_pb2
 
-from jump_tf.export import export_model
-from serving.client import Client
+from jump_tf.export.saved_model import export_model
+from serving.client.client import Client
 from serving.server import Server
 from serving.settings import Settings
 from serving.warmup import write_warmup_requests

@@ -10,9 +10,9 @@ from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import get_model_status_pb2
 from tensorflow_serving.apis import predict_pb2
 
-from serving import errors
-from serving import tensors
-from serving.metrics import Metrics
+from serving.protocol import errors
+from serving.protocol import tensors
+from serving.runtime.metrics import Metrics
 
 Arrays = dict[str, np.ndarray]
 

@@ -8,8 +8,8 @@ import numpy as np
 from tensorflow_serving.apis import predict_pb2
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
-from serving import errors
-from serving import tensors
+from serving.protocol import errors
+from serving.protocol import tensors
 
 
 class _Service(prediction_service_pb2_grpc.PredictionServiceServicer):

@@ -9,7 +9,7 @@ from tensorflow_serving.apis import predict_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
 from jump_tf import schema
-from serving.manager import Manager
+from serving.runtime.manager import Manager
 
 
 class Memory:

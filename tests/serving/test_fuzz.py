@@ -6,8 +6,8 @@ import grpc
 import pytest
 
 from jump_tf import schema
-from serving.client import Client
-from serving.client import Session
+from serving.client.client import Client
+from serving.client.client import Session
 from tests.benchmarks import serving_fuzz
 
 SESSIONS = [Session(["item-3", "item-1"], [12.0], 30.0), Session([])]

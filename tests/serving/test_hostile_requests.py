@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from tensorflow_serving.apis import predict_pb2
 
-from serving import tensors
+from serving.protocol import tensors
 from serving.server import Server
 from serving.settings import Settings
 from tests.serving import tiny_saved_model

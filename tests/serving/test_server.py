@@ -15,9 +15,9 @@ from tensorflow_serving.apis import predict_pb2
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
 from jump_tf import schema
-from serving import logs
-from serving import tensors
 from serving import warmup
+from serving.protocol import tensors
+from serving.runtime import logs
 from serving.server import Server
 from serving.settings import Settings
 
@@ -394,7 +394,7 @@ def test_the_log_names_no_item(predictions, caplog):
     def ask(request):
         with contextlib.suppress(grpc.RpcError):
             predictions.Predict(request, timeout=30)
-        lines = [r for r in caplog.records if r.name == "serving.core"]
+        lines = [r for r in caplog.records if r.name == "serving.runtime.core"]
         caplog.clear()
         formatted = [logs.JsonFormatter().format(line) for line in lines]
         assert not any("item-" in line for line in formatted)

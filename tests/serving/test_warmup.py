@@ -6,8 +6,8 @@ from tensorflow_serving.apis import prediction_log_pb2
 
 from jump_tf import schema
 from serving import warmup
-from serving.errors import ServingError
-from serving.predict import ServedVersion
+from serving.protocol.errors import ServingError
+from serving.runtime.servable import ServedVersion
 
 
 def records(folder):

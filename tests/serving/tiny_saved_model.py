@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
-from serving import tensors
+from serving.protocol import tensors
 
 NAMES = tf.TensorSpec([None, None], tf.string, "names")
 VALUES = tf.TensorSpec([None, None], tf.float32, "values")

@@ -1,0 +1,257 @@
+"""The files of a data folder that the job writes.
+
+Each has a fixed name and a content that depends on the log and the options
+only, so a worker that repeats its work writes the same bytes again.
+"""
+
+import bisect
+import dataclasses
+import hashlib
+import itertools
+import json
+import logging
+from collections.abc import Iterable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from typing import Any
+from typing import Protocol
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from beam_jobs import columns
+from beam_jobs import counting
+from beam_jobs import storage
+from beam_jobs.sources.parsing import Reject
+from beam_jobs.transforms import sessions as session_transforms
+from beam_jobs.transforms import splits
+from beam_jobs.transforms.sessions import Sessions
+from jump_tf import schema
+from jump_tf.data import encoding
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class ShardFormat(Protocol):
+    """How what is grouped, sessions or lists, is written to a shard."""
+
+    def file(
+        self, grouped: Iterable[Any], texts: Sequence[str]
+    ) -> tuple[bytes, Mapping[str, int]]:
+        """The content of a record file, and what the counters count in it.
+
+        Args:
+            grouped: what belongs to the shard, in any order.
+            texts: of the vocabulary, in the order of their ids.
+        """
+
+    def sizes(self, content: bytes) -> Mapping[str, int]:
+        """The same numbers, read back from the content of a record file."""
+
+
+class WriteShards(beam.PTransform):
+    """`(split, splits.Grouped)` to record files; all splits have all files.
+
+    That of a shard is held in memory: more of it wants more shards.
+    """
+
+    def __init__(
+        self, folder: str, texts, shards_per_split: int, shards: ShardFormat
+    ):
+        super().__init__()
+        self.texts = texts
+        self.shards_per_split = shards_per_split
+        self.write = _WriteShard(folder, shards_per_split, shards)
+
+    def expand(self, grouped):
+        shards = [
+            ((split, index), None)
+            for split in schema.SPLITS
+            for index in range(self.shards_per_split)
+        ]
+        nothing = grouped.pipeline | "EveryShard" >> beam.Create(shards)
+        something = grouped | "KeyByShard" >> beam.FlatMapTuple(
+            _by_shard, number=self.shards_per_split
+        )
+        return (
+            (something, nothing)
+            | beam.Flatten()
+            | "GroupByShard" >> beam.GroupByKey()
+            | "Write"
+            >> beam.ParDo(self.write, beam.pvalue.AsSingleton(self.texts))
+        )
+
+
+class WriteVocabulary(beam.PTransform):
+    """The one list of items or features to a text file, one a line."""
+
+    def __init__(self, folder: str):
+        super().__init__()
+        self.path = storage.join(folder, schema.VOCABULARY_FILE)
+
+    def expand(self, items):
+        return items | beam.Map(_write_lines, self.path)
+
+
+class WriteRejects(beam.PTransform):
+    """`Reject`s to one file of JSON lines, in the order of the log.
+
+    Args:
+        folder: where.
+        line_counts: of every range, as `lines.ReadBlocks` gives them.
+    """
+
+    def __init__(self, folder: str, line_counts):
+        super().__init__()
+        self.path = storage.join(folder, schema.REJECTS_FILE)
+        self.line_counts = line_counts
+
+    def expand(self, rejects):
+        return (
+            rejects
+            | beam.combiners.ToList()
+            | "Json"
+            >> beam.Map(_json_lines, beam.pvalue.AsList(self.line_counts))
+            | "Write" >> beam.Map(_write_lines, self.path)
+        )
+
+
+def write_manifest(folder: str, manifest: Mapping) -> None:
+    """Writes `manifest.json`, the last file of a data folder."""
+    text = json.dumps(manifest, indent=2, ensure_ascii=False)
+    storage.write(
+        storage.join(folder, schema.MANIFEST_FILE), f"{text}\n".encode()
+    )
+
+
+def count_rejects(folder: str) -> int:
+    """The number of lines in `rejects.jsonl`."""
+    path = storage.join(folder, schema.REJECTS_FILE)
+    return storage.read(path).count(b"\n")
+
+
+def read_vocabulary(folder: str) -> tuple[int, str]:
+    """The number of texts in `vocabulary.txt`, and its SHA-256 in hex."""
+    content = storage.read(storage.join(folder, schema.VOCABULARY_FILE))
+    return content.count(b"\n"), hashlib.sha256(content).hexdigest()
+
+
+@dataclasses.dataclass(frozen=True)
+class SessionShards:
+    """Sessions as they are written: ids of items, censored dwells.
+
+    Attributes:
+        max_dwell_seconds: c1 of eq. 4.
+        last_dwell_seconds: c2 of eq. 4.
+    """
+
+    max_dwell_seconds: float
+    last_dwell_seconds: float
+
+    def file(
+        self, grouped: Iterable[Sessions], texts: Sequence[str]
+    ) -> tuple[bytes, dict[str, int]]:
+        """Items that are not in the vocabulary become `OOV_ID`."""
+        batches = list(grouped)
+        if not batches:
+            return encoding.to_file([]), _sizes([])
+        whole = session_transforms.concatenate(batches)
+        whole = whole.take(splits.shuffled(whole.digests))
+        dwell, censored = session_transforms.censored_dwell(
+            whole, self.max_dwell_seconds, self.last_dwell_seconds
+        )
+        records = encoding.encode_sessions(
+            columns.text_bytes(whole.ids),
+            whole.lengths,
+            {
+                schema.START_MS: whole.time_ms[whole.starts],
+                schema.SESSION_CUT: whole.cut.astype(np.int64),
+            },
+            {
+                schema.ITEMS: _item_ids(whole.items, texts),
+                schema.DWELL_SECONDS: dwell,
+                schema.DWELL_CENSORED: censored,
+            },
+        )
+        return encoding.to_file(records), _sizes([whole.lengths])
+
+    def sizes(self, content: bytes) -> dict[str, int]:
+        """Sessions and clicks."""
+        return _sizes(
+            [
+                encoding.unpack_integers(record, schema.SESSION_LENGTH)
+                for record in encoding.from_file(content)
+            ]
+        )
+
+
+class _WriteShard(beam.DoFn):
+    def __init__(self, folder, count, shards):
+        self.folder = folder
+        self.count = count
+        self.shards = shards
+
+    def process(self, shard, texts):
+        (split, index), grouped = shard
+        name = encoding.shard_name(split, index, self.count)
+        path = storage.join(self.folder, name)
+        content, sizes = self.shards.file(
+            (each for each in grouped if each is not None), texts
+        )
+        storage.write(path, content)
+        for counted, size in sizes.items():
+            counting.counter(counted, split).inc(size)
+        for counted, size in self.shards.sizes(storage.read(path)).items():
+            counting.counter(counting.READ_BACK + counted, split).inc(size)
+        told = ", ".join(f"{size} {counted}" for counted, size in sizes.items())
+        _LOGGER.info("%s: %s", name, told)
+        yield name
+
+
+def _by_shard(split, grouped, number=1):
+    for index, mine in splits.by_shard(grouped, number):
+        yield (split, index), mine
+
+
+def _sizes(lengths: Sequence[np.ndarray]) -> dict[str, int]:
+    return {
+        counting.SESSIONS: sum(map(len, lengths)),
+        counting.CLICKS: sum(int(some.sum()) for some in lengths),
+    }
+
+
+def _item_ids(items: pa.DictionaryArray, texts: Sequence[str]) -> np.ndarray:
+    known = pc.index_in(items.dictionary, pa.array(texts, pa.string()))
+    ids = pc.add(known, schema.FIRST_ITEM_ID).fill_null(schema.OOV_ID)
+    return ids.to_numpy()[columns.codes(items)]
+
+
+def _write_lines(lines: Sequence[str], path: str) -> None:
+    storage.write(path, "".join(f"{line}\n" for line in lines).encode())
+
+
+def _json_lines(rejects, line_counts) -> list[str]:
+    """The rejects, with the numbers of their lines in their files."""
+    ordered = sorted(line_counts)
+    before = [0, *itertools.accumulate(number for _, number in ordered)]
+    places = [place for place, _ in ordered]
+
+    def counted(reject: Reject):
+        file, start, line_number = reject[:3]
+        if start > 0:
+            first = bisect.bisect_left(places, (file, 0))
+            here = bisect.bisect_left(places, (file, start))
+            line_number += before[here] - before[first] + 1
+        return {
+            "file": reject.file,
+            "line_number": line_number,
+            "reason": reject.reason,
+            "line": reject.line,
+        }
+
+    return [
+        json.dumps(counted(reject), ensure_ascii=False)
+        for reject in sorted(rejects)
+    ]

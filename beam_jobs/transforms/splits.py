@@ -1,0 +1,153 @@
+"""Which split a session or a list belongs to: always one, in every run."""
+
+from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import Any
+from typing import Protocol
+
+import apache_beam as beam
+import numpy as np
+
+from beam_jobs import columns
+from beam_jobs.options.base import RANDOM
+from jump_tf import schema
+
+TEST_PERCENT = 20
+VALIDATION_PERCENT = 10  # Of the sessions that are not in the test split.
+
+_DAY_MS = 86_400_000
+_SPLIT_DIGITS = 10_000  # The last four digits choose the split.
+_NUMBERS = {split: number for number, split in enumerate(schema.SPLITS)}
+
+
+class Grouped(Protocol):
+    """Several sessions or lists."""
+
+    @property
+    def digests(self) -> np.ndarray:
+        """`[S, 4]` of their ids, see `columns.digests`."""
+
+    def instants(self) -> np.ndarray:
+        """`[S]` ms UTC, by which each is split."""
+
+    def take(self, rows: np.ndarray) -> Any:
+        """Some of them, in the order given."""
+
+
+def random_splits(digests: np.ndarray) -> np.ndarray:
+    """`[S]` numbers in `schema.SPLITS` by digest: 20 % test, 8 % validation."""
+    digits = _modulo(digests, _SPLIT_DIGITS)
+    return np.select(
+        [digits % 100 < TEST_PERCENT, digits // 100 < VALIDATION_PERCENT],
+        [_NUMBERS[schema.TEST], _NUMBERS[schema.VALIDATION]],
+        _NUMBERS[schema.TRAIN],
+    )
+
+
+def temporal_splits(
+    instants_ms: np.ndarray, end_ms: int, test_days: float
+) -> np.ndarray:
+    """`[S]` numbers in `schema.SPLITS`.
+
+    Args:
+        instants_ms: `[S]`: a session's last click, a list's first item.
+        end_ms: the last such instant of all that are kept.
+        test_days: days before `end_ms` (included) that are test; as many
+            before those are validation.
+    """
+    days = (end_ms - instants_ms) / _DAY_MS
+    return np.select(
+        [days <= test_days, days <= 2 * test_days],
+        [_NUMBERS[schema.TEST], _NUMBERS[schema.VALIDATION]],
+        _NUMBERS[schema.TRAIN],
+    )
+
+
+def shards(digests: np.ndarray, number: int) -> np.ndarray:
+    """`[S]`: which of `number` files of its split each is written to."""
+    return _modulo(digests, _SPLIT_DIGITS * number) // _SPLIT_DIGITS
+
+
+def shuffled(digests: np.ndarray) -> np.ndarray:
+    """`[S]` rows in the order in which a file has them: by digest.
+
+    Not by time: so files are shuffled when they are written.
+    """
+    return np.lexsort(digests.T[::-1])
+
+
+def by_shard(grouped: Grouped, number: int) -> Iterator[tuple[int, Any]]:
+    """Yields what belongs to each of the `number` files of a split."""
+    of_each = shards(grouped.digests, number)
+    for shard, rows in columns.groups(of_each):
+        yield shard, grouped.take(rows)
+
+
+class Split(beam.PTransform):
+    """`Grouped` to `(split, Grouped)`s.
+
+    Args:
+        split: `random` or `temporal`.
+        test_days: see `temporal_splits`.
+    """
+
+    def __init__(self, split: str, test_days: float):
+        super().__init__()
+        self.split = split
+        self.test_days = test_days
+
+    def expand(self, grouped):
+        if self.split == RANDOM:
+            return grouped | "Random" >> beam.FlatMap(_by_digest)
+        end_ms = (
+            grouped
+            | "Latest" >> beam.Map(lambda some: some.instants().max(initial=0))
+            | "End" >> beam.CombineGlobally(latest)
+        )
+        return grouped | "Temporal" >> beam.FlatMap(
+            _by_time, beam.pvalue.AsSingleton(end_ms), self.test_days
+        )
+
+
+def latest(instants: Iterable[int]) -> int:
+    """The last of some instants in ms UTC; 0 where there is none."""
+    return int(max(instants, default=0))
+
+
+def check_latest(stage: str, instants_ms: np.ndarray, end_ms: int) -> None:
+    """Holds a stage to an end that is the end of all.
+
+    Raises:
+        RuntimeError: an instant is later; so the latest was lost.
+    """
+    last_ms = int(instants_ms.max(initial=0))
+    if last_ms > end_ms:
+        raise RuntimeError(
+            f"Stage `{stage}` must know the last instant of all. "
+            f"Received: {end_ms} ms, and {last_ms} ms"
+        )
+
+
+def _by_digest(grouped):
+    return _apart(grouped, random_splits(grouped.digests))
+
+
+def _by_time(grouped, end_ms, test_days):
+    instants_ms = grouped.instants()
+    check_latest("split", instants_ms, end_ms)
+    of_each = temporal_splits(instants_ms, end_ms, test_days)
+    return _apart(grouped, of_each)
+
+
+def _apart(grouped, of_each):
+    for number, rows in columns.groups(of_each):
+        yield schema.SPLITS[number], grouped.take(rows)
+
+
+def _modulo(digests: np.ndarray, divisor: int) -> np.ndarray:
+    """`[S]` remainders of 256-bit integers; the divisor has 31 bits at most."""
+    word = np.uint64(2**64 % divisor)
+    left = np.zeros(len(digests), np.uint64)
+    for words in digests.T:
+        left = (left * word + words % np.uint64(divisor)) % np.uint64(divisor)
+    return left.astype(np.int64)

@@ -1,0 +1,222 @@
+"""The command `jump-tf`: each verb reads its flags and calls the library.
+
+Exit codes: 0 done; 2 the request or its input is wrong; 1 it failed
+otherwise. What a verb needs is imported in the verb, so that `--help` answers
+at once and an extra that is not installed is missed only where it is needed.
+"""
+
+import argparse
+import logging
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+
+import jump_tf
+from jump_tf import schema
+from jump_tf.cli import arguments as cli_arguments
+from jump_tf.cli import experiments
+from jump_tf.cli import runs
+from jump_tf.cli import train
+from serving.cli import predict as predict_command
+from serving.cli import serve as serve_command
+from serving.load_test import command as load_command
+
+_VERBS = (
+    (
+        "prepare",
+        cli_arguments.add_prepare_arguments,
+        cli_arguments.run_prepare,
+        "Turn a log into a data folder.",
+    ),
+    (
+        "inspect",
+        cli_arguments.add_inspect_arguments,
+        cli_arguments.run_inspect,
+        "Say what a data folder holds, and what changed.",
+    ),
+    (
+        "train",
+        train.add_train_arguments,
+        train.run_train,
+        "Train a model on a data folder.",
+    ),
+    (
+        "tune",
+        experiments.add_tune_arguments,
+        experiments.run_tune,
+        "Search for a better configuration.",
+    ),
+    (
+        "evaluate",
+        runs.add_evaluate_arguments,
+        runs.run_evaluate,
+        "Measure a run beside simple baselines.",
+    ),
+    (
+        "report",
+        cli_arguments.add_report_arguments,
+        runs.run_report,
+        "Write a run's report.html.",
+    ),
+    (
+        "export",
+        runs.add_export_arguments,
+        runs.run_export,
+        "Write a run's model as SavedModel.",
+    ),
+    (
+        "serve",
+        serve_command.add_serve_arguments,
+        serve_command.run_serve,
+        "Serve exported models over gRPC.",
+    ),
+    (
+        "predict",
+        predict_command.add_predict_arguments,
+        predict_command.run_predict,
+        "Ask a server about a session or a list.",
+    ),
+    (
+        "load-test",
+        load_command.add_arguments,
+        cli_arguments.run_load_test,
+        "Measure how fast a server answers under load.",
+    ),
+    (
+        "reproduce",
+        experiments.add_reproduce_arguments,
+        experiments.run_reproduce,
+        "Train the paper's tables and figures, or HEROES beside others.",
+    ),
+    (
+        "demo",
+        experiments.add_demo_arguments,
+        experiments.run_demo,
+        "Run all of the above in order.",
+    ),
+)
+_TAKE_BEAM_OPTIONS = ("prepare", "demo")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one verb; returns the exit code."""
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    logging.getLogger("beam_jobs").setLevel(logging.INFO)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_is_news)
+    argv = list(sys.argv[1:] if argv is None else argv)
+    arguments, rest = make_parser(_family(argv)).parse_known_args(argv)
+    try:
+        if rest and arguments.verb not in _TAKE_BEAM_OPTIONS:
+            raise schema.InputError(
+                f"`jump-tf {arguments.verb}` must get flags that it knows. "
+                f"Received: {' '.join(rest)}"
+            )
+        arguments.rest = rest
+        _start_tensorflow()
+        return arguments.run(arguments)
+    except schema.InputError as error:
+        return _fail(error, 2)
+    except ModuleNotFoundError as error:
+        return _fail(_missing(error), 2)
+    except KeyboardInterrupt:
+        return 130
+    except Exception as error:
+        logging.getLogger(__name__).debug("failed", exc_info=True)
+        if os.environ.get("JUMP_TF_TRACEBACK"):
+            raise
+        if type(error).__name__ == "DataLossError":  # TensorFlow's own.
+            what = str(error).rpartition("}} ")[2].partition(" [Op:")[0]
+            return _fail(f"A record file must be whole. Received: {what}", 2)
+        return _fail(f"{type(error).__name__}: {error}", 1)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Beam says at every import that its `gcp` extra is not installed."""
+    return not record.getMessage().startswith("apitools not found")
+
+
+def _start_tensorflow() -> None:
+    """Imports TensorFlow without the notes that no setting turns off.
+
+    They are about processors and drivers, and are shown only if it fails.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    shown = os.dup(2)
+    with tempfile.TemporaryFile() as notes:
+        os.dup2(notes.fileno(), 2)
+        try:
+            import tensorflow as tf
+
+            tf.config.list_physical_devices()
+        except BaseException:
+            notes.seek(0)
+            os.write(shown, notes.read())
+            raise
+        finally:
+            os.dup2(shown, 2)
+            os.close(shown)
+
+
+def _family(argv: Sequence[str]) -> str:
+    """What `--model` says, by which the flags of some verbs differ."""
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    early.add_argument("--model", default=cli_arguments.JUMP)
+    return early.parse_known_args(argv)[0].model
+
+
+def make_parser(model: str = cli_arguments.JUMP) -> argparse.ArgumentParser:
+    """The parser of all verbs for a family of models."""
+    parser = argparse.ArgumentParser(
+        prog="jump-tf",
+        description="From a click log to a served model of what a visitor "
+        "clicks next and how long they stay; or of what they click and buy of "
+        "a list.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--version", action="version", version=jump_tf.__version__
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    for name, add_arguments, run, text in _VERBS:
+        verb = verbs.add_parser(
+            name, help=text, description=text, allow_abbrev=False
+        )
+        verb.set_defaults(run=run)
+        if name == "prepare":  # The only one whose flags differ by it.
+            cli_arguments.add_prepare_arguments(verb, model)
+        else:
+            add_arguments(verb)
+    return parser
+
+
+_EXTRAS = {
+    "apache_beam": "beam",
+    "aiohttp": "serving",
+    "grpc": "serving",
+    "tensorflow_serving": "serving",
+    "matplotlib": "report",
+    "optuna": "tune",
+}
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    module = (error.name or "").split(".")[0]
+    if module not in _EXTRAS:
+        return f"The module {error.name} must be installed."
+    return (
+        f"This needs {module}. Install it with: "
+        f"pip install 'jump-tf[{_EXTRAS[module]}]'"
+    )
+
+
+def _fail(error: object, code: int) -> int:
+    print(f"jump-tf: {error}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,187 @@
+"""The verbs on a run: what they are told and what they call.
+
+The libraries are imported in the verbs, so that the flags can be listed
+without them.
+"""
+
+import argparse
+import pathlib
+
+from jump_tf import schema
+from jump_tf.cli import arguments as cli_arguments
+
+
+def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags of `jump-tf evaluate`."""
+    cli_arguments.add_report_arguments(parser)
+    parser.add_argument("--split", default=schema.TEST, choices=schema.SPLITS)
+    parser.add_argument(
+        "--moment",
+        choices=schema.MOMENTS,
+        help="of sessions: page_leave: the dwell of the last click is known; "
+        "page_load: it is not, the visitor is still there (default: both)",
+    )
+    parser.add_argument(
+        "--data",
+        type=pathlib.Path,
+        help="data folder (default: the one that the run was trained on)",
+    )
+
+
+def run_evaluate(arguments: argparse.Namespace) -> int:
+    """Measures a run, and says what beats it."""
+    from jump_tf.runs import folder as run_folder
+    from jump_tf.runs import model_factory
+
+    run = arguments.run_folder
+    evaluate = (
+        _evaluate_lists
+        if cli_arguments.config_of_run(arguments).kind == schema.LISTS
+        else _evaluate_sessions
+    )
+    model = model_factory.load_run(run)
+    data = arguments.data or run_folder.read_data_folder(run)
+    run_folder.check_vocabulary(run, data)
+    table, *paths = evaluate(arguments, model, data)
+    print(f"{table}\n\nwritten to {' and '.join(map(str, paths))}")
+    return 0
+
+
+def _evaluate_sessions(arguments, model, data):
+    from jump_tf.evaluate.sessions import evaluation as session_evaluation
+    from jump_tf.evaluate.sessions import tables as session_tables
+
+    results, paths = session_evaluation.evaluate_moments(
+        model,
+        data,
+        arguments.run_folder,
+        arguments.split,
+        [arguments.moment] if arguments.moment else schema.MOMENTS,
+    )
+    return session_tables.format_table(*results), *paths
+
+
+def _evaluate_lists(arguments, model, data):
+    from jump_tf.evaluate.lists import prediction_table as list_prediction_table
+    from jump_tf.evaluate.lists import tables as list_tables
+    from jump_tf.reporting import files as evaluation_files
+
+    if arguments.moment:
+        raise schema.InputError(
+            "`--moment` must be given for models of sessions only. "
+            f"Received: --moment={arguments.moment}"
+        )
+    run, split = arguments.run_folder, arguments.split
+    result = list_prediction_table.evaluate_run(run, model, data, split)
+    path = run / evaluation_files.EVALUATION_FOLDER / f"{split}.json"
+    return list_tables.format_table(result), path
+
+
+def run_report(arguments: argparse.Namespace) -> int:
+    """Writes a run's report."""
+    if cli_arguments.config_of_run(arguments).kind == schema.LISTS:
+        from jump_tf.evaluate.lists import report as list_report
+
+        written = list_report.write_report(arguments.run_folder)
+    else:
+        from jump_tf.evaluate.sessions import report as session_report
+
+        written = session_report.write_report(arguments.run_folder)
+    print(f"written to {written}")
+    return 0
+
+
+def add_export_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags of `jump-tf export`."""
+    cli_arguments.add_report_arguments(parser)
+    parser.add_argument(
+        "--output",
+        required=True,
+        type=pathlib.Path,
+        help="models folder; gets <name>/<version>/",
+    )
+    parser.add_argument(
+        "--name", help="of the model (default: jump, or heroes for lists)"
+    )
+    parser.add_argument(
+        "--model-version", type=int, help="default: one more than the last"
+    )
+    parser.add_argument(
+        "--top",
+        type=int,
+        default=20,
+        help="recommendations in an answer to a session (default: 20)",
+    )
+    parser.add_argument(
+        "--max-k",
+        type=int,
+        default=100,
+        help="recommendations that a request may ask for (default: 100)",
+    )
+    parser.add_argument(
+        "--max-session-length",
+        type=int,
+        default=200,
+        help="clicks of a session that are read, the last ones (default: 200)",
+    )
+    parser.add_argument(
+        "--clusters",
+        type=int,
+        help="search so many clusters of the catalogue instead of all items: "
+        "for millions of them, where some of the best may be missed; the share "
+        "that is found is printed, of validation sessions",
+    )
+    parser.add_argument(
+        "--probes",
+        type=int,
+        default=32,
+        help="clusters that are looked into (default: 32)",
+    )
+
+
+def run_export(arguments: argparse.Namespace) -> int:
+    """Writes a run's model as SavedModel."""
+    from jump_tf.export import saved_model
+    from jump_tf.runs import folder as run_folder
+    from jump_tf.runs import model_factory
+    from serving import warmup
+
+    config = cli_arguments.config_of_run(arguments)
+    lists = config.kind == schema.LISTS
+    model = model_factory.load_run(arguments.run_folder)
+    folder = saved_model.export_model(
+        model,
+        run_folder.read_vocabulary(arguments.run_folder),
+        arguments.output,
+        name=arguments.name
+        or (cli_arguments.HEROES if lists else cli_arguments.JUMP),
+        version=arguments.model_version,
+        top_k=arguments.top,
+        max_k=arguments.max_k,
+        max_session_length=arguments.max_session_length,
+        index=_index(arguments, model),
+        finish=warmup.writer(config.model),
+    )
+    print(f"written to {folder}")
+    return 0
+
+
+def _index(arguments, model):
+    """How the exported model searches its catalogue."""
+    from jump_tf.export import ivf_search
+    from jump_tf.export.exact_search import Catalogue
+    from jump_tf.runs import folder as run_folder
+
+    if arguments.clusters is None:
+        return Catalogue
+    clustering = ivf_search.Clustering(arguments.clusters, arguments.probes)
+    data = run_folder.read_data_folder(arguments.run_folder)
+
+    def measured(vectors):
+        found = clustering(vectors)
+        queries = ivf_search.validation_queries(model, data)
+        share = ivf_search.recall(vectors, found, queries)
+        print(f"the index finds {share:.4f} of the 20 best items")
+        return found
+
+    return measured

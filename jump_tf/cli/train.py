@@ -1,0 +1,120 @@
+"""What `jump-tf train` is told and what it calls.
+
+The libraries are imported in the verb, so that the flags can be listed
+without them.
+"""
+
+import argparse
+import pathlib
+import sys
+
+from jump_tf import schema
+from jump_tf.cli import arguments as cli_arguments
+
+
+def add_train_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags of `jump-tf train`."""
+    parser.add_argument("--data", type=pathlib.Path, help="data folder")
+    cli_arguments.add_report_arguments(parser)
+    cli_arguments.add_config(parser)
+    start = parser.add_mutually_exclusive_group()
+    start.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the run after its last checkpoint; data and "
+        "configuration are its own",
+    )
+    start.add_argument(
+        "--warm-start",
+        type=pathlib.Path,
+        metavar="RUN",
+        help="start with the weights of another run, whose configuration is "
+        "the default; items may have come and gone since",
+    )
+    parser.add_argument(
+        "--gone-items",
+        choices=("drop", "keep"),
+        help="what a warm start does with items that the data no longer has: "
+        "forget them (default) or go on recommending them",
+    )
+    parser.add_argument(
+        "--profile",
+        type=_batches,
+        metavar="FIRST,LAST",
+        help="profile these batches, counted from 1, for TensorBoard",
+    )
+
+    parser.add_argument(
+        "--strategy",
+        default="none",
+        choices=("none", "mirrored", "multiworker"),
+        help="none: one device (default); mirrored: all GPUs of this machine; "
+        "multiworker: those of all processes that TF_CONFIG lists, each of "
+        "which runs this command on a run folder that all of them see",
+    )
+    parser.add_argument(
+        "--logical-cpus",
+        type=int,
+        help="split the processor into so many devices, to try a strategy out",
+    )
+
+
+def _batches(text: str) -> tuple[int, int]:
+    """`FIRST,LAST`; the parser makes a refusal of a `ValueError`."""
+    first, last = (int(number) for number in text.split(","))
+    if not 1 <= first <= last:
+        raise ValueError
+    return first, last
+
+
+def run_train(arguments: argparse.Namespace) -> int:
+    """Trains a model on a data folder."""
+    from jump_tf import tasks
+    from jump_tf.runs import folder as run_folder
+    from jump_tf.train import distribution
+    from jump_tf.train import interruptions
+    from jump_tf.train import trainer
+    from jump_tf.train import warm_start
+
+    if arguments.logical_cpus:
+        distribution.split_cpu(arguments.logical_cpus)
+    run, data = arguments.run_folder, arguments.data
+    named = arguments.preset or arguments.config
+    start = None
+    if arguments.warm_start:
+        gone = arguments.gone_items or warm_start.DROP
+        start = warm_start.WarmStart(arguments.warm_start, gone_items=gone)
+    elif arguments.gone_items:
+        raise schema.InputError(
+            "`--gone-items` must come with `--warm-start`. "
+            f"Received: --gone-items={arguments.gone_items} alone"
+        )
+    if arguments.resume and not (named or arguments.set):
+        config = cli_arguments.config_of_run(arguments)
+    elif start and not named:
+        config = run_folder.read_config(start.run)
+        cli_arguments.check_model(arguments, config)
+        config = config.override(arguments.set)
+    else:
+        config = cli_arguments.config_of(arguments)
+    if data is None:
+        if not arguments.resume:
+            raise schema.InputError(
+                "`--data` must be given unless a run is resumed. Received: none"
+            )
+        data = run_folder.read_data_folder(run)
+    try:
+        best = trainer.train(
+            config,
+            data,
+            run,
+            resume=arguments.resume,
+            warm_start=start,
+            strategy=arguments.strategy,
+            profile=arguments.profile,
+        )
+    except interruptions.TrainingStopped as stopped:
+        print(f"jump-tf: {stopped}", file=sys.stderr)
+        return cli_arguments.STOPPED
+    print(f"best {tasks.task_of(config).one_line(best)}")
+    return 0

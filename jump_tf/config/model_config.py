@@ -1,0 +1,260 @@
+"""Hyper-parameters of each model: frozen, checked at birth."""
+
+import dataclasses
+from typing import ClassVar
+
+from jump_tf.config.checks import above_zero
+from jump_tf.config.checks import at_least
+from jump_tf.config.checks import one_of
+from jump_tf.config.checks import rate
+from jump_tf.config.checks import refuse
+from jump_tf.config.session_models import OWN_DWELL_HEAD
+from jump_tf.config.session_models import SOFTMAX_LOSSES
+from jump_tf.config.session_models import SessionConfig
+
+ROW_SPACINGS = ("seconds", "log")
+DWELL_JOINS = ("concat", "sum", "scalar")
+ACTIVATIONS = ("tanh", "relu")
+SLOPES = ("free", "positive")
+UNITS_OF_HEROES = ("hawkes", "lstm")
+
+
+@dataclasses.dataclass(frozen=True)
+class JumpConfig(SessionConfig):
+    """JUMP; the defaults are the paper's.
+
+    Attributes:
+        micro_step_seconds: z, the dwell of one fast step; the paper does not
+            give it.
+        row_spacing: "seconds": a dwell row for each whole second, as printed;
+            "log": rows evenly spaced in log(1 + seconds).
+        use_bias: biases in the highway units.
+        tie_inputs: whether the fast unit reads click and slow state through
+            the same matrices, as printed.
+        residual: adds h_k to the attention's v_k.
+        click_residual: adds the last click's own row to it, each feature
+            times a learned weight: the item itself and its likes are seldom
+            far from the next click, and the encoder need not learn it.
+        pointer_clicks: how many of the last clicks the next one may be pointed
+            at, see `SessionPointer`; 0 for none.
+        fast_slow: whether the encoder is the fast-slow layer; without it, it is
+            a GRU of the same size, which reads dwells through their rows
+            alone.
+        attention: whether clicks are summed by attention; without it v_k is
+            h_k, and `residual` means nothing.
+        multiplicative: whether the highway units multiply what they read with
+            their state, see `HighwayUnit`.
+        page_load_rate: share of clicks that teach what follows them with the
+            visitor still on their page, some of them with the seconds spent
+            there so far, see `page_load_draws`; the others teach it with
+            their dwell. Above 0 there are weights for such seconds.
+    """
+
+    micro_step_seconds: float = 200.0
+    row_spacing: str = "seconds"
+    use_bias: bool = False
+    tie_inputs: bool = True
+    residual: bool = False
+    click_residual: bool = False
+    pointer_clicks: int = 0
+    fast_slow: bool = True
+    attention: bool = True
+    multiplicative: bool = True
+    page_load_rate: float = 0.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        at_least(self, 0, "pointer_clicks")
+        if self.pointer_clicks and self.click_loss not in SOFTMAX_LOSSES:
+            must = f"be 0 for click_loss={self.click_loss!r}"
+            refuse(self, "pointer_clicks", must)
+        above_zero(self, "micro_step_seconds")
+        one_of(self, "row_spacing", ROW_SPACINGS)
+        rate(self, "page_load_rate")
+
+
+@dataclasses.dataclass(frozen=True)
+class ClickConfig(SessionConfig):
+    """What models of the click alone have: no dwell is learned.
+
+    `dwell_weight` is 0, and the shared head then answers with the mean log
+    dwell of the training.
+    """
+
+    dwell_weight: float = 0.0
+    dwell_head: str = "shared"
+    dwell_scale: float | None = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class GRU4RecConfig(ClickConfig):
+    """GRU4Rec: what every model of the click has is all it has."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NARMConfig(ClickConfig):
+    """NARM; `dropout` is on the embedded clicks alone.
+
+    Attributes:
+        decoder_dropout: rate on the two summaries [c_l; c_g], in training.
+    """
+
+    dropout: float = 0.25
+    decoder_dropout: float = 0.5
+
+    def __post_init__(self):
+        super().__post_init__()
+        rate(self, "decoder_dropout")
+
+
+@dataclasses.dataclass(frozen=True)
+class DTGRUConfig(ClickConfig):
+    """DTGRU.
+
+    Attributes:
+        dwell_join: how a click's dwell joins its item row e: "concat",
+            [e; t] with a row t for each of log-spaced buckets and one for
+            unknown dwells; "sum", e + t; "scalar", e with the log of the
+            dwell and whether it is known.
+    """
+
+    dwell_join: str = "concat"
+
+    def __post_init__(self):
+        super().__post_init__()
+        one_of(self, "dwell_join", DWELL_JOINS)
+
+
+@dataclasses.dataclass(frozen=True)
+class SASRecConfig(ClickConfig):
+    """SASRec; `dropout` is also inside the blocks.
+
+    Attributes:
+        blocks: of attention and feed-forward layer.
+        heads: of each attention; they share `units` evenly.
+        feed_forward_ratio: hidden units of a feed-forward layer, by `units`.
+        max_positions: clicks of a session that have a position of their own;
+            all later ones share the last.
+    """
+
+    blocks: int = 2
+    heads: int = 1
+    feed_forward_ratio: int = 1
+    max_positions: int = 200
+
+    def __post_init__(self):
+        super().__post_init__()
+        at_least(self, 1, "blocks", "heads", "feed_forward_ratio")
+        at_least(self, 1, "max_positions")
+        if self.units % self.heads:
+            refuse(self, "heads", f"divide units={self.units}")
+
+
+@dataclasses.dataclass(frozen=True)
+class PointProcessConfig(SessionConfig):
+    """What the models have in common that state the dwell's law themselves.
+
+    Clicks are scored by a table and a bias of their own, as in a point process
+    with marks; `dwell_scale` is only for a law that has one.
+    """
+
+    item_bias: bool = True
+    tie_items: bool = False
+    dwell_head: str = OWN_DWELL_HEAD
+    dwell_scale: float | None = None
+
+    dwell_heads: ClassVar[tuple[str, ...]] = (OWN_DWELL_HEAD,)
+
+
+@dataclasses.dataclass(frozen=True)
+class RMTPPConfig(PointProcessConfig):
+    """RMTPP.
+
+    Attributes:
+        activation: phi. The paper's "relu" is unbounded, and so is then a
+            hazard that is its exponential, along long sessions; "tanh" bounds
+            it.
+        slope: "free": w of either sign, as printed. Where it is negative, and
+            dwells have heavy tails, the law is defective: a share of visitors
+            never leaves. The median stands, mostly; there is no mean.
+            "positive": by a softplus, always a law, but the hazard can only
+            rise, and that of dwells falls.
+        time_scale_seconds: the time in which w is counted; small enough that
+            w is soon where it should be, which starts at zero and moves by a
+            learning rate a step.
+    """
+
+    activation: str = "tanh"
+    slope: str = "free"
+    time_scale_seconds: float = 30.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        one_of(self, "activation", ACTIVATIONS)
+        one_of(self, "slope", SLOPES)
+        above_zero(self, "time_scale_seconds")
+
+
+@dataclasses.dataclass(frozen=True)
+class ATRPConfig(PointProcessConfig):
+    """ATRP: it learns from the dwells that were seen whole.
+
+    Attributes:
+        series_bins: into which the time of the session so far is cut.
+        series_units: of the network over them.
+    """
+
+    censoring: str = "none"
+    series_bins: int = 7
+    series_units: int = 32
+
+    def __post_init__(self):
+        super().__post_init__()
+        at_least(self, 1, "series_bins", "series_units")
+
+
+@dataclasses.dataclass(frozen=True)
+class NSRConfig(PointProcessConfig):
+    """NSR.
+
+    Attributes:
+        bins: K, within each of which the hazard is constant; even in the log
+            of seconds up to c1, the last one without an end.
+    """
+
+    bins: int = 32
+
+    def __post_init__(self):
+        super().__post_init__()
+        at_least(self, 2, "bins")
+
+
+@dataclasses.dataclass(frozen=True)
+class HeroesSessionsConfig(SessionConfig):
+    """HEROES on sessions.
+
+    Attributes:
+        cell: "hawkes", the Hawkes-process unit, or "lstm".
+        satisfied_seconds: the dwell from which a click counts as satisfied.
+    """
+
+    cell: str = "hawkes"
+    satisfied_seconds: float = 60.0
+
+    def __post_init__(self):
+        super().__post_init__()
+        one_of(self, "cell", UNITS_OF_HEROES)
+        above_zero(self, "satisfied_seconds")
+
+
+MODELS = {
+    "jump": JumpConfig,
+    "gru4rec": GRU4RecConfig,
+    "rmtpp": RMTPPConfig,
+    "atrp": ATRPConfig,
+    "nsr": NSRConfig,
+    "narm": NARMConfig,
+    "dtgru": DTGRUConfig,
+    "sasrec": SASRecConfig,
+    "heroes_sessions": HeroesSessionsConfig,
+}

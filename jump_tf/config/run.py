@@ -1,0 +1,223 @@
+"""Named configurations: frozen dataclasses <-> YAML, checked at birth."""
+
+import dataclasses
+import importlib.resources
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+import yaml
+
+from jump_tf import schema
+from jump_tf.config.checks import above_zero
+from jump_tf.config.checks import at_least
+from jump_tf.config.checks import check_types
+from jump_tf.config.checks import one_of
+from jump_tf.config.list_models import LIST_MODELS
+from jump_tf.config.list_models import ListConfig
+from jump_tf.config.model_config import MODELS
+from jump_tf.config.model_config import JumpConfig
+from jump_tf.config.session_models import SessionConfig
+
+ARCHITECTURES: dict[str, type[SessionConfig] | type[ListConfig]] = {
+    **MODELS,
+    **LIST_MODELS,
+}
+
+SCHEDULES = ("constant", "cosine")
+PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingConfig:
+    """How a model is trained.
+
+    Attributes:
+        epochs: passes over the training split, at most.
+        learning_rate: of Adam, at its highest.
+        schedule: "constant", or "cosine" down to a hundredth over `epochs`.
+        clip_norm: bound of the gradient's global norm.
+        batch_sessions: at most so many sessions, or lists, a batch.
+        batch_clicks: at most so many input steps, or items, a batch.
+        jit_compile: whether XLA compiles the training step. Batches then come
+            in few, fixed shapes, each of which is compiled when it is first
+            met: seconds a shape, so that it pays in long runs alone.
+        precision: "float32", or "bfloat16" for the products of the fast-slow
+            layer and the attention. Weights, heads, losses and all that is
+            saved are float32 in either case, and so are the evaluation and
+            the export of the run.
+        patience: epochs without a better validation recall@20, or AUC of the
+            clicks with conversion for lists, before the training stops.
+        seed: of the initial weights and the order of the data.
+        checkpoint_seconds: time between two checkpoints within an epoch; 0
+            for one after every step. Its end is always one.
+    """
+
+    epochs: int = 20
+    learning_rate: float = 1e-3
+    schedule: str = "constant"
+    clip_norm: float = 5.0
+    batch_sessions: int = 100
+    batch_clicks: int = 4096
+    jit_compile: bool = False
+    precision: str = "float32"
+    patience: int = 3
+    seed: int = 0
+    checkpoint_seconds: float = 300.0
+
+    def __post_init__(self):
+        check_types(self)
+        at_least(self, 1, "epochs", "batch_sessions", "batch_clicks")
+        at_least(self, 1, "patience")
+        at_least(self, 0, "seed", "checkpoint_seconds")
+        above_zero(self, "learning_rate", "clip_norm")
+        one_of(self, "schedule", SCHEDULES)
+        one_of(self, "precision", tuple(PRECISIONS))
+
+    @property
+    def dtype(self) -> str:
+        """The Keras dtype policy of a model in training."""
+        return PRECISIONS[self.precision]
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """All there is to say about a run but its data.
+
+    Attributes:
+        architecture: which model, a name of `ARCHITECTURES`.
+        model: its hyper-parameters, a `SessionConfig` or a `ListConfig`.
+        training: how it is trained.
+    """
+
+    architecture: str = "jump"
+    model: Any = dataclasses.field(default_factory=JumpConfig)
+    training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
+
+    @property
+    def kind(self) -> str:
+        """Of the data that the model is for, one of `schema.KINDS`."""
+        return (
+            schema.LISTS
+            if self.architecture in LIST_MODELS
+            else schema.SESSIONS
+        )
+
+    def override(self, assignments: Iterable[str]) -> "Config":
+        """A copy with `section.name=value` assignments, values in YAML.
+
+        Raises:
+            InputError: an assignment names nothing or its value is refused.
+        """
+        tree = dataclasses.asdict(self)
+        for assignment in assignments:
+            path, equals, value = assignment.partition("=")
+            section, _, name = path.partition(".")
+            if not equals or name not in _names(tree).get(section, ()):
+                raise schema.InputError(
+                    "`--set` must be section.name=value with a name of "
+                    f"{_known(_names(tree))}. Received: {assignment}"
+                )
+            try:
+                tree[section][name] = yaml.safe_load(value)
+            except yaml.YAMLError as error:
+                raise schema.InputError(
+                    f"`--set` must give a value in YAML. Received: {assignment}"
+                ) from error
+        return from_dict(tree)
+
+    def flat(self) -> dict[str, Any]:
+        """All values: `architecture`, then by the names that `--set` takes."""
+        flat: dict[str, Any] = {"architecture": self.architecture}
+        for section in ("model", "training"):
+            values = dataclasses.asdict(getattr(self, section))
+            flat |= {f"{section}.{name}": values[name] for name in values}
+        return flat
+
+    def to_yaml(self) -> str:
+        """The YAML that `load` reads back."""
+        return yaml.safe_dump(dataclasses.asdict(self), sort_keys=False)
+
+
+def from_dict(tree: dict[str, Any]) -> Config:
+    """Builds and checks a configuration; what is left out has its default.
+
+    Raises:
+        InputError: a name is unknown or a value is refused.
+    """
+    architecture = tree.get("architecture", Config.architecture)
+    if architecture not in ARCHITECTURES:
+        raise schema.InputError(
+            f"`architecture` must be one of {tuple(ARCHITECTURES)}. "
+            f"Received: {architecture}"
+        )
+    sections: dict[str, Any] = {
+        "model": ARCHITECTURES[architecture],
+        "training": TrainingConfig,
+    }
+    known = {
+        section: [field.name for field in dataclasses.fields(kind)]
+        for section, kind in sections.items()
+    }
+    given = {name: tree[name] for name in tree if name != "architecture"}
+    for section, values in given.items():
+        unknown = set(values or {}) - set(known.get(section, ()))
+        if section not in known or unknown:
+            raise schema.InputError(
+                f"A configuration must hold only {_known(known)}. Received: "
+                f"{section}: {sorted(unknown) or values}"
+            )
+    return Config(
+        architecture,
+        *(kind(**(given.get(name) or {})) for name, kind in sections.items()),
+    )
+
+
+def load(path: str | pathlib.Path) -> Config:
+    """Reads a configuration file.
+
+    Raises:
+        InputError: it is missing, no YAML mapping, or refused.
+    """
+    try:
+        tree = yaml.safe_load(pathlib.Path(path).read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError) as error:
+        raise schema.InputError(
+            f"The configuration must be a YAML file. Received: {path} ({error})"
+        ) from error
+    if not isinstance(tree, dict):
+        raise schema.InputError(
+            "The configuration must be a mapping of sections. "
+            f"Received: {path}, which holds a {type(tree).__name__}"
+        )
+    return from_dict(tree)
+
+
+def preset(name: str) -> Config:
+    """A configuration that ships with the package.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    folder = importlib.resources.files("jump_tf.config") / "presets"
+    names = sorted(
+        entry.name.removesuffix(".yaml") for entry in folder.iterdir()
+    )
+    if name not in names:
+        raise schema.InputError(
+            f"`--preset` must be one of {names}. Received: {name}"
+        )
+    with importlib.resources.as_file(folder / f"{name}.yaml") as path:
+        return load(path)
+
+
+def _names(tree) -> dict[str, list[str]]:
+    return {
+        name: list(values)
+        for name, values in tree.items()
+        if isinstance(values, dict)
+    }
+
+
+def _known(names) -> list[str]:
+    return [f"{section}.{name}" for section in names for name in names[section]]

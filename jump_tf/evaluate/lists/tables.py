@@ -1,0 +1,149 @@
+"""The evaluation of a run on lists as a table and as sentences, for readers."""
+
+from typing import Any
+
+from jump_tf.evaluate.lists import baselines
+from jump_tf.evaluate.lists import columns
+from jump_tf.evaluate.lists import metrics
+from jump_tf.evaluate.lists import predictions
+from jump_tf.evaluate.sessions import tables as session_tables
+
+SMALLER_IS_BETTER = ("log_loss",)
+SHOWN_METRICS = (*metrics.HEADLINES, "calibration_error", "calibration_ratio")
+MODEL = "the model"
+MODES = {
+    predictions.KNOWN: "the model, feedback known",
+    predictions.FREE: "the model, no feedback known",
+}
+TARGETS = {
+    columns.CTR: "Click, over all items",
+    columns.CVR: "Conversion of a click, over clicked items",
+    columns.CTCVR: "Click and conversion, over all items",
+}
+
+
+def format_table(result: dict[str, Any]) -> str:
+    """The evaluation as text, with a sentence for what is lost to whom."""
+    parts = [summary(result)]
+    for target, title in TARGETS.items():
+        parts.append(f"{title}\n{session_tables.aligned(rows(result, target))}")
+    verdict = losses_to_bars(result) or ["No bar beats the model."]
+    return "\n\n".join([*parts, "\n".join([*warnings(result), *verdict])])
+
+
+def summary(result: dict[str, Any]) -> str:
+    """What was evaluated, in a line."""
+    cut = result.get("num_items_cut")
+    left_out = f" ({cut} more at the start of long lists left out)"
+    return (
+        f"{result['split']}: {result['num_lists']} lists of "
+        f"{result['num_items']} items{left_out if cut else ''}, "
+        f"{result['num_clicks']} clicks, "
+        f"{result['num_conversions']} conversions; feedback on earlier items "
+        f"{result['feedback']}, ties at their expected value"
+    )
+
+
+def rows(result: dict[str, Any], target: str) -> list[list[str]]:
+    """A header, the model, its intervals, and the bars, for one target."""
+    names = [f"{target}_{metric}" for metric in SHOWN_METRICS]
+    ends = [result["intervals"].get(name, (None, None)) for name in names]
+    lines = [
+        ["", *SHOWN_METRICS],
+        [MODEL, *_numbers(result, names)],
+        [
+            "95 % interval",
+            *(
+                "" if low is None else f"{_number(low)} to {_number(high)}"
+                for low, high in ends
+            ),
+        ],
+    ]
+    lines += [
+        [label, *_numbers(numbers, names)]
+        for label, numbers in others(result, target).items()
+    ]
+    return lines
+
+
+def others(result: dict[str, Any], target: str) -> dict[str, dict[str, Any]]:
+    """Who is compared with the model, by the label, and their numbers."""
+    beside = {
+        label: result[mode] for mode, label in MODES.items() if mode in result
+    }
+    best = result["best_field"].get(_part(target))
+    for name, numbers in result["baselines"].items():
+        named = (
+            best and name == baselines.BEST_FIELD and target != columns.CTCVR
+        )
+        label = (
+            f"{name} ({best.removeprefix(baselines.FIELD)})" if named else name
+        )
+        beside[label] = numbers
+    return beside
+
+
+def losses_to_bars(result: dict[str, Any]) -> list[str]:
+    """One sentence for each bar that is better in some number.
+
+    Where there is a best field, it speaks for all of them.
+    """
+    sentences = []
+    for name, theirs in result["baselines"].items():
+        if name.startswith(baselines.FIELD) and result["best_field"]:
+            continue
+        lost = [
+            f"{metric} ({_number(result.get(metric))} against "
+            f"{_number(theirs[metric])}{_noise(theirs, metric)})"
+            for metric in theirs["intervals"]
+            if theirs[metric] is not None
+            and is_lost(metric, result.get(metric), theirs[metric])
+        ]
+        if lost:
+            sentences.append(f"The model loses to {name} in {', '.join(lost)}.")
+    return sentences
+
+
+def warnings(result: dict[str, Any]) -> list[str]:
+    """What a reader has to know before they believe a number."""
+    sentences = []
+    if result["label_leak"]:
+        sentences.append(
+            "With label_leak, r of an item is read from a state that the "
+            "item's own click has changed: cvr and ctcvr are of no use for "
+            "prediction."
+        )
+    if result.get("objective") == "survival":
+        sentences.append(
+            "With objective=survival, what is evaluated are hazards, made to "
+            "order items: log loss and calibration are not those of "
+            "probabilities."
+        )
+    return sentences
+
+
+def is_lost(metric: str, mine: float | None, theirs: float) -> bool:
+    """Whether another's number is better than the model's."""
+    if mine is None:
+        return True  # Against a number, what is none has lost.
+    if metric.endswith(SMALLER_IS_BETTER):
+        return mine > theirs
+    return mine < theirs
+
+
+def _part(target) -> str:
+    return columns.CTR if target == columns.CTR else columns.CVR
+
+
+def _numbers(numbers, names) -> list[str]:
+    return [_number(numbers.get(name)) for name in names]
+
+
+def _number(value) -> str:
+    return session_tables.number(value)
+
+
+def _noise(theirs, metric) -> str:
+    low, high = theirs.get("differences", {}).get(metric, (None, None))
+    noise = low is not None and low <= 0.0 <= high
+    return ", within the noise" if noise else ""

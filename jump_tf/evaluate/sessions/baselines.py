@@ -1,0 +1,223 @@
+"""The baselines of a data folder, fitted and measured together."""
+
+import dataclasses
+import pathlib
+from typing import Any
+
+import numpy as np
+
+from jump_tf import schema
+from jump_tf.baselines import counts
+from jump_tf.baselines import dwell as dwell_baselines
+from jump_tf.baselines import item_rules
+from jump_tf.baselines.base import Scorer
+from jump_tf.evaluate.sessions import metrics as session_metrics
+from jump_tf.evaluate.sessions import prediction_table
+from jump_tf.evaluate.sessions import predictions
+from jump_tf.evaluate.sessions.metrics import Measures
+from jump_tf.evaluate.sessions.prediction_table import ClickTable
+from jump_tf.evaluate.sessions.predictions import Clicks
+from jump_tf.metrics import ranking
+from jump_tf.survival.distribution import Distribution
+
+MOST_POPULAR = "most_popular"
+SESSION_POPULAR = "session_popular"
+MARKOV = "markov"
+ASSOCIATION_RULES = "association_rules"
+ITEM_KNN = "item_knn"
+CONSTANT_MEDIAN = "constant_median"
+CONSTANT_MEAN = "constant_mean"
+ITEM_MEDIAN = "item_median"
+ITEM_EFFECT = "item_effect"
+PREVIOUS_DWELL = "previous_dwell"
+SESSION_MEAN = "session_mean"
+_MODEL = "model"
+_SCORERS: dict[str, type[Scorer]] = {
+    MOST_POPULAR: counts.MostPopular,
+    SESSION_POPULAR: item_rules.SessionPopular,
+    MARKOV: counts.Markov,
+    ASSOCIATION_RULES: item_rules.AssociationRules,
+    ITEM_KNN: item_rules.ItemNeighbours,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Baselines:
+    """Counts of the training split, fitted.
+
+    Attributes:
+        scorers: name -> what scores items.
+        dwell: (name, whether first clicks are counted too) -> one of
+            `dwell_baselines`, fitted on the clicks on which it is measured.
+        training_counts: `[V]` clicks of each id.
+        end_rate: share of the clicks from the second on that end a session,
+            of those of which it is known.
+        moment: of asking for a dwell; at `page_load` the dwell of the click
+            before is not known yet.
+    """
+
+    scorers: dict[str, Scorer]
+    dwell: dict[tuple[str, bool], Any]
+    training_counts: np.ndarray
+    end_rate: float
+    moment: str = schema.PAGE_LEAVE
+
+
+def fit(
+    data: str | pathlib.Path,
+    vocabulary_size: int,
+    moment: str = schema.PAGE_LEAVE,
+) -> Baselines:
+    """The baselines of a data folder, from its training split alone."""
+    clicks = predictions.read_clicks(data, schema.TRAIN)
+    later = clicks.predicted & ~clicks.session_cut
+    return Baselines(
+        {
+            name: kind(*_columns(clicks), vocabulary_size)
+            for name, kind in _SCORERS.items()
+        },
+        _fit_dwell(clicks, vocabulary_size, moment),
+        np.bincount(clicks.item, minlength=vocabulary_size),
+        float(clicks.last[later].mean()) if later.any() else 0.0,
+        moment,
+    )
+
+
+def click_tables(
+    scorers: dict[str, Scorer], clicks: Clicks
+) -> dict[str, ClickTable]:
+    """What each scorer says of clicks, by its name."""
+    (asked,) = np.nonzero(clicks.predicted & clicks.known)
+    tables = {}
+    for name, scorer in scorers.items():
+        ranks = np.full(len(clicks), ranking.MISS)
+        ranks[asked] = scorer.ranks(*_columns(clicks), asked)
+        tables[name] = prediction_table.of(clicks, rank=ranks)
+    return tables
+
+
+def click_measures(
+    scorers: dict[str, Scorer], clicks: Clicks
+) -> dict[str, Measures]:
+    """The measures of each scorer on clicks, by its name."""
+    tables = click_tables(scorers, clicks)
+    return {name: prediction_table.measures(t) for name, t in tables.items()}
+
+
+def dwell_laws(
+    fitted: Baselines, clicks: Clicks, *, first_too: bool = False
+) -> dict[str, Distribution]:
+    """The laws of the dwells of clicks, by the name of the bar.
+
+    Args:
+        fitted: at the moment of asking.
+        clicks: all of a split.
+        first_too: which fit: on the dwells from the second click on, or all.
+    """
+    known = _asked(clicks, fitted.moment)
+    return {
+        name: bar.dwell_distribution(known)
+        for (name, first), bar in fitted.dwell.items()
+        if first == first_too
+    }
+
+
+def measures(
+    fitted: Baselines, clicks: Clicks, max_dwell_seconds: float
+) -> dict[str, Measures]:
+    """The measures of each baseline on clicks, by its name."""
+    named = click_measures(fitted.scorers, clicks)
+    for first_too in (False, True):
+        laws = dwell_laws(fitted, clicks, first_too=first_too)
+        for name, law in laws.items():
+            table = prediction_table.of(
+                clicks, law=law, max_dwell_seconds=max_dwell_seconds
+            )
+            named.setdefault(name, {}).update(
+                (metric, measure)
+                for metric, measure in prediction_table.measures(table).items()
+                if first_too == (session_metrics.ALL_CLICKS in metric)
+            )
+    return named
+
+
+def compare(
+    mine: Measures,
+    theirs: dict[str, Measures],
+    sessions: np.ndarray,
+    replicates: int,
+    seed: int,
+) -> tuple[dict[str, list[float]], dict[str, dict[str, Any]]]:
+    """Intervals of a model, and the numbers of each baseline beside them.
+
+    All are averaged over the same draws of sessions.
+
+    Args:
+        mine: measures of the model.
+        theirs: measures of each baseline, by its name.
+        sessions: `[N]`, see `ranking.resampled_means`; so are the others.
+        replicates: how many draws.
+        seed: of the draws.
+
+    Returns:
+        The model's 95 % intervals, and for each baseline its numbers, its
+        `intervals` and its `differences`: intervals of model - baseline.
+    """
+    named = {_MODEL: mine, **theirs}
+    flat = {
+        (who, name): measure
+        for who, measures_of_one in named.items()
+        for name, measure in measures_of_one.items()
+    }
+    means = ranking.resampled_means(flat, sessions, replicates, seed)
+    intervals = {key: ranking.interval(drawn) for key, drawn in means.items()}
+    compared = {
+        who: {
+            **session_metrics.means(baseline),
+            "intervals": {name: intervals[who, name] for name in baseline},
+            "differences": {
+                name: ranking.interval(means[_MODEL, name] - means[who, name])
+                for name in baseline
+                if name in mine
+            },
+        }
+        for who, baseline in theirs.items()
+    }
+    return {name: intervals[_MODEL, name] for name in mine}, compared
+
+
+def _fit_dwell(clicks, vocabulary_size, moment) -> dict[tuple[str, bool], Any]:
+    known = _asked(clicks, moment)
+    bars: dict[tuple[str, bool], Any] = {}
+    for first_too in (False, True):
+        among = ~clicks.last & (clicks.predicted | first_too)
+        ended = among & ~clicks.censored
+        log = known[ended], clicks.dwell_seconds[ended], vocabulary_size
+        for name, bar in (
+            (CONSTANT_MEDIAN, dwell_baselines.ConstantDwell),
+            (CONSTANT_MEAN, dwell_baselines.ConstantMeanDwell),
+            (ITEM_MEDIAN, dwell_baselines.ItemMedianDwell),
+            (PREVIOUS_DWELL, dwell_baselines.PreviousDwell),
+        ):
+            bars[name, first_too] = bar(*log)
+        cut = clicks.dwell_seconds[among], clicks.censored[among]
+        bars[SESSION_MEAN, first_too] = dwell_baselines.SessionMeanDwell(
+            clicks.session[among], *cut
+        )
+        bars[ITEM_EFFECT, first_too] = dwell_baselines.ItemEffectDwell(
+            clicks.item[among], *cut, vocabulary_size
+        )
+    return bars
+
+
+def _columns(clicks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    return clicks.session, clicks.position, clicks.item
+
+
+def _asked(clicks, moment):
+    return dwell_baselines.asked(
+        clicks.item,
+        clicks.position,
+        clicks.dwell_seconds,
+        hidden=int(moment == schema.PAGE_LOAD),
+    )

@@ -1,0 +1,206 @@
+"""From clicks and answers to named measures: what is averaged over which.
+
+Clicks are ranked from the second of a session on, those on items that training
+never saw left out; under names that end in `_all` those are misses. An item
+ranks below its equals, under names that end in `_standard_ties` above them.
+
+Dwell errors are over clicks, from the second on, that were followed by another
+within c1; scores of the law count those cut at c1 too. Names with `_all_clicks`
+are over the first clicks as well, of which nothing is known but the item; with
+`_last_clicks` over those that end a session, of which it is known that they
+lasted c2. With each name comes its unit:
+
+    recall_at_20, mrr_at_20, ndcg_at_20  share, mean 1 / rank, mean gain
+    coverage_at_20      share of the catalogue in any of `num_lists` lists
+    popularity_at_20    mean clicks in training of what is listed, as a share
+                        of the most popular item's; `_clicks` counts them
+    gini_at_20          how unevenly items are listed: 0 equally, 1 one alone
+    dwell_mae_seconds   between median and dwell
+    dwell_log_mae       between their logs
+    dwell_nll           minus log density per second, or log survival
+    dwell_crps_seconds  integral of the squared error of the law, up to c1
+    dwell_integrated_brier  the same over c1: the mean Brier score over time
+    ..._skill           1 - the model's over that of the constant median
+    session_end_log_loss
+
+Whether the law is right, and how far off it is by quantile or moment, are of
+the whole and no means of clicks: see `dwell_details`.
+"""
+
+from typing import Any
+from typing import Protocol
+
+import numpy as np
+
+from jump_tf import schema
+from jump_tf.evaluate.sessions.predictions import LISTED
+from jump_tf.evaluate.sessions.predictions import Clicks
+from jump_tf.metrics import dwell as dwell_metrics
+from jump_tf.metrics import ranking
+from jump_tf.metrics.ranking import Measure
+from jump_tf.survival.distribution import Distribution
+
+Measures = dict[str, Measure]
+
+STANDARD_TIES = "_standard_ties"
+ALL_CLICKS = "_all_clicks"
+# Names of what a mean is over, and measures any of which is over just that.
+_COUNTED = {
+    "num_predictions": ("recall_at_20",),
+    "num_predictions_all": ("recall_at_20_all",),
+    "num_dwells": ("dwell_mae_seconds", "dwell_mae_constant_median_seconds"),
+    "num_dwells_all_clicks": (
+        "dwell_mae_all_clicks_seconds",
+        "dwell_mae_constant_median_all_clicks_seconds",
+    ),
+}
+_SKILLS = {
+    "dwell_mae_skill": "dwell_mae_seconds",
+    "dwell_nll_skill": "dwell_nll",
+    "dwell_crps_skill": "dwell_crps_seconds",
+}
+_AT_20 = {
+    "recall_at_20": ranking.recall,
+    "mrr_at_20": ranking.reciprocal_rank,
+    "ndcg_at_20": ranking.discounted_gain,
+}
+
+
+class Predicted(Protocol):
+    """What `Clicks` and a `ClickTable` have in common."""
+
+    @property
+    def predicted(self) -> np.ndarray: ...
+
+    @property
+    def known(self) -> np.ndarray: ...
+
+
+def click_measures(
+    clicks: Predicted, ranks: np.ndarray, suffix: str = ""
+) -> Measures:
+    """Recall, MRR and NDCG at 20, without and with unseen items."""
+    counted = clicks.predicted & clicks.known
+    measures = {}
+    for name, metric in _AT_20.items():
+        values = np.where(counted, metric(ranks), 0.0)
+        measures[f"{name}{suffix}"] = Measure(values, counted)
+        measures[f"{name}_all{suffix}"] = Measure(values, clicks.predicted)
+    return measures
+
+
+def quick_dwell_measures(clicks: Clicks, law: Distribution) -> Measures:
+    """Absolute error and log score of the dwell."""
+    among = ~clicks.last & clicks.predicted
+    error = dwell_metrics.absolute_error(law, clicks.dwell_seconds)
+    log_score = dwell_metrics.negative_log_likelihood(
+        law, clicks.dwell_seconds, clicks.censored
+    )
+    return {
+        "dwell_mae_seconds": Measure(error, among & ~clicks.censored),
+        "dwell_nll": Measure(log_score, among),
+    }
+
+
+def dwell_measures(table: Any, *, first_too: bool = False) -> Measures:
+    """Errors and scores of the dwell, of a `ClickTable` that has them."""
+    among = ~table.last & (table.predicted | first_too)
+    ended = among & ~table.censored
+    median = table.dwell_median_seconds.astype(np.float64)
+    seconds = table.dwell_seconds.astype(np.float64)
+    infix = ALL_CLICKS if first_too else ""
+    error = np.abs(median - seconds)
+    log_error = dwell_metrics.log_absolute_error(median, seconds)
+    log_score = table.dwell_nll.astype(np.float64)
+    ranked = table.dwell_crps_seconds.astype(np.float64)
+    return {
+        f"dwell_mae{infix}_seconds": Measure(error, ended),
+        f"dwell_log_mae{infix}": Measure(log_error, ended),
+        f"dwell_nll{infix}": Measure(log_score, among),
+        f"dwell_crps{infix}_seconds": Measure(ranked, among),
+    }
+
+
+def last_dwell_measures(table: Any) -> Measures:
+    """Log score of the last dwells, which lasted c2 or more."""
+    log_score = table.dwell_nll.astype(np.float64)
+    among = table.last & table.predicted
+    return {"dwell_nll_last_clicks": Measure(log_score, among)}
+
+
+def session_end_measures(
+    clicks: Clicks, logits: np.ndarray, base_rate: float
+) -> Measures:
+    """Log loss of the session's end, and that of the training share alone.
+
+    Where the log ended, nobody knows whether the session did.
+    """
+    among = clicks.predicted & ~clicks.session_cut
+    rate = np.clip(base_rate, 1e-6, 1.0 - 1e-6)
+    constant = np.where(clicks.last, -np.log(rate), -np.log1p(-rate))
+    loss = np.logaddexp(0.0, np.where(clicks.last, -logits, logits))
+    return {
+        "session_end_log_loss": Measure(loss, among),
+        "session_end_log_loss_constant": Measure(constant, among),
+    }
+
+
+def means(measures: Measures) -> dict[str, Any]:
+    """The metric of each measure, and over how many clicks they are."""
+    sizes = {
+        name: int(measures[of].counted.sum())
+        for name, either in _COUNTED.items()
+        for of in either[::-1]
+        if of in measures
+    }
+    return {name: measure.mean() for name, measure in measures.items()} | sizes
+
+
+def recommended(
+    listed: np.ndarray, training_counts: np.ndarray
+) -> dict[str, float]:
+    """What lists of 20 hold, over the catalogue.
+
+    Args:
+        listed: `[V]` how many lists hold each id, see `predictions.Answers`.
+        training_counts: `[V]` clicks of each id in training.
+
+    Reference: Ludewig & Jannach, UMUAI 28, 2018, for the measures.
+    """
+    listed = listed[schema.FIRST_ITEM_ID :]
+    counts = training_counts[schema.FIRST_ITEM_ID :]
+    total = listed.sum()
+    if not total:
+        return {}
+    clicks = float(listed @ counts / total)
+    ascending = np.sort(listed)
+    ranks = np.arange(1, len(listed) + 1)
+    gini = (2.0 * (ranks @ ascending) / total - len(listed) - 1) / len(listed)
+    return {
+        "num_lists": round(total / min(LISTED, len(listed))),
+        "coverage_at_20": float(np.mean(listed > 0)),
+        "popularity_at_20": clicks / float(max(counts.max(), 1)),
+        "popularity_at_20_clicks": clicks,
+        "gini_at_20": float(gini),
+    }
+
+
+def skills(
+    mine: Measures, constant: Measures, max_dwell_seconds: float
+) -> dict[str, float]:
+    """What is derived from means: skill, and the integrated Brier score."""
+    if "dwell_crps_seconds" not in mine:
+        return {}
+    scores = {
+        name: 1.0 - mine[of].mean() / (constant[of].mean() or np.nan)
+        for name, of in _SKILLS.items()
+    }
+    brier = mine["dwell_crps_seconds"].mean() / max_dwell_seconds
+    return {**scores, "dwell_integrated_brier": brier}
+
+
+def unseen(clicks: Clicks) -> dict[str, float]:
+    """How many clicks to predict are on items that training never saw."""
+    never = clicks.predicted & ~clicks.known
+    share = Measure(never.astype(np.float64), clicks.predicted).mean()
+    return {"num_clicks": int(never.sum()), "share": share}

@@ -1,0 +1,307 @@
+"""A model's answers to every click of a split, as flat NumPy columns."""
+
+import dataclasses
+import functools
+import pathlib
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from jump_tf import schema
+from jump_tf.data import input_pipeline
+from jump_tf.metrics import ranking
+from jump_tf.survival.distribution import Distribution
+
+SCORES_AT_ONCE = 2**24
+PREDICTIONS_AT_ONCE = 2048
+LISTED = 20  # As many as are asked for in `recall_at_20`.
+_INPUTS = {
+    schema.ITEMS: tf.TensorSpec([None, None], tf.int32),
+    schema.DWELL_SECONDS: tf.TensorSpec([None, None], tf.float32),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Clicks:
+    """What the log says of N clicks, by session and position.
+
+    The order is the same for all models, and at both moments of asking.
+
+    Attributes:
+        session: index of the click's session, from 0, as the files have them.
+        position: of the click in its session, from 1.
+        length: clicks of its session.
+        item: id, `OOV_ID` where training never saw it.
+        previous: id of the click before, `PAD_ID` at the first.
+        repeated: bool, whether the session had this item before.
+        dwell_seconds: tau.
+        censored: bool, the dwell is only a lower bound.
+        last: bool, the last click of its session, which leaves no dwell.
+        session_cut: bool, the last click, but the log ended there: nobody
+            knows whether the session did.
+    """
+
+    session: np.ndarray
+    position: np.ndarray
+    length: np.ndarray
+    item: np.ndarray
+    previous: np.ndarray
+    repeated: np.ndarray
+    dwell_seconds: np.ndarray
+    censored: np.ndarray
+    last: np.ndarray
+    session_cut: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.item)
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """`[N]` bool: there is an earlier click to predict from."""
+        return self.position > 1
+
+    @property
+    def previous_dwell_seconds(self) -> np.ndarray:
+        """`[N]` of the click before in the session, NaN at the first."""
+        before = np.roll(self.dwell_seconds, 1)
+        return np.where(self.predicted, before, np.nan)
+
+    @property
+    def known(self) -> np.ndarray:
+        """`[N]` bool: training saw the item."""
+        return self.item >= schema.FIRST_ITEM_ID
+
+    @property
+    def followed(self) -> np.ndarray:
+        """`[N]` bool: another click follows, within c1."""
+        return ~self.last & ~self.censored
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+    """What a model says of N clicks.
+
+    Attributes:
+        rank: of the clicked item, `ranking.MISS` at a first click and where
+            the item is unknown; ties are lost.
+        rank_standard: the same, but ties are won.
+        law: of the dwell, `[N]` parameters.
+        session_end_logits: `[N]`, or None for a model without such a head.
+        listed: `[V]` how many of the lists of 20 that were made hold each id;
+            None if none were asked for.
+    """
+
+    rank: np.ndarray
+    rank_standard: np.ndarray
+    law: Distribution
+    session_end_logits: np.ndarray | None = None
+    listed: np.ndarray | None = None
+
+
+class Predictor:
+    """Asks a model; traced once for all batches, so keep it between epochs.
+
+    Args:
+        model: a built `SessionModel`.
+        scores_at_once: bounds the memory of a step: so many scores, though
+            never more than `PREDICTIONS_AT_ONCE` predictions.
+    """
+
+    def __init__(self, model: Any, scores_at_once: int = SCORES_AT_ONCE):
+        self.model = model
+        fitting = scores_at_once // model.vocabulary_size
+        self.chunk = min(max(fitting, 1), PREDICTIONS_AT_ONCE)
+        of_clicks = (
+            _INPUTS,
+            tf.TensorSpec([None, 2], tf.int64),
+            tf.TensorSpec([None], tf.int32),
+        )
+        self._answer = tf.function(
+            self._answer_clicks, input_signature=of_clicks
+        )
+        self._answer_on_page = tf.function(
+            self._answer_clicks,
+            input_signature=(*of_clicks, tf.TensorSpec([], tf.float32)),
+        )
+        self._rank = tf.function(self._rank_items, reduce_retracing=True)
+        self._score = tf.function(self._score_items, reduce_retracing=True)
+        self._law: Any = None  # Of which kind it is, tracing tells.
+
+    def __call__(
+        self,
+        batches: Iterable,
+        listed_share: float = 0.0,
+        elapsed_seconds: float | None = None,
+    ) -> tuple[Clicks, Answers]:
+        """The clicks of batches (see `evaluation_batches`) and the answers.
+
+        Args:
+            batches: of a split.
+            listed_share: of the clicks that are ranked, for which the list of
+                20 is made, too; that costs as much as some rankings. Which
+                ones is the same for all models.
+            elapsed_seconds: how long the visitors have been on the page of the
+                click before, where they still are; those are ranked who stayed
+                for so long. None asks as the batches are. Only for a model
+                with `page_load_at_once`.
+        """
+        clicks, ranks, laws, ends = [], [], [], []
+        listed = np.zeros(self.model.vocabulary_size, np.int64)
+        for inputs, targets, weights in batches:
+            asked = np.argwhere(weights.numpy())
+            clicks.append(_clicks(targets, weights))
+            question = inputs, asked, clicks[-1].item
+            features, law, end = (
+                self._answer(*question)
+                if elapsed_seconds is None
+                else self._answer_on_page(*question, elapsed_seconds)
+            )
+            ranks.append(self._ranks(features, clicks[-1], elapsed_seconds))
+            if listed_share:
+                some = _sampled(clicks[-1], listed_share)
+                self._count_listed(listed, features, some)
+            laws.append(law.numpy())
+            ends.append(end.numpy())
+        if not clicks:
+            raise schema.InputError("The split must hold at least one session.")
+        order = _in_order(clicks)
+        law = np.concatenate(laws)[order].astype(np.float64)
+        end = np.concatenate(ends)[order].astype(np.float64)
+        rank, rank_standard = np.concatenate(ranks, 1)[:, order]
+        return _joined(clicks, order), Answers(
+            rank,
+            rank_standard,
+            self._law.with_parameters(law.T),
+            end if self.model.config.end_weight else None,
+            listed if listed_share else None,
+        )
+
+    def _ranks(self, features, clicks, elapsed_seconds):
+        ranks = np.full([2, len(clicks)], ranking.MISS)
+        ranked = clicks.predicted & clicks.known
+        if elapsed_seconds is not None:
+            ranked &= clicks.previous_dwell_seconds >= elapsed_seconds
+        (asked,) = np.nonzero(ranked)
+        for start in range(0, len(asked), self.chunk):
+            rows = asked[start : start + self.chunk]
+            ranks[:, rows] = self._rank(
+                tf.gather(features, rows), tf.constant(clicks.item[rows])
+            )
+        return ranks
+
+    def _count_listed(self, listed, features, rows):
+        for start in range(0, len(rows), self.chunk):
+            some = tf.gather(features, rows[start : start + self.chunk])
+            # NumPy selects in a fraction of the time of `top_k`, which sorts.
+            scores = self._score(some).numpy()
+            size = scores.shape[1]
+            best = np.argpartition(scores, size - min(LISTED, size))
+            items = best[:, -LISTED:].ravel() + schema.FIRST_ITEM_ID
+            listed += np.bincount(items, minlength=len(listed))
+
+    def _answer_clicks(self, inputs, asked, items, elapsed_seconds=None):
+        """Features `[N, d]`, the law's parameters `[N, P]`, end logits."""
+        features = (
+            self.model(inputs, training=False)
+            if elapsed_seconds is None
+            else self.model.page_load(inputs, elapsed_seconds)
+        )
+        features = tf.gather_nd(features, asked)
+        law, end_logits = self.model.dwell_and_end(features, items)
+        self._law = law.map(lambda _: None)
+        parameters = [
+            tf.broadcast_to(parameter, tf.shape(items))
+            for parameter in law.parameters()
+        ]
+        if end_logits is None:
+            end_logits = tf.zeros(tf.shape(items))
+        return features, tf.stack(parameters, -1), end_logits
+
+    def _rank_items(self, features, items):
+        """`[2, N]`: both ranks of `ranking`, where the scores are."""
+        scores = self.model.click_scores(features)
+        # The target's score comes out of the same product: its equals are
+        # equal to the last bit.
+        own = tf.gather(scores, items, batch_dims=1)[:, tf.newaxis]
+        below = tf.reduce_sum(tf.cast(scores < own, tf.int32), 1)
+        not_above = tf.reduce_sum(tf.cast(scores <= own, tf.int32), 1)
+        size = tf.shape(scores)[1]
+        standard = tf.minimum(size + 1 - not_above, size)
+        return tf.stack([size - below, standard])
+
+    def _score_items(self, features):
+        return self.model.click_scores(features)[:, schema.FIRST_ITEM_ID :]
+
+
+@functools.lru_cache(maxsize=1)
+def predictor(model: Any) -> Predictor:
+    """The model's predictor, kept for the latest model: tracing is slow."""
+    return Predictor(model)
+
+
+def read_clicks(data: str | pathlib.Path, split: str) -> Clicks:
+    """All clicks of a split, in the order in which every model answers."""
+    batches = input_pipeline.evaluation_batches(
+        data, split, batch_clicks=65_536
+    )
+    clicks = [_clicks(targets, weights) for _, targets, weights in batches]
+    return _joined(clicks, _in_order(clicks))
+
+
+def _sampled(clicks: Clicks, share: float) -> np.ndarray:
+    """Which of the clicks that are ranked, by a hash of session and position.
+
+    Reference: the finalizer of SplitMix64, Steele et al., OOPSLA 2014.
+    """
+    x = clicks.session.astype(np.uint64) << np.uint64(20)
+    x += clicks.position.astype(np.uint64)
+    for shift, factor in (
+        (30, 0xBF58476D1CE4E5B9),
+        (27, 0x94D049BB133111EB),
+        (31, 1),
+    ):
+        x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)
+    chosen = x.astype(np.float64) <= share * 2.0**64
+    return np.flatnonzero(clicks.predicted & clicks.known & chosen)
+
+
+def _in_order(parts: list[Clicks]) -> np.ndarray:
+    """Where the clicks lie that come by session and position, `[N]`."""
+    position = np.concatenate([part.position for part in parts])
+    session = np.concatenate([part.session for part in parts])
+    return np.lexsort((position, session))
+
+
+def _joined(parts: list[Clicks], order: np.ndarray) -> Clicks:
+    columns = {
+        field.name: np.concatenate([getattr(p, field.name) for p in parts])
+        for field in dataclasses.fields(Clicks)
+    }
+    columns = {name: column[order] for name, column in columns.items()}
+    columns["session"] = np.unique(columns["session"], return_inverse=True)[1]
+    return Clicks(**columns)
+
+
+def _clicks(targets, weights) -> Clicks:
+    """The clicks of weight 1, in the order of rows and steps."""
+    weights = weights.numpy()
+    columns = {name: value.numpy() for name, value in targets.items()}
+    items = columns[schema.ITEMS]
+    ended = columns[schema.SESSION_END]
+    row, step = np.nonzero(weights)
+    item = items[row, step]
+    earlier = np.arange(items.shape[1]) < step[:, np.newaxis]
+    return Clicks(
+        session=columns[schema.SESSION][row],
+        position=step + 1,
+        length=np.argmax(ended != 0, 1)[row] + 1,
+        item=item,
+        previous=np.where(step > 0, items[row, step - 1], schema.PAD_ID),
+        repeated=np.any((items[row] == item[:, np.newaxis]) & earlier, 1),
+        dwell_seconds=columns[schema.DWELL_SECONDS][row, step].astype(float),
+        censored=columns[schema.DWELL_CENSORED][row, step] > 0,
+        last=ended[row, step] != 0,
+        session_cut=ended[row, step] == schema.UNKNOWN_END,
+    )

@@ -1,0 +1,301 @@
+"""Lists of shown items with a known truth: what is best possible, and why.
+
+Let i be an item's place in its list, k(i) its item, g_j whether place j was
+clicked, and l(i) the last place before i that was; 0 if none was.
+
+    attraction   a_i = sigmoid(b_c + relevance[k(i)]
+                       + sum over clicked j < i of
+                         excitement[k(j)] * exp(-(i - j) / fade))
+    observed     o_i, the probability that the visitor still looks, given the
+                 feedback before i: with `observation` "decay" a fresh draw of
+                 `keep ** (i - 1 - l(i))`; with "stop" the visitor goes on to
+                 each next place with `keep`, and a click shows that they did
+    pCTR_i       = o_i * a_i
+    r_i          = sigmoid(b_v + worth[k(i)]
+                       + loyalty * log(1 + clicks before on its category))
+
+So a click excites, or where `excitement` is below zero discourages, what comes
+next, and that fades within a few items (a Hawkes process in steps of items),
+while conversions are driven by something slower that does not fade. Those who
+look on are the survivors since the last click; a is what a ranker wants to
+know, and pCTR is what the log shows.
+
+References: Hawkes, Biometrika 58(1), 1971; Dupret & Piwowarski, SIGIR 2008, for
+"decay" (their distance from the last click); Craswell et al., WSDM 2008, and
+DRSR (Jin et al., SIGIR 2020) for "stop".
+"""
+
+import csv
+import dataclasses
+import pathlib
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+
+from jump_tf import schema
+from jump_tf.experiments.list_oracle import Truth
+from jump_tf.experiments.simulator_config import DECAY
+from jump_tf.experiments.simulator_config import ListSimulatorConfig
+
+FIELDS = ("item", "category", "price_band")
+HEADER = ("list_id", "time_ms", *FIELDS, "click", "conversion")
+FIRST_START_MS = 1_700_000_000_000
+_MS_PER_DAY = 86_400_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Simulation:
+    """A log of N shown items in S lists, end to end, and its truth.
+
+    Attributes:
+        config: what it was made from.
+        lengths: `[S]` items of each list.
+        items: `[N]` from 0.
+        category: `[I]` of each item of the catalogue, from 0.
+        price_band: `[I]` likewise.
+        time_ms: `[N]` instants.
+        observed: `[N]` bool, whether the visitor looked; no log shows it.
+        clicked: `[N]` bool.
+        converted: `[N]` bool.
+        truth: what is behind it.
+    """
+
+    config: ListSimulatorConfig
+    lengths: np.ndarray
+    items: np.ndarray
+    category: np.ndarray
+    price_band: np.ndarray
+    time_ms: np.ndarray
+    observed: np.ndarray
+    clicked: np.ndarray
+    converted: np.ndarray
+    truth: Truth
+
+    @property
+    def list_ids(self) -> list[str]:
+        """`[S]` raw ids."""
+        return [f"list-{number:07d}" for number in range(len(self.lengths))]
+
+    @property
+    def features(self) -> list[tuple[str, ...]]:
+        """`[I]` values of `FIELDS` of each item of the catalogue."""
+        return [
+            (f"item-{item:05d}", f"category-{category}", f"band-{band}")
+            for item, (category, band) in enumerate(
+                zip(self.category, self.price_band, strict=True)
+            )
+        ]
+
+    def rows(self) -> Iterator[tuple[str | int, ...]]:
+        """The values of `HEADER` for each shown item."""
+        features = self.features
+        names = np.repeat(self.list_ids, self.lengths)
+        for name, time_ms, item, click, conversion in zip(
+            names.tolist(),
+            self.time_ms.tolist(),
+            self.items.tolist(),
+            self.clicked.astype(int).tolist(),
+            self.converted.astype(int).tolist(),
+            strict=True,
+        ):
+            yield name, time_ms, *features[item], click, conversion
+
+    def write_log(self, path: str | pathlib.Path) -> None:
+        """Writes the log as CSV, as `jump-tf prepare` reads lists from it."""
+        with pathlib.Path(path).open("w", newline="", encoding="utf-8") as log:
+            writer = csv.writer(log)
+            writer.writerow(HEADER)
+            writer.writerows(self.rows())
+
+    def to_lists(self) -> tuple[list[schema.ShownList], list[str]]:
+        """The lists as they are stored, and a vocabulary of all features."""
+        texts = [
+            [
+                f"{field}={value}"
+                for field, value in zip(FIELDS, of, strict=True)
+            ]
+            for of in self.features
+        ]
+        counts: Counter[str] = Counter()
+        shown = np.bincount(self.items, minlength=len(texts)).tolist()
+        for names, count in zip(texts, shown, strict=True):
+            counts.update(dict.fromkeys(names, count))
+        seen = [name for name in counts if counts[name]]
+        vocabulary = sorted(seen, key=lambda name: (-counts[name], name))
+        number = {
+            name: index
+            for index, name in enumerate(vocabulary, schema.FIRST_ITEM_ID)
+        }
+        ids = [[number.get(name, schema.OOV_ID) for name in of] for of in texts]
+        ends = np.cumsum(self.lengths)
+        lists = []
+        for name, length, end in zip(
+            self.list_ids, self.lengths, ends, strict=True
+        ):
+            part = slice(end - length, end)
+            times = self.time_ms[part]
+            lists.append(
+                schema.ShownList(
+                    name,
+                    int(times[0]),
+                    ((times - times[0]) / 1000.0).tolist(),
+                    [ids[item] for item in self.items[part]],
+                    [[1.0] * len(FIELDS)] * int(length),
+                    self.clicked[part].astype(int).tolist(),
+                    self.converted[part].astype(int).tolist(),
+                )
+            )
+        return lists, vocabulary
+
+
+def simulate(config: ListSimulatorConfig) -> Simulation:
+    """Draws a log; the same configuration gives the same log."""
+    generator = np.random.default_rng(config.seed)
+    size = config.num_items
+    category = generator.integers(0, config.num_categories, size)
+    price_band = generator.integers(0, config.num_price_bands, size)
+    relevance = config.relevance_spread * _mixed(
+        category, price_band, config, generator
+    )
+    worth = config.worth_spread * _mixed(
+        category, price_band, config, generator
+    )
+    excitement = _excitement(config, generator)[category]
+    lengths = _lengths(config, generator)
+    items = _items(config, relevance, lengths, generator)
+    real = np.arange(items.shape[1]) < lengths[:, np.newaxis]
+    drawn = _behave(
+        config, items, category, relevance, worth, excitement, generator
+    )
+    flat = {name: columns[real] for name, columns in drawn.items()}
+    truth = Truth(
+        lists=np.repeat(np.arange(len(lengths)), lengths),
+        position=np.nonzero(real)[1] + 1,
+        attraction=flat["attraction"],
+        examination=flat["examination"],
+        conversion=flat["conversion"],
+        clicked=flat["clicked"],
+        converted=flat["converted"],
+        items=items[real],
+        relevance=relevance,
+        worth=worth,
+        excitement=excitement,
+    )
+    return Simulation(
+        config,
+        lengths,
+        items[real],
+        category,
+        price_band,
+        _instants(config, lengths, real, generator),
+        flat["observed"],
+        flat["clicked"],
+        flat["converted"],
+        truth,
+    )
+
+
+def _mixed(category, price_band, config, generator):
+    """`[I]` of variance 1: of the category, of the band, of its own."""
+    parts = (
+        generator.normal(size=config.num_categories)[category],
+        generator.normal(size=config.num_price_bands)[price_band],
+        generator.normal(size=config.num_items),
+    )
+    return sum(parts) / np.sqrt(len(parts))
+
+
+def _excitement(config, generator):
+    """`[categories]` what a click on each adds."""
+    number = round(config.discouraging * config.num_categories)
+    sign = np.where(np.arange(config.num_categories) < number, -1.0, 1.0)
+    return config.excitement * generator.permutation(sign)
+
+
+def _lengths(config, generator):
+    more = generator.geometric(
+        1.0 / (config.mean_length - config.min_length + 1.0), config.num_lists
+    )
+    return np.minimum(config.min_length + more - 1, config.max_length)
+
+
+def _items(config, relevance, lengths, generator):
+    """`[S, M]` items of each list in order, others beyond its length."""
+    weights = (
+        np.arange(1, config.num_items + 1.0) ** -config.popularity_exponent
+    )
+    weights = generator.permutation(weights / weights.sum())
+    shape = (len(lengths), int(lengths.max()))
+    items = generator.choice(config.num_items, shape, p=weights)
+    spread = max(float(np.std(relevance)), 1e-9)
+    score = config.ranked * relevance[items] / spread
+    score += (1.0 - config.ranked) * generator.normal(size=shape)
+    if not config.ranked:
+        return items
+    score[np.arange(shape[1]) >= lengths[:, np.newaxis]] = -np.inf
+    return np.take_along_axis(items, np.argsort(-score, 1), 1)
+
+
+def _behave(config, items, category, relevance, worth, excitement, generator):
+    """`[S, M]` columns of what visitors do, all lists one place at a time."""
+    rows = np.arange(len(items))
+    excited = np.zeros(len(items))
+    looking = np.ones(len(items))  # Given the feedback so far.
+    looks = np.ones(len(items), bool)
+    before = np.zeros([len(items), config.num_categories])
+    steps = []
+    for item in items.T:
+        attraction = _sigmoid(config.click_bias + relevance[item] + excited)
+        clicks_before = before[rows, category[item]]
+        conversion = _sigmoid(
+            config.conversion_bias
+            + worth[item]
+            + config.loyalty * np.log1p(clicks_before)
+        )
+        if config.observation == DECAY:
+            looks = generator.random(len(items)) < looking
+        clicked = looks & (generator.random(len(items)) < attraction)
+        converted = clicked & (generator.random(len(items)) < conversion)
+        steps.append(
+            {
+                "attraction": attraction,
+                "examination": looking,
+                "conversion": conversion,
+                "observed": looks,
+                "clicked": clicked,
+                "converted": converted,
+            }
+        )
+        excited = excited + np.where(clicked, excitement[item], 0.0)
+        excited = excited * np.exp(-1.0 / config.fade)
+        before[rows, category[item]] += clicked
+        looking = _look_on(config, looking, attraction, clicked)
+        looks = looks & (generator.random(len(items)) < config.keep)
+    return {
+        name: np.stack([step[name] for step in steps], 1) for name in steps[0]
+    }
+
+
+def _look_on(config, looking, attraction, clicked):
+    """The probability of looking at the next item, after this one's click."""
+    if config.observation == DECAY:
+        return np.where(clicked, 1.0, looking * config.keep)
+    # Bayes: who has not clicked may have looked in vain, or have gone.
+    still = looking * (1.0 - attraction) / (1.0 - looking * attraction)
+    return np.where(clicked, 1.0, still) * config.keep
+
+
+def _instants(config, lengths, real, generator):
+    """`[N]` milliseconds, ascending in each list."""
+    starts = FIRST_START_MS + generator.integers(
+        0, config.days * _MS_PER_DAY, len(lengths)
+    )
+    gaps = generator.exponential(1000.0 * config.mean_gap_seconds, real.shape)
+    gaps = np.rint(gaps).astype(np.int64)
+    gaps[:, 0] = 0
+    return (starts[:, np.newaxis] + np.cumsum(gaps, 1))[real]
+
+
+def _sigmoid(logits):
+    return 1.0 / (1.0 + np.exp(-logits))

@@ -1,0 +1,192 @@
+"""The logs of a reproduction: data folders, and those still to be made."""
+
+import argparse
+import dataclasses
+import json
+import pathlib
+import re
+from collections.abc import Iterable
+from collections.abc import Mapping
+from typing import Any
+
+from beam_jobs.options import sessions as session_options
+from beam_jobs.options.sessions import PrepareOptions
+from jump_tf import schema
+from jump_tf.data import input_pipeline
+from jump_tf.experiments.reproduction import published
+
+FOLDER = "data"  # Of what is prepared, in the results folder.
+STUDIES = "tuning"
+RESERVED = (FOLDER, STUDIES)
+_OURS = ("like", "note", "set", "splits", "prepared")
+# Of the options of `prepare`, what is not asked by the name it has there.
+_SET_HERE = {"split", "output", "overwrite"}
+# Whose log it is, as its format tells.
+_LIKE = {"yoochoose": published.RECSYS15, "diginetica": published.CIKM16}
+
+
+@dataclasses.dataclass(frozen=True)
+class DataSet:
+    """A log with one split.
+
+    Attributes:
+        name: its folder in the results.
+        prepared: its data folder, if it is there already.
+        request: options of `prepare` by name, if it is not.
+        like: the paper's log that it can stand beside.
+        note: what readers of the numbers must know.
+        set: changes to every model on this log, such as the size of batches.
+    """
+
+    name: str
+    prepared: pathlib.Path | None = None
+    request: tuple[tuple[str, Any], ...] = ()
+    like: str | None = None
+    note: str = ""
+    set: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        if self.like is not None and self.like not in published.DATA:
+            raise schema.InputError(
+                f"`like` must be one of {published.DATA}. "
+                f"Received: {self.like!r} for {self.name}"
+            )
+        if self.prepared is not None:
+            input_pipeline.read_manifest(self.prepared)
+        else:
+            self.options(pathlib.Path())
+
+    def folder(self, results: pathlib.Path) -> pathlib.Path:
+        """The data folder."""
+        return self.prepared or results / FOLDER / self.name
+
+    def options(self, results: pathlib.Path) -> PrepareOptions:
+        """What `prepare` is asked."""
+        output = ("output", str(self.folder(results)))
+        return _options([*self.request, output], self.name)
+
+
+def prepared(folder: pathlib.Path) -> DataSet:
+    """A data folder that stands somewhere."""
+    manifest = input_pipeline.read_manifest(folder)
+    like = _LIKE.get(manifest.get("options", {}).get("format"))
+    return DataSet(folder.resolve().name, folder, like=like)
+
+
+def data_sets(
+    name: str, entry: Mapping[str, Any], beside: pathlib.Path
+) -> list[DataSet]:
+    """What an entry of a plan's `data` asks for, one for each split.
+
+    Args:
+        name: of the log.
+        entry: see `plans/paper.yaml`.
+        beside: the plan's folder; its paths start there.
+
+    Raises:
+        InputError: it asks for what `prepare` does not know.
+    """
+    like = entry.get("like", _LIKE.get(str(entry.get("format"))))
+    note = str(entry.get("note", ""))
+    changes = entry.get("set", [])
+    if not isinstance(changes, list):
+        raise schema.InputError(
+            f"`data: {name}: set` must be a list. Received: {changes!r}"
+        )
+    told = {"like": like, "note": note, "set": tuple(map(str, changes))}
+    if "prepared" in entry:
+        others = set(entry) - {"prepared", *told}
+        if others:
+            raise schema.InputError(
+                f"`data: {name}` must have no {sorted(others)} beside "
+                "`prepared`. Received: both"
+            )
+        folder = _beside(beside, str(entry["prepared"]))
+        return [DataSet(name, pathlib.Path(folder), **told)]
+    if taken := set(map(str, entry)) & _SET_HERE:
+        raise schema.InputError(
+            f"`data: {name}` must have a list of `splits`, and its folders "
+            f"where the results are. Received: {sorted(taken)}"
+        )
+    splits = entry.get("splits", [session_options.RANDOM])
+    if not isinstance(splits, list) or not splits:
+        raise schema.InputError(
+            f"`data: {name}: splits` must be a list. Received: {splits!r}"
+        )
+    request = {str(key): entry[key] for key in entry if key not in _OURS}
+    inputs = request.get("input", [])
+    inputs = inputs if isinstance(inputs, list) else [inputs]
+    request["input"] = tuple(_beside(beside, str(path)) for path in inputs)
+    return [
+        DataSet(
+            f"{name}-{split}",
+            request=tuple(sorted({**request, "split": split}.items())),
+            **told,
+        )
+        for split in splits
+    ]
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Refuses names that are no folders of their own in the results."""
+    seen: set[str] = set()
+    for name in names:
+        fit = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name)
+        if not fit or name in RESERVED or name in seen:
+            raise schema.InputError(
+                "Names must be folders, each once and none of "
+                f"{RESERVED}. Received: {name!r}"
+            )
+        seen.add(name)
+
+
+def prepare(data: DataSet, results: pathlib.Path) -> None:
+    """Makes the data folder, unless it is there.
+
+    Raises:
+        InputError: another one is there, or the log is not fit.
+    """
+    folder, options = data.folder(results), data.options(results)
+    if (folder / schema.MANIFEST_FILE).is_file():
+        if not _is_as_asked(input_pipeline.read_manifest(folder), options):
+            raise schema.InputError(
+                "A results folder must keep its logs as they were prepared. "
+                f"Received: another request than that of {folder}"
+            )
+        return
+    from beam_jobs import build_sessions  # Beam is an extra.
+
+    build_sessions.run(options)
+
+
+def _is_as_asked(manifest, options) -> bool:
+    """Whether it is of the request, where it says nothing of the default."""
+    made = manifest["options"]
+    asked = json.loads(json.dumps(dataclasses.asdict(options)))
+    return all(
+        made.get(field.name, field.default) == asked[field.name]
+        for field in dataclasses.fields(options)
+        if field.name not in ("output", "overwrite")
+    )
+
+
+class _Parser(argparse.ArgumentParser):
+    """The flags of `prepare`, whose refusals are errors of the input."""
+
+    def error(self, message):
+        raise schema.InputError(f"`{self.prog}` must be as asked: {message}")
+
+
+def _options(request, name) -> PrepareOptions:
+    """The same check as on the command line: by its own parser."""
+    parser = _Parser(prog=f"data: {name}", allow_abbrev=False, add_help=False)
+    session_options.add_arguments(parser)
+    words: list[str] = []
+    for key, value in request:
+        values = value if isinstance(value, tuple | list) else (value,)
+        words += [f"--{key.replace('_', '-')}", *map(str, values)]
+    return PrepareOptions.from_arguments(parser.parse_args(words))
+
+
+def _beside(folder: pathlib.Path, path: str) -> str:
+    return path if "://" in path else str(folder / path)

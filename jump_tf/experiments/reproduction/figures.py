@@ -1,0 +1,168 @@
+"""The paper's figures 2, 5, 6 and 7, out of `results.json`."""
+
+import itertools
+import math
+from typing import Any
+
+from jump_tf import schema
+from jump_tf.data import inspection_figures
+from jump_tf.evaluate.sessions import figures as session_figures
+from jump_tf.experiments.reproduction import reading
+from jump_tf.experiments.reproduction import steps
+
+Tree = dict[str, Any]
+SIGMA, WEIGHT, UNITS = "sigma", "weight", "units"
+# Colours that most eyes tell apart (Okabe & Ito), the reference first.
+_COLOURS = (
+    session_figures.MODEL,
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#e69f00",
+    "#56b4e9",
+    "#7a5195",
+    "#8c564b",
+    "#5f6b6d",
+    "#a3b18a",
+    "#c1121f",
+    "#3d405b",
+)
+_MARKS = "osv^D<>pP*Xd"
+
+
+def dwell(facts: Tree) -> bytes:
+    """Figure 2: the dwells of a log, their logs, and the normal law."""
+    figure, (left, right) = session_figures.panels(2)
+    inspection_figures.draw_dwells(left, right, facts)
+    return session_figures.png(figure)
+
+
+def trade_off(results: Tree) -> bytes | None:
+    """Figure 5: recall and dwell error while 1 / sigma^2 grows."""
+    lines = _lines(results, SIGMA)
+    if not lines:
+        return None
+    figure, axes = session_figures.panels(2)
+    for axis, metric in zip(
+        axes, ("recall_at_20", "dwell_mae_seconds"), strict=True
+    ):
+        for style, (name, points) in zip(_styles(), lines, strict=False):
+            x = [run["value"] ** -2 for run in points]
+            axis.plot(x, _values(points, metric), label=name, **style)
+        axis.set_xscale("log")
+        axis.set(xlabel="1 / sigma²", ylabel=reading.NAMES[metric])
+    axes[0].legend(frameon=False, fontsize=8)
+    return session_figures.png(figure)
+
+
+def front(results: Tree) -> bytes | None:
+    """Beside figure 5: recall against CRPS while the dwell's weight grows."""
+    logs = [data for data in results["data"] if _of_log(results, WEIGHT, data)]
+    if not logs:
+        return None
+    figure, axes = session_figures.panels(len(logs))
+    for axis, data in zip(axes, logs, strict=True):
+        lines = _of_log(results, WEIGHT, data)
+        for style, (_, points) in zip(_styles(), lines, strict=False):
+            x = _values(points, "dwell_crps_seconds")
+            y = _values(points, "recall_at_20")
+            axis.plot(x, y, **style)
+            for run, *at in zip(points, x, y, strict=True):
+                axis.annotate(
+                    f"{run['value']:g}",
+                    at,
+                    xytext=(4, 3),
+                    textcoords="offset points",
+                    fontsize=7,
+                )
+        axis.set_title(data, fontsize=9)
+        axis.set(xlabel="dwell CRPS (s), less is better", ylabel="recall@20")
+    return session_figures.png(figure)
+
+
+def sizes(results: Tree) -> bytes | None:
+    """Figure 6: recall at each size of the model, a panel for each log."""
+    logs = [data for data in results["data"] if _of_log(results, UNITS, data)]
+    if not logs:
+        return None
+    figure, axes = session_figures.panels(len(logs))
+    for axis, data in zip(axes, logs, strict=True):
+        lines = _of_log(results, UNITS, data)
+        for style, (label, points) in zip(_styles(), lines, strict=False):
+            x = [run["value"] for run in points]
+            y = _values(points, "recall_at_20")
+            axis.plot(x, y, label=reading.title(results, label), **style)
+        axis.set_title(data, fontsize=9)
+        axis.set(xlabel="units", ylabel="recall@20")
+    axes[0].legend(frameon=False, fontsize=8)
+    return session_figures.png(figure)
+
+
+def lengths(results: Tree, data: str) -> bytes | None:
+    """Figure 7: recall and dwell error by length of the session."""
+    runs = reading.done(results, data, steps.HEADLINE, steps.BARS)
+    if not runs:
+        return None
+    figure, axes = session_figures.panels(2)
+    figure.set_figwidth(10.0)
+    for axis, metric in zip(
+        axes, ("recall_at_20", "dwell_mae_seconds"), strict=True
+    ):
+        for style, run in zip(_styles(), runs, strict=False):
+            parts = run["moments"][schema.PAGE_LEAVE]["session_length"]
+            values = [_number(part.get(metric)) for part in parts.values()]
+            axis.plot(list(parts), values, label=run["title"], **style)
+        axis.set(xlabel="clicks of the session", ylabel=reading.NAMES[metric])
+    figure.legend(
+        *axes[0].get_legend_handles_labels(),
+        loc="outside right upper",
+        frameon=False,
+        fontsize=8,
+    )
+    return session_figures.png(figure)
+
+
+def _lines(results, sweep):
+    """The points of each log and model, by what the line is called."""
+    logs = {data: _of_log(results, sweep, data) for data in results["data"]}
+    several = any(len(lines) > 1 for lines in logs.values())
+    return [
+        (f"{data}, {label}" if several else data, points)
+        for data, lines in logs.items()
+        for label, points in lines
+    ]
+
+
+def _of_log(results, sweep, data):
+    """`(model, points)` of a sweep on a log, where it has a point."""
+    models: dict[str, list[Tree]] = {}
+    for run in reading.done(results, data, steps.SWEEPS):
+        if run["sweep"] == sweep:
+            models.setdefault(run["model"], []).append(run)
+    return [
+        (label, sorted(points, key=lambda run: run["value"]))
+        for label, points in models.items()
+    ]
+
+
+def _values(points, metric):
+    return [
+        _number(run["moments"][schema.PAGE_LEAVE][metric]) for run in points
+    ]
+
+
+def _number(value) -> float:
+    return math.nan if value is None else value
+
+
+def _styles():
+    """Without end: dashed when the colours come again."""
+    for line in itertools.cycle(("-", "--", ":")):
+        for colour, mark in zip(_COLOURS, _MARKS, strict=True):
+            yield {
+                "color": colour,
+                "marker": mark,
+                "markersize": 4,
+                "linewidth": 1.3,
+                "linestyle": line,
+            }

@@ -1,0 +1,237 @@
+"""Runs a plan step by step; what is done stays done."""
+
+import contextlib
+import fcntl
+import pathlib
+import shutil
+import time
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
+
+import keras
+
+from jump_tf import schema
+from jump_tf.evaluate.sessions import figures as session_figures
+from jump_tf.experiments.reproduction import datasets
+from jump_tf.experiments.reproduction import facts
+from jump_tf.experiments.reproduction import measuring
+from jump_tf.experiments.reproduction import page
+from jump_tf.experiments.reproduction import results as reproduction_results
+from jump_tf.experiments.reproduction import steps
+from jump_tf.experiments.reproduction.experiment import Experiment
+from jump_tf.experiments.reproduction.plan import Plan
+from jump_tf.experiments.reproduction.steps import Step
+from jump_tf.runs import folder as run_folder
+from jump_tf.train import interruptions
+from jump_tf.train import search_space
+from jump_tf.train import trainer
+
+_HOUR = 3600.0
+
+
+def reproduce(
+    plan: Plan,
+    results: pathlib.Path,
+    *,
+    seeds: int = 1,
+    trials: int = 0,
+    hours: float | None = None,
+    only: Sequence[str] = tuple(steps.PARTS),
+    say: Callable[[str], None] = print,
+    verbose: int | str = 0,
+) -> pathlib.Path:
+    """Trains and evaluates what is not done yet, then writes the report.
+
+    Args:
+        plan: what shall be trained.
+        results: the folder of everything; one that is there goes on.
+        seeds: how often each model is trained.
+        trials: of each model's search, on the validation split of the first
+            log; 0 takes the presets as they are.
+        hours: after which no further run is begun.
+        only: parts of the whole, of `steps.PARTS`.
+        say: told of each run.
+        verbose: of Keras `fit`.
+
+    Returns:
+        The report, which also says what is missing.
+
+    Raises:
+        InputError: the request is wrong, the folder another request's or in
+            use.
+        TrainingStopped: SIGTERM came; the report is written and the next call
+            goes on.
+    """
+    if hours is not None and not hours >= 0:
+        raise schema.InputError(
+            f"`--budget` must not be negative. Received: {hours}"
+        )
+    if not session_figures.available():
+        raise schema.InputError(
+            "The report needs matplotlib: `pip install jump-tf[report]`. "
+            "Received: an environment without it"
+        )
+    if results.exists() and not results.is_dir():
+        raise schema.InputError(
+            f"`--results` must be a folder. Received: {results}"
+        )
+    experiment = Experiment(plan, results, seeds, trials, only)
+    end = None if hours is None else time.monotonic() + hours * _HOUR
+    for step in experiment.steps():
+        if _is_there(experiment, step):
+            experiment.check(step)
+    with alone(results):
+        try:
+            _Runner(experiment, end, say, verbose).run()
+        finally:
+            report = page.write(
+                results, reproduction_results.collect(experiment)
+            )
+    return report
+
+
+@contextlib.contextmanager
+def alone(results: pathlib.Path) -> Iterator[None]:
+    """Makes the folder, and keeps a second call out of it.
+
+    Raises:
+        InputError: another call is training into it.
+    """
+    results.mkdir(parents=True, exist_ok=True)
+    with (results / ".lock").open("w") as lock:  # Free when this one ends.
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise schema.InputError(
+                "`--results` must not be in use by another `jump-tf "
+                f"reproduce`. Received: {results}"
+            ) from None
+        yield
+
+
+def _is_there(experiment, step) -> bool:
+    data = experiment.data(step).folder(experiment.folder)
+    return (data / schema.MANIFEST_FILE).is_file()
+
+
+class _Runner:
+    """Goes through the steps until the time is over.
+
+    Args:
+        experiment: whose steps.
+        end: instant of the monotonic clock, or None for no end.
+        say: told of each run.
+        verbose: of Keras `fit`.
+    """
+
+    def __init__(self, experiment: Experiment, end, say, verbose):
+        self.experiment = experiment
+        self.end = end
+        self.say = say
+        self.verbose = verbose
+
+    def run(self) -> None:
+        """Does what is not done, as long as there is time."""
+        experiment = self.experiment
+        self._prepare()
+        todo = experiment.steps()
+        for number, step in enumerate(todo, 1):
+            if not _is_there(experiment, step) or experiment.is_done(step):
+                continue
+            if self._is_late() or not self._tune(step.model, step.purpose):
+                break
+            if experiment.is_done(step):  # A point that is the model itself.
+                continue
+            experiment.check(step)
+            self._do(step, f"[{number}/{len(todo)}] {step}")
+        missing = [step for step in todo if not experiment.is_done(step)]
+        if missing:
+            self.say(
+                f"{len(missing)} of {len(todo)} runs are missing, the next is "
+                f"{missing[0]}; call again to go on"
+            )
+
+    def _is_late(self) -> bool:
+        return self.end is not None and time.monotonic() >= self.end
+
+    def _prepare(self):
+        folder = self.experiment.folder
+        for data in self.experiment.plan.data:
+            if data.prepared is None and not self._is_late():
+                datasets.prepare(data, folder)
+            if (data.folder(folder) / schema.MANIFEST_FILE).is_file():
+                facts.of(data.folder(folder), folder / data.name)
+
+    def _tune(self, model, purpose) -> bool:
+        """Searches for a model's values; whether they are found."""
+        experiment = self.experiment
+        if purpose == steps.BARS or experiment.is_tuned(model):
+            return True
+        from jump_tf.train import tuning  # Optuna is an extra.
+
+        row = experiment.plan.model(model)
+        first = experiment.plan.data[0]
+        config = experiment.untuned(model, first)
+        data = first.folder(experiment.folder)
+        left = None
+        if self.end is not None:
+            left = max(self.end - time.monotonic(), 1.0) / 60.0
+        self.say(f"{row.title}: {experiment.trials} trials")
+        tuning.tune(
+            config,
+            data,
+            experiment.study(model),
+            search_space.load(row.space, config),
+            trials=experiment.trials,
+            minutes=left,
+            say=self.say,
+        )
+        return experiment.is_tuned(model)
+
+    def _do(self, step: Step, name: str):
+        experiment = self.experiment
+        run = experiment.run(step)
+        data = experiment.data(step).folder(experiment.folder)
+        started = time.monotonic()
+        if step.purpose == steps.BARS:
+            measuring.measure_bar(step.model, run, data)
+        elif not self._train(step, run, data, name):
+            return
+        seconds = time.monotonic() - started
+        self.say(f"{name}: {_in_words(run)} ({seconds / 60:.1f} min)")
+
+    def _train(self, step, run, data, name) -> bool:
+        """Trains and evaluates; False where the loss is no number."""
+        failure = self.experiment.failure(step)
+        keras.backend.clear_session()
+        begun = (run / run_folder.CONFIG_FILE).is_file()
+        config = self.experiment.config(step)
+        if begun:
+            config = run_folder.read_config(run)
+        elif run.exists():
+            shutil.rmtree(run)  # Nothing that a training made.
+        try:
+            trainer.train(config, data, run, resume=begun, verbose=self.verbose)
+        except interruptions.TrainingError as error:
+            failure.parent.mkdir(parents=True, exist_ok=True)
+            failure.write_text(f"{error}\n")
+            self.say(f"{name}: failed: {error}")
+            return False
+        failure.unlink(missing_ok=True)
+        measuring.measure_run(run, data)
+        return True
+
+
+def _in_words(run) -> str:
+    result = measuring.read(run, schema.PAGE_LEAVE)
+    mae = result.get("dwell_mae_seconds")
+    dwell = "no dwell" if mae is None else f"dwell MAE {mae:.2f} s"
+    return (
+        f"recall@20 {_number(result['recall_at_20'])}, "
+        f"MRR@20 {_number(result['mrr_at_20'])}, {dwell}"
+    )
+
+
+def _number(value) -> str:
+    return "-" if value is None else f"{value:.4f}"

@@ -1,0 +1,136 @@
+"""The trainings of a plan, one by one, what matters most first."""
+
+import dataclasses
+from collections.abc import Collection
+from collections.abc import Iterator
+from collections.abc import Sequence
+
+from jump_tf.experiments.reproduction.plan import Plan
+
+HEADLINE = "headline"  # Every model once.
+BARS = "bars"  # Counting models, which need no training.
+SEEDS = "seeds"  # Every model again.
+ABLATIONS = "ablations"
+SWEEPS = "sweeps"
+TABLES, FIGURES = "tables", "figures"
+PARTS = {
+    TABLES: (HEADLINE, BARS, SEEDS),
+    FIGURES: (SWEEPS,),
+    ABLATIONS: (ABLATIONS,),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One run.
+
+    Attributes:
+        data: name of its `DataSet`.
+        label: its folder.
+        title: what the report calls it.
+        purpose: what it is for.
+        model: name of the `Model` it starts from, or of a bar.
+        set: changes to the model.
+        seed: of the training.
+        sweep: the `Sweep` it is a point of.
+        value: the point.
+    """
+
+    data: str
+    label: str
+    title: str
+    purpose: str
+    model: str
+    set: tuple[str, ...] = ()
+    seed: int = 0
+    sweep: str | None = None
+    value: float | None = None
+
+    def __str__(self):
+        return f"{self.data}, {self.title}, seed {self.seed}"
+
+
+def steps(
+    plan: Plan,
+    seeds: int = 1,
+    bars: Collection[str] = (),
+    only: Sequence[str] = tuple(PARTS),
+) -> list[Step]:
+    """All runs in their order.
+
+    Args:
+        plan: what shall be trained.
+        seeds: how often each model is trained.
+        bars: names of counting models.
+        only: which of `PARTS`.
+    """
+    purposes = {purpose for part in only for purpose in PARTS[part]}
+    names = [data.name for data in plan.data]
+    return [
+        step
+        for step in _all(plan, names, seeds, bars)
+        if step.purpose in purposes or _is_base(step, plan, purposes)
+    ]
+
+
+def changes(step: Step) -> list[str]:
+    """What a step changes in its model's configuration."""
+    # The model's own seed is of negatives and of inputs that are hidden.
+    seeds = [f"{part}.seed={step.seed}" for part in ("training", "model")]
+    return [*step.set, *seeds]
+
+
+def base(step: Step) -> Step:
+    """The run of the same model with nothing changed."""
+    return dataclasses.replace(step, label=step.model, purpose=HEADLINE, set=())
+
+
+def _is_base(step, plan, purposes) -> bool:
+    """What is left out of a model can only be told beside the model."""
+    bases = {one.model for one in plan.ablations} | {plan.reference}
+    wanted = ABLATIONS in purposes and step.model in bases
+    return step.purpose == HEADLINE and wanted
+
+
+def _all(plan, names, seeds, bars) -> Iterator[Step]:
+    yield from _models(plan, names, [0], HEADLINE)
+    for bar in bars:
+        for data in names:
+            yield Step(data, bar, bar, BARS, bar)
+    yield from _models(plan, names, range(1, seeds), SEEDS)
+    for one in plan.ablations:
+        for data in names:
+            yield Step(data, one.name, one.title, ABLATIONS, one.model, one.set)
+    for sweep in plan.sweeps:
+        yield from _points(plan, sweep, names)
+
+
+def _models(plan, names, seeds, purpose) -> Iterator[Step]:
+    for seed in seeds:
+        for model in plan.models:
+            for data in names:
+                yield Step(
+                    data,
+                    model.name,
+                    model.title,
+                    purpose,
+                    model.name,
+                    seed=seed,
+                )
+
+
+def _points(plan, sweep, names) -> Iterator[Step]:
+    short = sweep.value.rpartition(".")[2]
+    for model in sweep.models:
+        for value in sweep.values:
+            for data in names:
+                yield Step(
+                    data,
+                    f"{model}.{short}-{value:g}",
+                    f"{plan.model(model).title}, {short} {value:g}",
+                    SWEEPS,
+                    model,
+                    (f"{sweep.value}={value}",),
+                    sweep=sweep.name,
+                    value=value,
+                )

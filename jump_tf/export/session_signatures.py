@@ -1,0 +1,292 @@
+"""The questions a served model answers, as plain tf.functions.
+
+Raw item ids in and out, a leading batch dimension everywhere, core ops only:
+nothing here needs Python, a custom op or XLA when it is served.
+"""
+
+import pathlib
+from collections.abc import Callable
+from collections.abc import Sequence
+
+import tensorflow as tf
+
+from jump_tf import schema
+from jump_tf.export.exact_search import Catalogue
+from jump_tf.export.incremental_signatures import LiveSignatures
+from jump_tf.export.next_items import NextItems
+from jump_tf.export.request_reader import SessionReader
+from jump_tf.export.request_reader import after
+from jump_tf.export.request_reader import seconds_so_far
+from jump_tf.export.request_reader import with_rows
+from jump_tf.export.session_answers import Moment
+from jump_tf.export.session_answers import SessionAnswers
+from jump_tf.export.session_answers import Wishes
+from jump_tf.models.jump import JUMP
+from jump_tf.models.session_model import SessionModel
+
+
+def _specs(dimensions: int, dtype: tf.DType, *names: str):
+    shape = [None] * dimensions
+    return {name: tf.TensorSpec(shape, dtype, name) for name in names}
+
+
+_CLICKS = {
+    **_specs(2, tf.string, schema.ITEMS),
+    **_specs(2, tf.float32, schema.DWELL_SECONDS),
+}
+_TIMES = _specs(2, tf.float32, schema.TIMES_SECONDS)
+_SESSION = {**_CLICKS, **_specs(1, tf.float32, schema.ELAPSED_SECONDS)}
+_RECOMMEND = {
+    **_SESSION,
+    **_specs(1, tf.int32, schema.K),
+    **_specs(1, tf.bool, schema.EXCLUDE_SEEN),
+    **_specs(2, tf.string, schema.ALLOW, schema.DENY),
+    **_TIMES,
+}
+_DWELL = {**_CLICKS, **_specs(2, tf.string, schema.CANDIDATES), **_TIMES}
+_EXAMPLES = _specs(1, tf.string, schema.EXAMPLES)
+
+
+class Signatures:
+    """Answers questions about sessions in progress, for export.
+
+    How a session is read, by every signature:
+
+    * `items` `[B, T]` raw ids; "" is no click, wherever it stands. An id that
+      is not in the vocabulary is the unknown item.
+    * `dwell_seconds` `[B, T]`; negative or NaN is unknown, which is how the
+      page on screen is sent. A last dwell that is known asks at `page_leave`,
+      an unknown one at `page_load`.
+    * Of a session longer than `max_session_length`, the last clicks count. No
+      click at all is a session too.
+
+    `serving_default` also takes `elapsed_seconds` `[B]`, the seconds already
+    spent on the page on screen (0, negative or not finite if unknown), and
+    returns
+
+    * `items` `[B, k]` and `probabilities` `[B, k]`, the likeliest next clicks
+      and their probabilities among the whole catalogue,
+    * `dwell_median_seconds` `[B, k]`, `dwell_quantiles_seconds` `[B, k, Q]`:
+      how long each would be looked at; `quantile_levels` `[B, Q]`,
+    * `page_dwell_median_seconds` `[B]`: the median of the total dwell on the
+      page on screen, the session's last click, given that it exceeds
+      `elapsed_seconds`; `page_remaining_quantiles_seconds` `[B, Q]`, of what
+      is then left of it; both 0 without a click,
+    * `session_end_probability` `[B]`, that no click follows the page on
+      screen, as none has followed in `elapsed_seconds`; 0 without a click.
+      Only of a model with `end_weight`.
+
+    `recommend` takes five more and returns the same, and more:
+
+    * `k` `[B]`: items asked for, 1 to `max_k`. There are as many columns as
+      the largest k; beyond a row's own, and where its filters leave less,
+      items are "" and numbers 0.
+    * `exclude_seen` `[B]`: whether the session's own items are left out;
+      `deny` `[B, D]`: items left out; `allow` `[B, A]`: the only items not
+      left out, in rows that name any. "" names none. Probabilities stay those
+      among the whole catalogue.
+    * `times_seconds` `[B, S]`: asks for `survival` `[B, k, S]`, the
+      probability that the dwell on an item is longer than each time (NaN for
+      NaN), and `page_remaining_survival` `[B, S]`, that what is left of the
+      page's is.
+
+    `examples` takes `examples` `[B]`, serialized tf.Examples with the inputs
+    of `recommend`, and answers likewise. All but `items` may be left out:
+    dwells may be shorter (the rest is unknown), `k` is then `top_k`.
+
+    `dwell` takes `candidates` `[B, C]` and `times_seconds` `[B, S]` instead
+    and returns, for each candidate as the next click, `survival` `[B, C, S]`,
+    its median `[B, C]` and quantiles `[B, C, Q]` as above.
+
+    Of JUMP there are two more, which answer as `serving_default`, with a state
+    besides: tensors named `state_...`, whose shapes nobody needs to know.
+
+    `start` takes what `serving_default` takes. `step` takes a state and one
+    click: `item` `[B]`, the one now on screen, "" where the visitor has only
+    left; `last_dwell_seconds` `[B]`, the dwell on the page before, known by
+    now; `elapsed_seconds` `[B]`. However long the session, the encoder makes
+    two steps; up to `max_session_length` clicks the answer is that of the
+    whole session. A state of zeros is that of a session without clicks, one of
+    another version is refused.
+
+    What a dwell is depends on the model: with `end_weight`, the time until
+    the next click, given that one follows; else the time on the page.
+
+    Args:
+        model: a built model.
+        vocabulary_file: raw ids, one a line, from `FIRST_ITEM_ID` on.
+        max_session_length: clicks that are read, the last ones.
+        top_k: items to recommend; at most all there are.
+        max_k: items that a request may ask for.
+        quantiles: levels of the dwell quantiles, inside (0, 1).
+        index: see `NextItems`.
+    """
+
+    def __init__(
+        self,
+        model: SessionModel,
+        vocabulary_file: str | pathlib.Path,
+        *,
+        max_session_length: int,
+        top_k: int,
+        max_k: int,
+        quantiles: Sequence[float],
+        index: Callable = Catalogue,
+    ):
+        self._model = model
+        self._top_k = top_k
+        self._max_k = max_k
+        self._reader = SessionReader(vocabulary_file, max_session_length)
+        self._answers = SessionAnswers(
+            model,
+            self._reader,
+            NextItems(model, index),
+            top_k=top_k,
+            quantiles=quantiles,
+        )
+        # Traced once, for `examples` too.
+        self._recommending = tf.function(self._recommend, autograph=False)
+        self._live = None
+        if isinstance(model, JUMP):
+            self._live = LiveSignatures(
+                model,
+                vocabulary_file,
+                self._reader,
+                self._answers,
+                max_session_length,
+            )
+
+    @property
+    def tables(self) -> list:
+        """See `SessionReader`."""
+        return self._reader.tables
+
+    def functions(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
+        """The traced signatures by name."""
+        answers = {
+            schema.SERVING_DEFAULT: (self._serving_default, _SESSION),
+            schema.RECOMMEND: (self._recommending, _RECOMMEND),
+            schema.DWELL: (self._dwell, _DWELL),
+            schema.EXAMPLES: (self._examples, _EXAMPLES),
+        }
+        if self._live is not None:
+            answers |= {
+                schema.START: (self._live.start, _SESSION),
+                schema.STEP: (self._live.step, self._live.step_specs()),
+            }
+        return {
+            name: tf.function(answer, autograph=False).get_concrete_function(
+                **specs
+            )
+            for name, (answer, specs) in answers.items()
+        }
+
+    def _serving_default(self, items, dwell_seconds, elapsed_seconds):
+        elapsed = with_rows(schema.ELAPSED_SECONDS, elapsed_seconds, items)
+        moment, _ = self._moment(items, dwell_seconds, elapsed)
+        return self._answers(moment)
+
+    def _recommend(
+        self,
+        items,
+        dwell_seconds,
+        elapsed_seconds,
+        k,
+        exclude_seen,
+        allow,
+        deny,
+        times_seconds,
+    ):
+        elapsed = with_rows(schema.ELAPSED_SECONDS, elapsed_seconds, items)
+        exclude_seen = with_rows(schema.EXCLUDE_SEEN, exclude_seen, items)
+        allow = with_rows(schema.ALLOW, allow, items)
+        deny = with_rows(schema.DENY, deny, items)
+        moment, seen = self._moment(items, dwell_seconds, elapsed)
+        seen = tf.where(exclude_seen[:, tf.newaxis], seen, schema.PAD_ID)
+        wishes = Wishes(
+            k=self._checked_k(with_rows(schema.K, k, items)),
+            excluded=tf.concat([self._reader.ids(deny), seen], 1),
+            allowed=tf.where(
+                allow == "", schema.PAD_ID, self._reader.ids(allow)
+            ),
+            times_seconds=with_rows(schema.TIMES_SECONDS, times_seconds, items),
+        )
+        return self._answers(moment, wishes)
+
+    def _examples(self, examples):
+        columns = tf.io.parse_example(examples, self._example_features())
+        items = columns[schema.ITEMS]
+        dwell = columns[schema.DWELL_SECONDS]
+        tf.debugging.assert_less_equal(
+            dwell.row_lengths(),
+            items.row_lengths(),
+            "`dwell_seconds` of an example must not be longer than its `items`",
+        )
+        items = items.to_tensor("")
+        return self._recommending(
+            items,
+            dwell.to_tensor(
+                schema.UNKNOWN_DWELL, shape=tf.shape(items, tf.int64)
+            ),
+            columns[schema.ELAPSED_SECONDS],
+            # Beyond int32 is beyond the limit, too.
+            tf.cast(
+                tf.clip_by_value(columns[schema.K], -1, 2**31 - 1), tf.int32
+            ),
+            columns[schema.EXCLUDE_SEEN] != 0,
+            columns[schema.ALLOW].to_tensor(""),
+            columns[schema.DENY].to_tensor(""),
+            columns[schema.TIMES_SECONDS].to_tensor(0.0),
+        )
+
+    def _example_features(self):
+        texts, numbers = (
+            tf.io.RaggedFeature(dtype) for dtype in (tf.string, tf.float32)
+        )
+        return {
+            schema.ITEMS: texts,
+            schema.DWELL_SECONDS: numbers,
+            schema.ELAPSED_SECONDS: tf.io.FixedLenFeature([], tf.float32, 0.0),
+            schema.K: tf.io.FixedLenFeature([], tf.int64, self._top_k),
+            schema.EXCLUDE_SEEN: tf.io.FixedLenFeature([], tf.int64, 0),
+            schema.ALLOW: texts,
+            schema.DENY: texts,
+            schema.TIMES_SECONDS: numbers,
+        }
+
+    def _dwell(self, items, dwell_seconds, candidates, times_seconds):
+        candidates = with_rows(schema.CANDIDATES, candidates, items)
+        times_seconds = with_rows(schema.TIMES_SECONDS, times_seconds, items)
+        moment, _ = self._moment(items, dwell_seconds)
+        ids = self._reader.ids(candidates)
+        return self._answers.dwell(moment, ids, times_seconds)
+
+    def _moment(self, items, dwell_seconds, elapsed_seconds=None):
+        """Where sessions stand, and the ids of their clicks `[B, T]`."""
+        if elapsed_seconds is None:
+            elapsed_seconds = tf.zeros(tf.shape(items)[:1])
+        elapsed = seconds_so_far(elapsed_seconds)
+        read = self._reader(items, dwell_seconds, elapsed)
+        features = self._model(
+            {
+                schema.ITEMS: read.items,
+                schema.DWELL_SECONDS: read.dwell_seconds,
+            },
+            training=False,
+        )
+        before = tf.maximum(read.lengths - 1, 0)
+        moment = Moment(
+            features=tf.gather(features, read.lengths, axis=1, batch_dims=1),
+            lengths=read.lengths,
+            page=tf.gather(read.items, before, axis=1, batch_dims=1),
+            page_features=tf.gather(features, before, axis=1, batch_dims=1),
+            elapsed_seconds=elapsed,
+        )
+        return moment, read.items
+
+    def _checked_k(self, k):
+        inside = tf.reduce_all((k >= 1) & (k <= self._max_k))
+        check = tf.debugging.assert_equal(
+            inside, True, f"`k` must be 1 to {self._max_k}"
+        )
+        return after(check, k)

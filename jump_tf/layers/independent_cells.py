@@ -1,0 +1,89 @@
+"""A unit for each task, with nothing between them."""
+
+import keras
+from keras import ops
+
+from jump_tf.layers.feedback_rnn import ListCell
+from jump_tf.layers.hawkes_unit import decayed
+from jump_tf.layers.hawkes_unit import updated
+from jump_tf.layers.recurrent_units import unit_class
+
+
+@keras.saving.register_keras_serializable(package="jump_tf")
+class SeparateCell(ListCell):
+    """Two units without hierarchy: no link between them, no feedback.
+
+    Of Hawkes units, which is "motivate" in the authors' code, decay and output
+    come before the update, so that an item reaches its own h through o and
+    delta alone:
+
+        c~_i = c bar_{i-1} + (c_{i-1} - c bar_{i-1}) exp(-delta_i)
+        h_i  = o tanh(c~_i)
+        c_i  = f c~_i + iota z;   c bar_i = f bar c bar_{i-1} + iota bar z
+
+    with gates as in `HawkesUnit`, whose summary is h_{i-1}. Of `LSTMUnit`s,
+    these are two plain LSTMs.
+
+    Args:
+        units: size d of both.
+        unit: "hawkes" or "lstm".
+
+    Call arguments and returns: see `ListCell`. No feedback is read.
+
+    Reference: HEROES, arXiv 2208.01889, authors' code, `MotivateCell`.
+    """
+
+    def __init__(self, units, unit="hawkes", **kwargs):
+        super().__init__(units, **kwargs)
+        self.unit = unit
+        kind = unit_class(unit)
+        self.click_unit, self.conversion_unit = (
+            kind(units, name=name, dtype=self.dtype_policy)
+            for name in ("click_unit", "conversion_unit")
+        )
+        # Of each unit h, then its memory.
+        self.state_size = [units] * (2 + 2 * len(kind.memory._fields))
+
+    def build(self, items_shape):
+        self.click_unit.build(items_shape)
+        self.conversion_unit.build(items_shape)
+        self.built = True
+
+    def project(self, items, feedback, threshold):
+        del feedback, threshold
+        columns = (
+            self.click_unit.project(items),
+            self.conversion_unit.project(items),
+        )
+        return ops.concatenate(columns, axis=-1)
+
+    def call(self, inputs, states, training=False):
+        size = len(states) // 2
+        reads, news = [], []
+        for unit, projection, (hidden, *memory) in zip(
+            (self.click_unit, self.conversion_unit),
+            ops.split(inputs, 2, axis=-1),
+            (states[:size], states[size:]),
+            strict=True,
+        ):
+            step = unit if self.unit == "lstm" else decay_first(unit)
+            hidden, memory = step(projection, hidden, unit.memory(*memory))
+            reads.append(hidden)
+            news += [hidden, *memory]
+        return ops.concatenate(reads, axis=-1), news
+
+    def get_config(self):
+        return {**super().get_config(), "unit": self.unit}
+
+
+def decay_first(unit):
+    """The step of a `HawkesUnit` in the other order, see `SeparateCell`."""
+
+    def step(projection, hidden, memory):
+        gates = unit.gates(projection, hidden)
+        faded = decayed(memory.kept, memory.target, gates.decay)
+        cell, target = updated(gates, memory.target, faded)
+        hidden = gates.output * ops.tanh(faded)
+        return hidden, memory._replace(target=target, decayed=faded, kept=cell)
+
+    return step

@@ -1,0 +1,91 @@
+"""The trials of a study as a table, and the configuration of the best."""
+
+import csv
+import pathlib
+from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
+
+from jump_tf.config.run import Config
+from jump_tf.train import search_space
+
+TABLE_FILE = "trials.csv"
+BEST_FILE = "best.yaml"
+_COMPLETE = "complete"
+Row = dict[str, Any]
+
+
+def write(
+    folder: pathlib.Path, trials: Iterable[Any], config: Config
+) -> list[Row]:
+    """Writes `trials.csv`, and `best.yaml` if a trial is complete.
+
+    Args:
+        folder: of the study.
+        trials: optuna's.
+        config: what the space does not name.
+
+    Returns:
+        The rows, complete trials first, the best of them at the top.
+    """
+    by_number = {trial.number: trial for trial in trials}
+    rows = sorted(map(_row, by_number.values()), key=_by_recall)
+    # The best first: whoever finds the table may rely on it.
+    if rows and rows[0]["state"] == _COMPLETE:
+        values = by_number[rows[0]["trial"]].params
+        best = search_space.with_values(config, values)
+        beside = folder / f"{BEST_FILE}.writing"
+        beside.write_text(best.to_yaml())
+        beside.replace(folder / BEST_FILE)
+    beside = folder / f"{TABLE_FILE}.writing"
+    with beside.open("w", newline="") as out:
+        writer = csv.DictWriter(out, _names(rows), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    beside.replace(folder / TABLE_FILE)
+    return rows
+
+
+def format_table(rows: Sequence[Row]) -> str:
+    """The rows as text."""
+    names = _names(rows)
+    cells = [names, *([_cell(row.get(name)) for name in names] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return "\n".join("  ".join(map(str.rjust, line, widths)) for line in cells)
+
+
+def line(trial) -> str:
+    """A trial in words."""
+    row = _row(trial)
+    values = ", ".join(
+        f"{name}={_cell(value)}" for name, value in trial.params.items()
+    )
+    return (
+        f"trial {row['trial']}: {row['state']} after epoch {row['epochs']}, "
+        f"validation recall@20 {_cell(row['recall_at_20'])} ({values})"
+    )
+
+
+def _row(trial) -> Row:
+    recalls, state = trial.intermediate_values, trial.state.name.lower()
+    return {
+        "trial": trial.number,
+        "state": "unfinished" if state == "running" else state,
+        "epochs": max(recalls, default=0),
+        "recall_at_20": max(recalls.values(), default=None),
+        **trial.params,
+    }
+
+
+def _by_recall(row):
+    return row["state"] != _COMPLETE, -(row["recall_at_20"] or 0.0)
+
+
+def _names(rows):
+    return list(dict.fromkeys(name for row in rows for name in row))
+
+
+def _cell(value) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

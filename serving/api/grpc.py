@@ -1,0 +1,127 @@
+"""TF Serving's gRPC services over `Core`."""
+
+import logging
+from typing import Any
+
+import grpc
+from google.protobuf import descriptor
+from google.protobuf import message
+from google.protobuf import message_factory
+from tensorflow_serving.apis import inference_pb2
+from tensorflow_serving.apis import model_service_pb2
+from tensorflow_serving.apis import prediction_service_pb2
+
+from serving.api import unimplemented
+from serving.protocol import errors
+from serving.runtime import lookup
+from serving.runtime.core import Core
+
+_LOGGER = logging.getLogger(__name__)
+_NO_TASK = inference_pb2.InferenceTask()
+_PREDICTION, _MODEL = (
+    file.services_by_name[name]
+    for file, name in (
+        (prediction_service_pb2.DESCRIPTOR, "PredictionService"),
+        (model_service_pb2.DESCRIPTOR, "ModelService"),
+    )
+)
+NAMES = (_PREDICTION.full_name, _MODEL.full_name)
+
+
+def handlers(core: Core) -> list[grpc.GenericRpcHandler]:
+    """What answers both services."""
+    return [
+        _handler(_PREDICTION, _PredictionService(core)),
+        _handler(_MODEL, _ModelService(core)),
+    ]
+
+
+def _handler(service: descriptor.ServiceDescriptor, methods: Any):
+    return grpc.method_handlers_generic_handler(
+        service.full_name,
+        {
+            method.name: grpc.unary_unary_rpc_method_handler(
+                _answering(
+                    message_factory.GetMessageClass(method.input_type),
+                    getattr(methods, method.name),
+                )
+            )
+            for method in service.methods
+        },
+    )
+
+
+def _answering(kind, method):
+    """Reads the request and turns what a method raises into a status.
+
+    The generated services let gRPC read it, which answers UNKNOWN to bytes
+    that are no message, and fills the log with what it thinks of them.
+    """
+
+    async def answer(data: bytes, context) -> bytes:
+        try:
+            response = await method(kind.FromString(data))
+            return response.SerializeToString()
+        except errors.ServingError as error:
+            code, details = error.code, error.details
+        except message.DecodeError:
+            code, details = grpc.StatusCode.INTERNAL, "Failed to parse request"
+        except Exception:
+            _LOGGER.exception("a request over gRPC failed")
+            code = grpc.StatusCode.INTERNAL
+            details = "The server failed; its log says why"
+        return await context.abort(code, details)
+
+    return answer
+
+
+class _PredictionService:
+    """Predictions, and what can be asked."""
+
+    def __init__(self, core: Core):
+        self._core = core
+
+    async def Predict(self, request):  # noqa: N802
+        # gRPC cancels this call at the caller's deadline, and with it what
+        # waits in a queue: there is no need to watch the time here.
+        return await self._core.predict(request, None, "GRPC")
+
+    async def Classify(self, request):  # noqa: N802
+        self._refuse(request, unimplemented.CLASSIFY, "Classify")
+
+    async def Regress(self, request):  # noqa: N802
+        self._refuse(request, unimplemented.REGRESS, "Regress")
+
+    async def MultiInference(self, request):  # noqa: N802
+        spec = next(iter(request.tasks), _NO_TASK).model_spec
+        with (
+            self._core.counted(request, spec, "MultiInference"),
+            self._core.manager.use(spec) as servable,
+        ):
+            unimplemented.refuse_many(servable.signature_defs, request)
+
+    async def GetModelMetadata(self, request):  # noqa: N802
+        return self._core.metadata(request)
+
+    def _refuse(self, request, method: str, api: str) -> None:
+        spec = request.model_spec
+        with (
+            self._core.counted(request, spec, api),
+            self._core.manager.use(lookup.model_spec(request)) as servable,
+        ):
+            unimplemented.refuse(
+                servable.signature_defs, spec.signature_name, method
+            )
+
+
+class _ModelService:
+    """The states of models, and another set of them."""
+
+    def __init__(self, core: Core):
+        self._core = core
+
+    async def GetModelStatus(self, request):  # noqa: N802
+        return self._core.status(request)
+
+    async def HandleReloadConfigRequest(self, request):  # noqa: N802
+        return await self._core.reload(request)

@@ -1,0 +1,235 @@
+"""A load test's requests as bytes, and the ways to send them.
+
+Everything is serialized before the clock starts, and what comes back stays
+bytes until it has stopped: the generator shares a machine with the server.
+"""
+
+import asyncio
+import itertools
+import json
+import ssl
+from collections.abc import AsyncIterator
+from collections.abc import Awaitable
+from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import grpc
+import numpy as np
+from tensorflow_serving.apis import predict_pb2
+
+from jump_tf import schema
+from serving.client import client
+from serving.client import connection
+from serving.client import sessions as session_client
+from serving.client.sessions import Session
+
+OK = "OK"
+_PREDICT = "/tensorflow.serving.PredictionService/Predict"
+_STATES = 50  # Sessions in progress that a load of steps goes on with.
+_EXCLUDE_SEEN = session_client.Wanted(
+    exclude_seen=True, times_seconds=(5.0, 30.0, 120.0)
+)
+
+Send = Callable[[bytes], Awaitable[tuple[str, bytes]]]
+
+
+def inputs_of(
+    signature: str, sessions: Sequence[Session]
+) -> list[dict[str, np.ndarray]]:
+    """What is sent of each session, to `serving_default` or `recommend`."""
+    plain = signature == schema.SERVING_DEFAULT
+    wanted = session_client.Wanted() if plain else _EXCLUDE_SEEN
+    return [session_client.inputs([session], wanted) for session in sessions]
+
+
+def steps(
+    sessions: Sequence[Session], asking: client.Client
+) -> list[dict[str, np.ndarray]]:
+    """What is sent to `step`: the last clicks, after some of the sessions.
+
+    Args:
+        sessions: one a request.
+        asking: starts those that are gone on with.
+    """
+    states = []
+    for session in sessions[:_STATES]:
+        before = Session(session.items[:-1], session.dwell_seconds[:-1])
+        outputs = asking.predict(
+            schema.START,
+            session_client.inputs([before], session_client.Wanted()),
+        )
+        states.append(session_client.state_of(outputs))
+    return [
+        session_client.step_inputs(
+            session.items[-1],
+            (*session.dwell_seconds, schema.UNKNOWN_DWELL)[-1],
+            0.0,
+            state,
+        )
+        for session, state in zip(
+            sessions, itertools.cycle(states), strict=False
+        )
+    ]
+
+
+class GrpcProtocol:
+    """TF Serving's gRPC, over several connections.
+
+    Args:
+        address: "host:port".
+        model: its name.
+        signature: that is asked.
+        credentials: of TLS; None is plain text.
+        connections: how many.
+        timeout_seconds: of each request.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        model: str,
+        signature: str,
+        *,
+        credentials: grpc.ChannelCredentials | None,
+        connections: int,
+        timeout_seconds: float,
+    ):
+        self._address = address
+        self._model = model
+        self._signature = signature
+        self._credentials = credentials
+        self._connections = connections
+        self._timeout_seconds = timeout_seconds
+
+    def encode(self, arrays: Mapping[str, np.ndarray]) -> bytes:
+        """A request."""
+        request = client.predict_request(self._model, self._signature, arrays)
+        return request.SerializeToString()
+
+    def decode(self, body: bytes) -> dict[str, np.ndarray]:
+        """The outputs in an answer; ValueError where they cannot be read."""
+        try:
+            response = predict_pb2.PredictResponse.FromString(body)
+        except Exception as error:  # protobuf's own, by implementation.
+            raise ValueError("not a PredictResponse") from error
+        return client.read_outputs(response)
+
+    @asynccontextmanager
+    async def sender(self) -> AsyncIterator[Send]:
+        """Connected; each call goes over the next connection."""
+        channels = [
+            connection.open_channel(grpc.aio, self._address, self._credentials)
+            for _ in range(self._connections)
+        ]
+        # Without serializers, bytes go out and come in as they are.
+        methods = itertools.cycle([c.unary_unary(_PREDICT) for c in channels])
+        timeout = self._timeout_seconds
+
+        async def send(body: bytes) -> tuple[str, bytes]:
+            try:
+                return OK, await next(methods)(body, timeout=timeout)
+            except grpc.aio.AioRpcError as error:
+                return error.code().name, (error.details() or "").encode()
+
+        try:
+            yield send
+        finally:
+            await asyncio.gather(*(channel.close() for channel in channels))
+
+
+class RestProtocol:
+    """TF Serving's REST, columns in and out, over kept connections.
+
+    Args:
+        address: "host:port" of the REST port.
+        model: its name.
+        signature: that is asked.
+        tls: None is plain text.
+        connections: at most; each carries one request at a time.
+        timeout_seconds: of each request.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        model: str,
+        signature: str,
+        *,
+        tls: ssl.SSLContext | None,
+        connections: int,
+        timeout_seconds: float,
+    ):
+        scheme = "http" if tls is None else "https"
+        self._tls = tls
+        self._url = f"{scheme}://{address}/v1/models/{model}:predict"
+        self._signature = signature
+        self._connections = connections
+        self._timeout_seconds = timeout_seconds
+
+    def encode(self, arrays: Mapping[str, np.ndarray]) -> bytes:
+        """A request."""
+        body = {
+            "signature_name": self._signature,
+            "inputs": {name: array.tolist() for name, array in arrays.items()},
+        }
+        return json.dumps(body).encode()
+
+    def decode(self, body: bytes) -> dict[str, np.ndarray]:
+        """The outputs in an answer; ValueError where they cannot be read."""
+        try:
+            outputs = json.loads(body)["outputs"]
+            return {name: np.array(value) for name, value in outputs.items()}
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError("no `outputs` in columns") from error
+
+    @asynccontextmanager
+    async def sender(self) -> AsyncIterator[Send]:
+        """Connected."""
+        connector = aiohttp.TCPConnector(
+            limit=self._connections, ssl=self._tls or True
+        )
+        timeout = aiohttp.ClientTimeout(self._timeout_seconds)
+        headers = {"Content-Type": "application/json"}
+        async with aiohttp.ClientSession(
+            connector=connector, timeout=timeout, headers=headers
+        ) as session:
+
+            async def send(body: bytes) -> tuple[str, bytes]:
+                try:
+                    async with session.post(self._url, data=body) as answer:
+                        content = await answer.read()
+                except TimeoutError:
+                    return grpc.StatusCode.DEADLINE_EXCEEDED.name, b""
+                except aiohttp.ClientError as error:
+                    text = str(error).encode()
+                    return grpc.StatusCode.UNAVAILABLE.name, text
+                fine = answer.status == 200
+                return OK if fine else f"HTTP {answer.status}", content
+
+            yield send
+
+
+def fault_of(outputs: Mapping[str, Any]) -> str | None:
+    """What is wrong with an answer about one session; None if nothing is."""
+    for name in (schema.ITEMS, schema.PROBABILITIES):
+        if name not in outputs:
+            return f"no `{name}`"
+    for name, array in outputs.items():
+        if len(array) != 1:
+            return f"`{name}` has {len(array)} rows for one session"
+        if array.dtype.kind == "f" and np.isnan(array).any():
+            return f"`{name}` is not a number"
+    probabilities = outputs[schema.PROBABILITIES][0]
+    if not len(probabilities) or len(probabilities) != len(
+        outputs[schema.ITEMS][0]
+    ):
+        return f"{len(probabilities)} probabilities"
+    if not 0 <= probabilities.min() <= probabilities.sum() <= 1.001:
+        return "probabilities are none"
+    if np.any(np.diff(probabilities) > 0):
+        return "probabilities do not fall"
+    return None

@@ -1,0 +1,276 @@
+"""Requests that wait for a thread together are answered in one run.
+
+The event loop queues, a few threads take: whoever becomes free takes all that
+waits and fits together, so no request waits for others while a thread has
+nothing to do. A whole batch goes back to the loop in one hop.
+"""
+
+import asyncio
+import collections
+import dataclasses
+import queue
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import grpc
+import numpy as np
+import tensorflow as tf
+
+from serving.protocol import errors
+from serving.runtime import merging
+from serving.runtime.batching_options import BatchingOptions
+from serving.runtime.merging import Arrays
+
+Run = Callable[[str, Arrays], Arrays]
+
+
+@dataclasses.dataclass(eq=False, slots=True)
+class _Task:
+    """A request, or a part of one; without rows it can only run alone."""
+
+    signature: str
+    inputs: Arrays
+    rows: int
+    answer: asyncio.Future
+    queued: float
+
+
+class Batcher:
+    """Runs requests of one loaded model in batches.
+
+    Requests share a run if they ask the same signature and their inputs go
+    together, see `merging.key`.
+
+    Args:
+        run: answers signature and inputs; called by several threads.
+        options: see there.
+        observe: called from the threads after each run, with its rows, the
+            seconds that its first request waited and those that it took.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        options: BatchingOptions | None = None,
+        observe: Callable[[int, float, float], None] | None = None,
+    ):
+        self._run = run
+        self._options = options or BatchingOptions()
+        self._observe = observe or (lambda rows, waited, took: None)
+        self._lock = threading.Lock()
+        # By what must agree in a batch; the next to be served comes first.
+        self._waiting: dict[Any, collections.deque[_Task]] = {}
+        self._waiting_rows = 0
+        # One for each request that may be looked at; False ends a thread.
+        self._tokens: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._work, name="batch", daemon=True)
+            for _ in range(self._options.num_batch_threads)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    async def run(
+        self,
+        signature: str,
+        inputs: Arrays,
+        deadline: float | None = None,
+    ) -> Arrays:
+        """The outputs for one request.
+
+        A request that is cancelled, or whose time is up, is not run any more
+        unless it is already.
+
+        Args:
+            signature: its name.
+            inputs: by name; all with the same number of rows, or the request
+                runs alone.
+            deadline: in `loop.time()`.
+
+        Raises:
+            ServingError: the queue is full, the time is up, the request has
+                too many rows, or the graph refuses it.
+        """
+        loop = asyncio.get_running_loop()
+        parts, key = self._parts(inputs)
+        tasks = [
+            _Task(
+                signature,
+                part,
+                rows,
+                loop.create_future(),
+                time.perf_counter(),
+            )
+            for part, rows in parts
+        ]
+        self._enqueue((signature, key), tasks, loop)
+        if len(tasks) == 1 and deadline is None:
+            return await tasks[0].answer
+        answers = asyncio.gather(*(task.answer for task in tasks))
+        try:
+            async with asyncio.timeout_at(deadline):
+                return merging.merged(await answers)
+        except TimeoutError as error:
+            raise errors.ServingError(
+                grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded"
+            ) from error
+        finally:
+            # Where one part fails nobody waits for the others.
+            for task in tasks:
+                task.answer.cancel()
+
+    @property
+    def waiting_rows(self) -> int:
+        """Rows that wait for a thread."""
+        return self._waiting_rows
+
+    def close(self) -> None:
+        """Ends the threads; nobody may be waiting any more."""
+        for _ in self._threads:
+            self._tokens.put(False)
+        for thread in self._threads:
+            thread.join()
+
+    def _parts(self, inputs: Arrays) -> tuple[list[tuple[Arrays, int]], Any]:
+        """The inputs in pieces of at most a batch, and what they go with."""
+        sizes = {array.shape[:1] for array in inputs.values()}
+        alone = object()  # Equal to nothing else.
+        if len(sizes) != 1 or sizes == {()}:
+            return [(inputs, 0)], alone
+        ((rows,),) = sizes
+        if not self._options.merge_requests:
+            return [(inputs, rows)], alone
+        most = self._options.max_batch_size
+        key = merging.key(inputs, self._options.pad_variable_length_inputs)
+        if rows <= most:
+            return [(inputs, rows)], key
+        if not self._options.enable_large_batch_splitting:
+            raise errors.invalid_argument(
+                f"Task size {rows} is larger than maximum input batch size "
+                f"{most}"
+            )
+        starts = range(0, rows, most)
+        return [
+            (merging.rows(inputs, start, start + most), min(most, rows - start))
+            for start in starts
+        ], key
+
+    def _enqueue(self, key, tasks: list[_Task], loop) -> None:
+        options = self._options
+        rows = sum(max(1, task.rows) for task in tasks)
+        room = options.max_enqueued_batches * options.max_batch_size
+        with self._lock:
+            if self._waiting_rows + rows > room:
+                raise errors.ServingError(
+                    grpc.StatusCode.UNAVAILABLE,
+                    "The batch scheduling queue to which this task was "
+                    "submitted is full",
+                )
+            self._waiting_rows += rows
+            self._waiting.setdefault(key, collections.deque()).extend(tasks)
+            full = self._waiting_rows >= options.max_batch_size
+        for _ in tasks:
+            if full or not options.batch_timeout_micros:
+                self._tokens.put(True)
+            else:
+                loop.call_later(
+                    options.batch_timeout_micros / 1e6, self._tokens.put, True
+                )
+
+    def _work(self) -> None:
+        while self._tokens.get():
+            batch = self._take()
+            if batch:
+                loop = batch[0].answer.get_loop()
+                answers = self._answers(batch)
+                try:
+                    loop.call_soon_threadsafe(_deliver, batch, answers)
+                except RuntimeError:  # The loop was closed meanwhile.
+                    return
+
+    def _take(self) -> list[_Task]:
+        """What runs next: of the queue that waits longest, all that fits."""
+        batch: list[_Task] = []
+        rows = 0
+        with self._lock:
+            if not self._waiting:
+                return batch
+            key, waiting = next(iter(self._waiting.items()))
+            del self._waiting[key]
+            while waiting:
+                rows += waiting[0].rows
+                if batch and rows > self._options.max_batch_size:
+                    self._waiting[key] = waiting
+                    break
+                task = waiting.popleft()
+                self._waiting_rows -= max(1, task.rows)
+                if task.answer.done():
+                    rows -= task.rows
+                else:
+                    batch.append(task)
+        return batch
+
+    def _answers(self, batch: list[_Task]) -> list[Any]:
+        """The outputs of each task, or what it failed with."""
+        try:
+            return self._run_together(batch)
+        except Exception as error:
+            if len(batch) == 1:
+                return [error]
+        # Some request is at fault: it must not fail the others.
+        return [self._answers([task])[0] for task in batch]
+
+    def _run_together(self, batch: list[_Task]) -> list[Arrays]:
+        first = batch[0]
+        sizes = [task.rows for task in batch]
+        inputs = first.inputs
+        if len(batch) > 1:
+            inputs = merging.merged([task.inputs for task in batch])
+        spare = self._spare_rows(sum(sizes))
+        if spare:
+            inputs = merging.merged(
+                [inputs, *[merging.rows(inputs, 0, 1)] * spare]
+            )
+        started = time.perf_counter()
+        outputs = self._run(first.signature, inputs)
+        took = time.perf_counter() - started
+        self._observe(sum(sizes), started - first.queued, took)
+        if len(batch) == 1 and not spare:
+            return [outputs]
+        _check_batched(outputs, sum(sizes) + spare)
+        ends = np.cumsum(sizes)
+        return [
+            merging.rows(outputs, end - size, end)
+            for end, size in zip(ends, sizes, strict=True)
+        ]
+
+    def _spare_rows(self, rows: int) -> int:
+        allowed = self._options.allowed_batch_sizes if rows else ()
+        return next((size - rows for size in allowed if size >= rows), 0)
+
+
+def _check_batched(outputs: Arrays, rows: int) -> None:
+    if any(array.shape[:1] != (rows,) for array in outputs.values()):
+        raise errors.ServingError(
+            grpc.StatusCode.FAILED_PRECONDITION,
+            "Batched output tensor's 0th dimension does not equal the sum of "
+            "the 0th dimension sizes of the input tensors",
+        )
+
+
+def _deliver(batch: list[_Task], answers: list[Any]) -> None:
+    for task, answer in zip(batch, answers, strict=True):
+        if task.answer.done():
+            continue
+        if isinstance(answer, Exception):
+            task.answer.set_exception(_status(answer))
+        else:
+            task.answer.set_result(answer)
+
+
+def _status(error: Exception) -> Exception:
+    if isinstance(error, tf.errors.OpError | UnicodeDecodeError):
+        return errors.from_tensorflow(error)
+    return error

@@ -1,0 +1,152 @@
+"""What gRPC and REST both ask: every request is counted and bounded here."""
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Iterator
+
+import grpc
+from google.protobuf import message
+from tensorflow_serving.apis import get_model_metadata_pb2
+from tensorflow_serving.apis import get_model_status_pb2
+from tensorflow_serving.apis import model_management_pb2
+from tensorflow_serving.apis import model_pb2
+from tensorflow_serving.apis import predict_pb2
+
+from serving.protocol import errors
+from serving.runtime import logs
+from serving.runtime import lookup
+from serving.runtime.limits import Limits
+from serving.runtime.manager import Manager
+from serving.runtime.metrics import Metrics
+
+_LOGGER = logging.getLogger(__name__)
+_SIGNATURE_DEF = "signature_def"
+
+
+class Core:
+    """Answers, whatever the protocol; its methods belong to one loop.
+
+    Every method raises `ServingError` where TF Serving answers a status that
+    is not OK.
+
+    Args:
+        manager: has the models.
+        metrics: counts.
+        limits: of what is asked.
+    """
+
+    def __init__(self, manager: Manager, metrics: Metrics, limits: Limits):
+        self.manager = manager
+        self.metrics = metrics
+        self.limits = limits
+        self._under_way = 0
+
+    async def predict(
+        self,
+        request: predict_pb2.PredictRequest,
+        deadline: float | None,
+        entrypoint: str,
+    ) -> predict_pb2.PredictResponse:
+        """Answers a session or many.
+
+        Args:
+            request: as TF Serving takes it.
+            deadline: in `loop.time()`; None where whoever waits cancels.
+            entrypoint: "GRPC" or "REST".
+        """
+        api = "Predict" if entrypoint == "GRPC" else "predict"
+        with self.counted(request, request.model_spec, api, entrypoint):
+            if self._under_way >= self.limits.max_concurrent_requests:
+                raise errors.ServingError(
+                    grpc.StatusCode.RESOURCE_EXHAUSTED,
+                    "There are "
+                    f"{self.limits.max_concurrent_requests} requests under "
+                    "way already",
+                )
+            self._under_way += 1
+            try:
+                with self.manager.use(lookup.model_spec(request)) as servable:
+                    return await servable.predict(request, deadline)
+            finally:
+                self._under_way -= 1
+
+    def metadata(
+        self, request: get_model_metadata_pb2.GetModelMetadataRequest
+    ) -> get_model_metadata_pb2.GetModelMetadataResponse:
+        """The signatures of a version."""
+        spec = lookup.model_spec(request)
+        if not request.metadata_field:
+            raise errors.invalid_argument(
+                "GetModelMetadataRequest must specify at least one "
+                "metadata_field"
+            )
+        for field in request.metadata_field:
+            if field != _SIGNATURE_DEF:
+                raise errors.invalid_argument(
+                    f"Metadata field {field} is not supported"
+                )
+        response = get_model_metadata_pb2.GetModelMetadataResponse()
+        with self.manager.use(spec) as servable:
+            signatures = get_model_metadata_pb2.SignatureDefMap(
+                signature_def=servable.signature_defs
+            )
+            response.model_spec.version.value = servable.version
+        response.model_spec.name = spec.name
+        response.metadata[_SIGNATURE_DEF].Pack(signatures)
+        return response
+
+    def status(
+        self, request: get_model_status_pb2.GetModelStatusRequest
+    ) -> get_model_status_pb2.GetModelStatusResponse:
+        """The states of a model's versions."""
+        return get_model_status_pb2.GetModelStatusResponse(
+            model_version_status=self.manager.status(lookup.model_spec(request))
+        )
+
+    async def reload(
+        self, request: model_management_pb2.ReloadConfigRequest
+    ) -> model_management_pb2.ReloadConfigResponse:
+        """Replaces the whole set of models."""
+        await self.manager.reload(request.config)
+        return model_management_pb2.ReloadConfigResponse(status={})
+
+    @contextlib.contextmanager
+    def counted(
+        self,
+        request: message.Message,
+        spec: model_pb2.ModelSpec,
+        api: str,
+        entrypoint: str = "GRPC",
+    ) -> Iterator[None]:
+        """Counts and logs a request, whatever becomes of it in the block."""
+        started = time.perf_counter()
+        code = grpc.StatusCode.OK
+        try:
+            yield
+        except errors.ServingError as error:
+            code = error.code
+            raise
+        except asyncio.CancelledError:
+            code = grpc.StatusCode.CANCELLED
+            raise
+        except Exception:
+            code = grpc.StatusCode.INTERNAL
+            raise
+        finally:
+            micros = 1e6 * (time.perf_counter() - started)
+            self.metrics.request(spec.name, code.name, api, entrypoint, micros)
+            level = logs.level_of(code)
+            if _LOGGER.isEnabledFor(level):
+                # Details may quote the visitor's items: they are not logged.
+                fields = {
+                    "api": api,
+                    "entrypoint": entrypoint,
+                    "model": spec.name,
+                    "signature": spec.signature_name,
+                    "bytes": request.ByteSize(),
+                    "code": code.name,
+                    "milliseconds": round(micros / 1000, 3),
+                }
+                _LOGGER.log(level, "request", extra={logs.FIELDS: fields})

@@ -1,0 +1,207 @@
+"""Which models, which of their versions, and whether a list of them is right.
+
+Rules and texts are TF Serving's, in server_core.cc and
+file_system_storage_path_source.cc.
+"""
+
+import pathlib
+import re
+from collections.abc import Collection
+from collections.abc import Mapping
+
+import grpc
+from tensorflow_serving.config import model_server_config_pb2
+from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
+
+from jump_tf import schema
+from serving.protocol import errors
+
+PLATFORM = "tensorflow"
+_VERSION = re.compile(r"[0-9]+")
+_LAST_VERSION = 2**63 - 1
+
+# By model the versions wanted, or why its base path cannot be read.
+Found = dict[str, dict[int, pathlib.Path] | OSError]
+Labels = dict[str, dict[str, int]]
+
+
+def config_of_folder(
+    models: str | pathlib.Path,
+) -> ModelServerConfig:
+    """The latest version of each model of a folder.
+
+    Args:
+        models: holds `<name>/<version>/`.
+
+    Raises:
+        InputError: there is no such folder, or no version in it.
+    """
+    folder = pathlib.Path(models).absolute()
+    if not folder.is_dir():
+        raise schema.InputError(
+            f"The folder of models must exist. Received: {models}"
+        )
+    config = ModelServerConfig()
+    for base in sorted(folder.iterdir()):
+        if base.is_dir() and version_folders(base):
+            config.model_config_list.config.add(
+                name=base.name, base_path=str(base), model_platform=PLATFORM
+            )
+    if not config.model_config_list.config:
+        raise schema.InputError(
+            "The folder of models must hold <name>/<version>/, versions being "
+            f"numbers. Received: {models}, which has none"
+        )
+    return config
+
+
+def version_folders(base: pathlib.Path) -> dict[int, pathlib.Path]:
+    """The versions below a base path: the folders that a number names.
+
+    What is half-written hides behind any other name.
+
+    Raises:
+        OSError: the base path cannot be listed.
+    """
+    return {
+        int(folder.name): folder
+        for folder in sorted(base.iterdir())
+        if _VERSION.fullmatch(folder.name)
+        and int(folder.name) <= _LAST_VERSION
+        and folder.is_dir()
+    }
+
+
+def wanted_versions(
+    model: model_server_config_pb2.ModelConfig,
+) -> dict[int, pathlib.Path]:
+    """The versions that a model's policy wants, of those that are there.
+
+    Raises:
+        OSError: its base path cannot be listed.
+    """
+    folders = version_folders(pathlib.Path(model.base_path))
+    policy = model.model_version_policy
+    choice = policy.WhichOneof("policy_choice")
+    if choice == "all":
+        return folders
+    if choice == "specific":
+        numbers = [n for n in policy.specific.versions if n in folders]
+    else:
+        numbers = sorted(folders)[-max(policy.latest.num_versions, 1) :]
+    return {number: folders[number] for number in numbers}
+
+
+def found_versions(config: ModelServerConfig) -> Found:
+    """What the policies of all models want, of what is there."""
+    found: Found = {}
+    for model in config.model_config_list.config:
+        try:
+            found[model.name] = wanted_versions(model)
+        except OSError as error:
+            found[model.name] = error
+    return found
+
+
+def refuse_unreadable(found: Found) -> None:
+    """Refuses base paths that cannot be listed.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT, of the first one.
+    """
+    for name, versions in found.items():
+        if isinstance(versions, OSError):
+            raise errors.invalid_argument(
+                f"Could not find base path {versions.filename} for servable "
+                f"{name} with error {versions.strerror}"
+            )
+
+
+def check(config: ModelServerConfig) -> None:
+    """Refuses a list of models that cannot be served, whatever the files.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT.
+    """
+    if config.WhichOneof("config") != "model_config_list":
+        raise errors.invalid_argument(
+            "ServerModelConfig type not supported by HandleReloadConfigRequest."
+            " Only ModelConfigList is currently supported"
+        )
+    names = set()
+    for model in config.model_config_list.config:
+        if model.name in names:
+            raise errors.invalid_argument(
+                f"Illegal to list model {model.name} multiple times in config "
+                "list"
+            )
+        names.add(model.name)
+        if not pathlib.PurePath(model.base_path).is_absolute():
+            raise errors.invalid_argument(
+                f"Expected model {model.name} to have an absolute path or URI; "
+                f"got base_path()={model.base_path}"
+            )
+        _check_platform(model)
+
+
+def _check_platform(model: model_server_config_pb2.ModelConfig) -> None:
+    platform = model.model_platform
+    if model.model_type:
+        if platform:
+            raise errors.invalid_argument(
+                "Illegal setting both ModelServerConfig::model_type "
+                "(deprecated) and ModelServerConfig::model_platform, model "
+                f"name is {model.name}"
+            )
+        if model.model_type != model_server_config_pb2.TENSORFLOW:
+            raise errors.invalid_argument(
+                "ModelServerConfig::model_type choice "
+                f"{model.model_type} not supported."
+            )
+    elif not platform:
+        raise errors.invalid_argument(
+            "Illegal setting neither ModelServerConfig::model_type "
+            "(deprecated) nor ModelServerConfig::model_platform, model name "
+            f"is {model.name}"
+        )
+    elif platform != PLATFORM:
+        raise errors.invalid_argument(
+            f"Model {model.name} requests unsupported platform {platform}"
+        )
+
+
+def labels(
+    config: ModelServerConfig,
+    available: Mapping[str, Collection[int]],
+    before: Labels,
+    for_unavailable: bool,
+) -> Labels:
+    """The versions that labels stand for, by model, then by label.
+
+    Args:
+        config: that names them.
+        available: versions, by model.
+        before: the labels until now.
+        for_unavailable: whether a label that is new may name a version that
+            is not available yet; one that is moved may never.
+
+    Raises:
+        ServingError: FAILED_PRECONDITION, a version is not available.
+    """
+    found: Labels = {}
+    for model in config.model_config_list.config:
+        known = before.get(model.name, {})
+        for label, version in model.version_labels.items():
+            unmoved = known.get(label, version) == version
+            if not (
+                version in available.get(model.name, ())
+                or (for_unavailable and unmoved)
+            ):
+                raise errors.ServingError(
+                    grpc.StatusCode.FAILED_PRECONDITION,
+                    f"Request to assign label to version {version} of model "
+                    f"{model.name}, which is not currently available for "
+                    "inference",
+                )
+            found.setdefault(model.name, {})[label] = version
+    return found

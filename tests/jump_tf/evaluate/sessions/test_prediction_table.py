@@ -1,0 +1,128 @@
+import dataclasses
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from jump_tf import schema
+from jump_tf.evaluate.sessions import baselines as session_baselines
+from jump_tf.evaluate.sessions import metrics as session_metrics
+from jump_tf.evaluate.sessions import prediction_table
+from jump_tf.evaluate.sessions import predictions as session_predictions
+from jump_tf.metrics import ranking as metrics_ranking
+from jump_tf.survival.distribution import LogNormal
+
+VOCABULARY = 25
+
+
+@pytest.fixture(scope="module")
+def clicks(data_folder):
+    return session_predictions.read_clicks(data_folder, schema.TEST)
+
+
+@pytest.fixture(scope="module")
+def ranks(clicks):
+    random = np.random.default_rng(0)
+    ranks = random.integers(1, 40, len(clicks))
+    return np.where(
+        clicks.predicted & clicks.known, ranks, metrics_ranking.MISS
+    )
+
+
+@pytest.fixture(scope="module")
+def law(clicks):
+    random = np.random.default_rng(1)
+    location = random.normal(4.0, 1.0, len(clicks))
+    return LogNormal(location, np.full(len(clicks), 1.4))
+
+
+@pytest.fixture(scope="module")
+def whole(clicks, ranks, law):
+    return prediction_table.of(clicks, rank=ranks, rank_standard=ranks, law=law)
+
+
+def test_file_reads_back(tmp_path, whole):
+    path = prediction_table.write(tmp_path / "a.clicks.npz", whole)
+    assert [p.name for p in tmp_path.iterdir()] == ["a.clicks.npz"]
+    again = prediction_table.read(path)
+    for field in dataclasses.fields(whole):
+        column, read = getattr(whole, field.name), getattr(again, field.name)
+        np.testing.assert_array_equal(column, read)
+        assert read.dtype == prediction_table.COLUMNS[field.name]
+
+
+def test_columns_that_are_not_there_stay_away(tmp_path, clicks, ranks, law):
+    ranking = prediction_table.of(clicks, rank=ranks)
+    timing = prediction_table.of(clicks, law=law)
+    for table in (ranking, timing):
+        path = prediction_table.write(tmp_path / "some.npz", table)
+        again = prediction_table.read(path)
+        names = set(prediction_table.measures(again))
+        assert names == set(prediction_table.measures(table))
+    ranked = set(prediction_table.measures(ranking))
+    timed = set(prediction_table.measures(timing))
+    assert "recall_at_20" in ranked and "dwell_nll" in timed
+    assert not ranked & timed
+    assert not any(name.endswith("standard_ties") for name in ranked)
+
+
+def test_measures_are_those_of_the_scorecard(whole, clicks, ranks, law):
+    found = prediction_table.measures(whole)
+    expected = {
+        **session_metrics.click_measures(clicks, ranks),
+        **session_metrics.quick_dwell_measures(clicks, law),
+    }
+    for name, measure in expected.items():
+        assert found[name].mean() == pytest.approx(measure.mean(), rel=1e-5)
+
+
+def test_measures_by_hand(whole, clicks, law):
+    found = {n: m.mean() for n, m in prediction_table.measures(whole).items()}
+    later = clicks.predicted & clicks.followed
+    median = np.exp(law.location)
+    error = np.abs(median - clicks.dwell_seconds)
+    assert found["dwell_mae_seconds"] == pytest.approx(error[later].mean())
+    all_clicks = error[clicks.followed].mean()
+    assert found["dwell_mae_all_clicks_seconds"] == pytest.approx(all_clicks)
+    factor = np.log(median / np.maximum(clicks.dwell_seconds, 1))[later]
+    assert found["dwell_log_mae"] == pytest.approx(np.abs(factor).mean())
+    last = clicks.last & clicks.predicted
+    z = (np.log(schema.LAST_DWELL_SECONDS) - law.location) / law.scale
+    staying = -scipy.stats.norm.logsf(z)
+    assert found["dwell_nll_last_clicks"] == pytest.approx(
+        staying[last].mean(), rel=1e-4
+    )
+
+
+def test_nothing_is_ranked_at_a_first_click(clicks):
+    every = np.ones(len(clicks), int)
+    table = prediction_table.of(clicks, rank=every)
+    ranked = table.rank != prediction_table.NOT_RANKED
+    np.testing.assert_array_equal(ranked, clicks.predicted & clicks.known)
+
+
+def test_baselines_are_tables_too(data_folder, clicks):
+    fitted = session_baselines.fit(data_folder, VOCABULARY)
+    named = session_baselines.measures(fitted, clicks, schema.MAX_DWELL_SECONDS)
+    tables = session_baselines.click_tables(fitted.scorers, clicks)
+    laws = session_baselines.dwell_laws(fitted, clicks)
+    tables |= {
+        n: prediction_table.of(clicks, law=law) for n, law in laws.items()
+    }
+    assert set(tables) == set(named)
+    for name, table in tables.items():
+        for metric, measure in prediction_table.measures(table).items():
+            if "all_clicks" not in metric:
+                expected = named[name][metric].mean()
+                assert measure.mean() == pytest.approx(expected)
+
+
+def test_other_files_are_refused(tmp_path):
+    text, lacking = tmp_path / "text.npz", tmp_path / "lacking.npz"
+    text.write_text("no archive")
+    np.savez(lacking, session=np.arange(3))
+    extra = tmp_path / "extra.npz"
+    np.savez(extra, **{"session": np.arange(3), "mystery": np.arange(3)})
+    for path in (text, lacking, extra, tmp_path / "none.npz"):
+        with pytest.raises(schema.InputError, match="must be a table of cli"):
+            prediction_table.read(path)

@@ -1,0 +1,562 @@
+"""From a plan to the report; what is done is not done again."""
+
+import fcntl
+import importlib.resources
+import json
+import pathlib
+import shutil
+
+import numpy as np
+import pytest
+
+from jump_tf import schema
+from jump_tf.cli import main as cli
+from jump_tf.config import run as configs
+from jump_tf.config.run import preset
+from jump_tf.evaluate import comparison
+from jump_tf.experiments.reproduction import bars
+from jump_tf.experiments.reproduction import measuring
+from jump_tf.experiments.reproduction import page
+from jump_tf.experiments.reproduction import plan_file
+from jump_tf.experiments.reproduction import published
+from jump_tf.experiments.reproduction import reading
+from jump_tf.experiments.reproduction import results as reproduction_results
+from jump_tf.experiments.reproduction import runner
+from jump_tf.experiments.reproduction import steps
+from jump_tf.experiments.reproduction.experiment import Experiment
+from jump_tf.runs import folder as run_folder
+from jump_tf.train import interruptions
+from jump_tf.train import trainer
+from tests.jump_tf.test_report import Page
+
+pytest.importorskip("matplotlib")
+
+PLAN = """
+data:
+  shop: {prepared: DATA, like: CIKM16, note: A log that was made up.}
+set: [model.units=6, training.epochs=1]
+models:
+  mine:
+    {title: Mine, preset: production, paper: JUMP, set: [model.negatives=8,
+      model.micro_step_seconds=2000]}
+  gru4rec:
+    {title: Other, preset: gru4rec, paper: GRU4Rec, set: [model.negatives=8]}
+ablations:
+  no-start: {title: lost, model: gru4rec, set: [model.learned_start=false]}
+sweeps:
+  units: {value: model.units, values: [4, 6], models: [gru4rec]}
+"""
+
+
+class FromItself:
+    """A bar that ranks item i at place i."""
+
+    def __init__(self, session, position, item, vocabulary_size):
+        assert session[0] == 0 and position[0] == 1
+        assert len(session) == len(position) == len(item)
+        assert item.max() < vocabulary_size
+
+    def ranks(self, session, position, item, asked):
+        assert (position[asked] > 1).all()
+        return item[asked].astype(np.int64)
+
+
+@pytest.fixture(scope="module")
+def plan_path(data_folder, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plan")
+    shutil.copytree(data_folder, folder / "prepared")
+    path = folder / "plan.yaml"
+    path.write_text(PLAN.replace("DATA", "prepared"))
+    return path
+
+
+@pytest.fixture(scope="module")
+def done(plan_path, tmp_path_factory):
+    """The results folder of the whole plan, and what was said of it."""
+    folder, said = tmp_path_factory.mktemp("results") / "new", []
+    runner.reproduce(plan_file.load(plan_path), folder, say=said.append)
+    return folder, said
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_bar():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bars, "BARS", {"by-id": FromItself})
+        yield
+
+
+def read(folder):
+    return json.loads((folder / page.RESULTS_FILE).read_text())
+
+
+def run_of(results, label, **wanted):
+    (found,) = (
+        run
+        for run in results["runs"]
+        if run["label"] == label
+        and all(run[name] == value for name, value in wanted.items())
+    )
+    return found
+
+
+def plan_of(tmp_path, text, **more):
+    path = tmp_path / "plan.yaml"
+    path.write_text(text)
+    return plan_file.load(path, **more)
+
+
+@pytest.mark.slow
+def test_from_nothing_to_the_report(done):
+    folder, said = done
+    results = read(folder)
+    assert [run["state"] for run in results["runs"]] == ["done"] * 6
+    # The point at which nothing moved is the model itself.
+    assert len(said) == 5 and all("recall@20 0." in line for line in said)
+    assert "missing" not in "".join(said)
+    told = Page(folder / page.REPORT_FILE)
+    assert told.outside == [] and len(told.images) == 3
+    assert "A log that was made up." in told.text
+    assert "23 items against 35,490 in the paper" in told.text
+    assert str(folder) not in (folder / page.REPORT_FILE).read_text()
+
+
+@pytest.mark.slow
+def test_a_second_call_trains_nothing(done, plan_path, monkeypatch):
+    folder, _ = done
+    before = (folder / page.RESULTS_FILE).read_text()
+    for module, name in (
+        (trainer, "train"),
+        (measuring, "measure_run"),
+        (measuring, "measure_bar"),
+        (comparison, "compare"),
+    ):
+        monkeypatch.setattr(module, name, None)  # Not to be called.
+    said = []
+    runner.reproduce(plan_file.load(plan_path), folder, say=said.append)
+    assert said == []
+    assert (folder / page.RESULTS_FILE).read_text() == before
+
+
+@pytest.mark.slow
+def test_tables_hold_the_numbers_of_the_evaluations(done):
+    folder, _ = done
+    results, text = read(folder), Page(folder / page.REPORT_FILE).text
+    for label in ("mine", "gru4rec", "by-id", "no-start"):
+        run = run_of(results, label)
+        for moment in schema.MOMENTS:
+            kept = measuring.read(folder / run["folder"], moment)
+            for metric, value in run["moments"][moment].items():
+                if metric in reproduction_results.NUMBERS:
+                    assert value == kept.get(metric), metric
+            recall = kept["recall_at_20"]
+            assert reading.number(recall, "recall_at_20") in text
+            low, high = kept["intervals"]["recall_at_20"]
+            assert reading.interval((low, high), "recall_at_20") in text
+    config = run_folder.read_config(folder / run_of(results, "mine")["folder"])
+    assert config.model.units == 6 and config.training.epochs == 1
+
+
+@pytest.mark.slow
+def test_differences_are_reference_less_the_other(done):
+    results = read(done[0])
+    against = results["against"]["shop"][schema.PAGE_LEAVE]
+    assert set(against) == {"gru4rec", "by-id", "no-start"}
+    mine = run_of(results, "mine")["moments"][schema.PAGE_LEAVE]
+    for label, found in against.items():
+        theirs = run_of(results, label)["moments"][schema.PAGE_LEAVE]
+        one = found["recall_at_20"]
+        expected = mine["recall_at_20"] - theirs["recall_at_20"]
+        assert one["difference"] == pytest.approx(expected, abs=1e-6)
+        low, high = one["interval"]
+        assert low <= one["difference"] <= high
+    assert "dwell_mae_seconds" not in against["gru4rec"]
+
+
+@pytest.mark.slow
+def test_what_was_cut_short_is_taken_up(done, plan_path, tmp_path, monkeypatch):
+    folder = tmp_path / "again"
+    shutil.copytree(done[0], folder)
+    cut = folder / "shop" / "gru4rec" / "seed-0"
+    other = folder / "shop" / "no-start" / "seed-0"
+    expected = measuring.read(cut, schema.PAGE_LEAVE)
+    measuring.path(cut, schema.PAGE_LEAVE).unlink()  # Killed in evaluation,
+    shutil.rmtree(other)
+    other.mkdir()  # and before its first step.
+    asked = []
+    train = trainer.train
+
+    def watched(config, data, run, *, resume, verbose):
+        asked.append((run.parent.name, resume))
+        return train(config, data, run, resume=resume, verbose=verbose)
+
+    monkeypatch.setattr(trainer, "train", watched)
+    runner.reproduce(plan_file.load(plan_path), folder, say=print)
+    assert asked == [("gru4rec", True), ("no-start", False)]
+    assert measuring.read(cut, schema.PAGE_LEAVE) == expected
+    assert {run["state"] for run in read(folder)["runs"]} == {"done"}
+
+
+@pytest.mark.slow
+def test_a_run_of_another_request_is_refused(done, plan_path):
+    with pytest.raises(schema.InputError, match="has another configuration"):
+        runner.reproduce(plan_file.load(plan_path, epochs=2), done[0])
+
+
+def test_without_time_all_is_missing(plan_path, tmp_path):
+    said, folder = [], tmp_path / "results"
+    plan = plan_file.load(plan_path)
+    report = runner.reproduce(plan, folder, hours=0, say=said.append)
+    assert said[0].startswith("6 of 6 runs are missing, the next is shop, Mine")
+    assert {run["state"] for run in read(folder)["runs"]} == {"missing"}
+    text = Page(report).text
+    assert "6 runs are missing" in text
+    assert "shop, lost, seed 0: not trained yet" in text
+    assert "35,490" in text  # Table 1 needs no training.
+
+
+def test_a_folder_in_use_is_refused(plan_path, tmp_path, capsys):
+    asked = ["reproduce", "--plan", str(plan_path), "--budget", "0"]
+    asked += ["--results", str(tmp_path / "results")]
+    assert cli.main(asked) == 0
+    with (tmp_path / "results" / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = (tmp_path / "results" / page.RESULTS_FILE).stat()
+        assert cli.main(asked) == 2
+    assert "in use by another" in capsys.readouterr().err
+    assert (tmp_path / "results" / page.RESULTS_FILE).stat() == before
+    assert cli.main(asked) == 0
+
+
+def test_a_stop_is_told_and_leaves_a_report(
+    plan_path, tmp_path, monkeypatch, capsys
+):
+    def stop(*_, **__):
+        raise interruptions.TrainingStopped("stopped at batch 3")
+
+    monkeypatch.setattr(trainer, "train", stop)
+    folder = tmp_path / "results"
+    asked = ["reproduce", "--plan", str(plan_path), "--results", str(folder)]
+    assert cli.main(asked) == 143
+    assert "stopped at batch 3" in capsys.readouterr().err
+    assert "6 runs are missing" in Page(folder / page.REPORT_FILE).text
+
+
+def test_a_training_that_fails_is_told(plan_path, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise interruptions.TrainingError("The loss must be a number.")
+
+    monkeypatch.setattr(trainer, "train", fail)
+    plan, folder, said = plan_file.load(plan_path), tmp_path / "results", []
+    (folder / "shop" / "mine").mkdir(parents=True)
+    report = runner.reproduce(plan, folder, say=said.append)
+    assert "failed: The loss must be a number." in said[0]
+    assert "Mine, seed 0: The loss must be a number." in Page(report).text
+
+
+def test_what_a_log_sets_holds_on_that_log(plan_path, tmp_path):
+    other = "other: {prepared: prepared, set: [training.batch_sessions=7]}"
+    text = plan_path.read_text().replace("like: CIKM16", "set: [model.seed=3]")
+    path = plan_path.with_name("two.yaml")
+    path.write_text(text.replace("data:\n", f"data:\n  {other}\n", 1))
+    plan = plan_file.load(path)
+
+    def sizes(trials=0):
+        experiment = Experiment(plan, tmp_path, 1, trials, ("tables",))
+        return {
+            (step.data, step.model): experiment.config(
+                step
+            ).training.batch_sessions
+            for step in experiment.steps()
+            if step.purpose == steps.HEADLINE
+        }
+
+    every = preset("production").training.batch_sessions
+    assert sizes() == {
+        **dict.fromkeys([("other", "mine"), ("other", "gru4rec")], 7),
+        **dict.fromkeys([("shop", "mine"), ("shop", "gru4rec")], every),
+    }
+    # A search is on the first log, and starts from what that sets.
+    experiment = Experiment(plan, tmp_path, 1, 2, ("tables",))
+    found = experiment.untuned("mine", plan.data[0])
+    assert found.training.batch_sessions == 7
+    study = experiment.study("mine")
+    study.mkdir(parents=True)
+    found = found.override(["training.batch_sessions=9", "model.units=5"])
+    (study / "best.yaml").write_text(found.to_yaml())
+    assert sizes(trials=2)["other", "mine"] == 9
+    assert sizes(trials=2)["shop", "mine"] == 9
+    report = runner.reproduce(plan, tmp_path / "new", hours=0, say=print)
+    assert "On other: training.batch_sessions=7." in Page(report).text
+
+
+def test_order_and_parts(plan_path):
+    plan = plan_file.load(plan_path)
+
+    def labels(**options):
+        return [
+            (step.label, step.seed) for step in steps.steps(plan, **options)
+        ]
+
+    everything = labels(seeds=2, bars=("knn",))
+    assert everything[:5] == [
+        *(("mine", 0), ("gru4rec", 0), ("knn", 0)),
+        *(("mine", 1), ("gru4rec", 1)),
+    ]
+    rest = [("gru4rec.units-4", 0), ("gru4rec.units-6", 0)]
+    assert everything[5:] == [("no-start", 0), *rest]
+    assert labels(only=("figures",)) == rest
+    assert labels(only=("ablations",)) == [
+        *(("mine", 0), ("gru4rec", 0), ("no-start", 0))
+    ]
+
+
+def test_the_plan_that_ships(data_folder):
+    """Every change in it is of the model that it is made to."""
+    plan = plan_file.load(data=[data_folder])
+    presets = importlib.resources.files("jump_tf") / "presets"
+    shipped = {file.name.removesuffix(".yaml") for file in presets.iterdir()}
+    shipped = {
+        name
+        for name in shipped - {"demo"}
+        if configs.preset(name).kind == schema.SESSIONS
+    }
+    assert {one.preset for one in plan.models} == shipped
+    assert plan.reference == "production"
+    assert len(plan.ablations) == 12
+    weights = {
+        configs.preset("paper")
+        .override([f"model.dwell_scale={value}"])
+        .model.dwell_scale
+        ** -2
+        for value in plan.sweeps[0].values
+    }
+    assert min(weights) == pytest.approx(1e-4)
+    assert max(weights) == pytest.approx(100)
+    assert len(weights) == 7
+    whole = plan_file._all(
+        plan_file.Model,
+        plan_file._tree(plan_file._FOLDER / "paper.yaml"),
+        "models",
+    )
+    papers = {one.paper for one in whole} - {None}
+    assert papers == set(published.CLICKS)
+
+
+def test_logs_of_a_plan_are_asked_of_prepare(tmp_path):
+    plan = plan_of(
+        tmp_path,
+        "data:\n  a: {format: diginetica, input: [x.csv], test_days: 7,\n"
+        "      splits: [random, temporal]}\n",
+        models=["production"],
+    )
+    one, two = (data.options(pathlib.Path("R")) for data in plan.data)
+    assert (one.split, two.split) == ("random", "temporal")
+    assert one.output == "R/data/a-random" and one.test_days == 7
+    assert one.input == (str(tmp_path / "x.csv"),)
+    assert plan.data[0].like == published.CIKM16
+
+
+@pytest.mark.slow
+def test_a_log_is_prepared_once(tmp_path):
+    rows = [
+        f"s{session},i{(session + click) % 7},{10**12 + 9999 * click}"
+        for session in range(60)
+        for click in range(2 + session % 3)
+    ]
+    log = "\n".join(["session_id,item_id,timestamp_ms", *rows])
+    (tmp_path / "log.csv").write_text(log + "\n")
+    text = "data:\n  a: {format: csv, input: [log.csv]}\n"
+    plan = plan_of(tmp_path, text, models=["production"])
+    runner.logs.prepare(plan.data[0], tmp_path)
+    manifest = tmp_path / "data" / "a-random" / schema.MANIFEST_FILE
+    made = manifest.stat().st_mtime_ns
+    runner.logs.prepare(plan.data[0], tmp_path)
+    assert manifest.stat().st_mtime_ns == made
+    older = json.loads(manifest.read_text())  # Before there was `until`.
+    del older["options"]["until"]
+    manifest.write_text(json.dumps(older))
+    runner.logs.prepare(plan.data[0], tmp_path)
+    for change in ("min_item_clicks: 2", "until: 2030-01-01"):
+        other = text.replace("csv]}", f"csv], {change}}}")
+        plan = plan_of(tmp_path, other, models=["production"])
+        with pytest.raises(schema.InputError, match="another request than"):
+            runner.logs.prepare(plan.data[0], tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("- a", "`a plan` must be a mapping"),
+        ("{", "`--plan` must be a YAML file"),
+        ("model: {}", "must have sections of"),
+        ("set: 3", "`set` must be a list of texts"),
+        ("set: [model.units=0]", "`units` must be at least 1"),
+        ("models: {a: {title: A}}", "must have ['preset', 'title']"),
+        ("models: {a: {title: A, preset: best}}", "`--preset` must be one of"),
+        ("models: {}", "must have a model"),
+        ("models: {a b: {title: A, preset: paper}}", "Names must be folders"),
+        ("data: {tuning: {prepared: DATA}}", "Names must be folders"),
+        ("data: {a: {prepared: nowhere}}", "output of `jump-tf prepare`"),
+        ("data: {a: {prepared: DATA, like: Amazon}}", "`like` must be one of"),
+        ("data: {a: {prepared: DATA, split: random}}", "beside `prepared`"),
+        ("data: {a: {prepared: DATA, set: 3}}", "set` must be a list"),
+        ("data: {a: {prepared: DATA, set: [model.unit=1]}}", "model.unit"),
+        ("data: {a: {format: csv, input: x, split: random}}", "of `splits`"),
+        ("data: {a: {format: csv, input: x, 3: 4}}", "must be as asked"),
+        ("data: {a: {format: [csv, csv], input: x}}", "must be as asked"),
+        (
+            "ablations: {../b: {title: A, model: paper, set: []}}",
+            "Names must be folders",
+        ),
+        (
+            "ablations: {paper: {title: A, model: paper, set: []}}",
+            "Names must be folders, each once",
+        ),
+        (
+            "models: {by-id: {title: A, preset: paper}}",
+            "names of their own. Received: 'by-id' twice",
+        ),
+        (
+            "sweeps: {a: {value: model.dropout, values: [0.12345678, "
+            "0.12345679], models: [paper]}}",
+            "names of their own. Received: 'paper.dropout-0.123457' twice",
+        ),
+        ("data: {a: {format: csv}}", "`data: a-random` must be as asked"),
+        ("data: {a: {format: csv, input: x, days: 3}}", "must be as asked"),
+        (
+            "data: {a: {format: csv, input: x, splits: [best]}}",
+            "invalid choice",
+        ),
+        (
+            "sweeps: {a: {value: model.units, values: [x], models: [paper]}}",
+            "must be a list of numbers",
+        ),
+        (
+            "sweeps: {a: {value: model.unit, values: [1], models: [mine]}}\n"
+            "models: {mine: {title: A, preset: paper}}",
+            "section.name=value",
+        ),
+        (
+            "ablations: {a: {title: A, model: none, set: []}}\n"
+            "models: {mine: {title: A, preset: paper}}",
+            "`a` must be of models ['mine']",
+        ),
+    ],
+)
+def test_a_plan_that_makes_no_sense_is_refused(
+    text, message, data_folder, tmp_path, capsys
+):
+    path, results = tmp_path / "plan.yaml", tmp_path / "results"
+    path.write_text(text.replace("DATA", str(data_folder)))
+    data = () if "data" in text else ("--data", data_folder)
+    arguments = ("reproduce", "--plan", path, "--results", results, *data)
+    shipped = () if "models:" in text else ("--models", "production", "paper")
+    words = [str(word) for word in (*arguments, *shipped)]
+    assert cli.main(words) == 2
+    said = capsys.readouterr().err.strip().splitlines()
+    assert len(said) == 1 and message in said[0]
+    assert not results.exists()
+
+
+def test_requests_that_make_no_sense_are_refused(plan_path, tmp_path, capsys):
+    for more, message in (
+        (("--seeds", "0"), "`--seeds` must be at least 1"),
+        (("--trials", "-1"), "`--trials` must be at least 0"),
+        (("--budget", "-1"), "`--budget` must not be negative"),
+        (("--models", "best"), "`--models` must be of ['mine', 'gru4rec']"),
+        (("--epochs", "0"), "`epochs` must be at least 1"),
+        (("--results", plan_path), "`--results` must be a folder"),
+    ):
+        arguments = ("--plan", plan_path, "--results", tmp_path / "r", *more)
+        assert cli.main(["reproduce", *map(str, arguments)]) == 2
+        assert message in capsys.readouterr().err
+    assert cli.main(["reproduce", "--results", str(tmp_path / "r")]) == 2
+    assert "`--data` or a `--plan`" in capsys.readouterr().err
+    assert not (tmp_path / "r").exists()
+
+
+@pytest.mark.parametrize("space", ["nowhere", "reproduce-printed"])
+def test_a_search_that_makes_no_sense_is_refused(space, data_folder, tmp_path):
+    """Before the first training, not after the last but one."""
+    text = f"models: {{a: {{title: A, preset: gru, space: {space}}}}}"
+    plan = plan_of(tmp_path, text, data=[data_folder])
+    runner.Experiment(plan, tmp_path)
+    with pytest.raises(schema.InputError, match=r"`--(space|set)` must be"):
+        runner.reproduce(plan, tmp_path / "results", trials=1)
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_seed_is_of_the_training_and_of_what_the_model_draws(
+    plan_path, tmp_path
+):
+    plan = plan_file.load(plan_path)
+    trained = [
+        step
+        for step in runner.Experiment(plan, tmp_path, seeds=3).steps()
+        if step.purpose != steps.BARS
+    ]
+    assert {step.seed for step in trained} == {0, 1, 2}
+    for step in trained:
+        config = runner.Experiment(plan, tmp_path).config(step)
+        assert config.training.seed == config.model.seed == step.seed
+
+
+def test_printed_numbers_are_the_papers():
+    """Tables 2 and 3, by way of sums that a slip of a digit would change."""
+    sums = {
+        name: np.round(
+            np.sum([row[name] for row in published.CLICKS.values()], 0), 4
+        )
+        for name in published.DATA
+    }
+    np.testing.assert_allclose(
+        sums[published.RECSYS15], [5.3701, 2.3015, 2.9905]
+    )
+    np.testing.assert_allclose(sums[published.CIKM16], [4.0265, 1.2757, 1.9104])
+    np.testing.assert_allclose(sums[published.REDDIT], [6.45, 5.4211, 5.6449])
+    jump = published.CLICKS["JUMP"][published.CIKM16]
+    assert jump == (0.6046, 0.2080, 0.3049)
+    assert published.number("JUMP", "CIKM16", "mrr_at_20") == 0.2080
+    assert published.number("JUMP", "RecSys15", "dwell_mae_seconds") == 73.61
+    assert published.number("NARM", "RecSys15", "dwell_mae_seconds") is None
+    assert published.number(None, "RecSys15", "recall_at_20") is None
+    for name, facts in published.STATISTICS.items():
+        sessions = facts["train_sessions"] + facts["test_sessions"]
+        clicks = sessions * facts["average_length"]
+        assert clicks == pytest.approx(facts["clicks"], rel=0.002), name
+
+
+def test_every_model_has_the_best_of_its_own_search(
+    plan_path, tmp_path, monkeypatch
+):
+    tuning = pytest.importorskip("jump_tf.train.tuning")
+    rates, used = {"Mine": 0.011, "Other": 0.022}, {}
+    plan = plan_file.load(plan_path)
+
+    def tune(config, data, folder, space, *, trials, minutes, say):
+        assert (trials, minutes) == (2, None)
+        assert {one.name for one in space} >= {"training.learning_rate"}
+        folder.mkdir(parents=True)
+        rate = rates[plan.model(folder.name).title]
+        best = config.override([f"training.learning_rate={rate}"])
+        (folder / "best.yaml").write_text(best.to_yaml())
+        (folder / "trials.csv").write_text("state\ncomplete\npruned\n")
+
+    def train(config, data, run, **_):
+        used[run.parent.name] = config
+        raise interruptions.TrainingError("Enough.")
+
+    monkeypatch.setattr(tuning, "tune", tune)
+    monkeypatch.setattr(trainer, "train", train)
+    folder = tmp_path / "results"
+    report = runner.reproduce(plan, folder, trials=2, say=lambda line: None)
+    found = {
+        name: config.training.learning_rate for name, config in used.items()
+    }
+    others = ("gru4rec", "no-start", "gru4rec.units-4")
+    assert found == {"mine": 0.011, **dict.fromkeys(others, 0.022)}
+    assert used["gru4rec.units-4"].model.units == 4
+    assert not used["no-start"].model.learned_start
+    text = Page(report).text
+    assert "a search of 2 trials" in text
+    assert "differs: `reproduce` for Mine, Other." in text

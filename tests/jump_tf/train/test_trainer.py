@@ -1,0 +1,237 @@
+import itertools
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorboard.backend.event_processing import event_accumulator
+
+from jump_tf import schema
+from jump_tf.config.run import preset
+from jump_tf.evaluate.sessions import evaluation as session_evaluation
+from jump_tf.runs import folder as run_folder
+from jump_tf.runs import model_factory
+from jump_tf.train import callbacks
+from jump_tf.train import interruptions
+from jump_tf.train import tensorboard
+from jump_tf.train import trainer
+
+EPOCHS = 3
+
+
+@pytest.fixture(scope="module")
+def config():
+    """The production preset with every size turned down."""
+    return preset("production").override(
+        [
+            "model.units=6",
+            "model.micro_step_seconds=700",
+            "model.negatives=9",
+            f"training.epochs={EPOCHS}",
+            "training.patience=9",
+            "training.batch_sessions=40",
+            "training.learning_rate=0.01",
+        ]
+    )
+
+
+@pytest.fixture(scope="module")
+def run(config, data_folder, tmp_path_factory):
+    """A finished run of three epochs."""
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    trainer.train(config, data_folder, folder, verbose=0)
+    return folder
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("place", "epochs_on_record"),
+    [
+        ((tensorboard.ImageSummaries, "on_epoch_end"), 1),
+        ((trainer.Checkpoints, "save_last"), 1),
+        ((trainer.Checkpoints, "save_best"), 0),
+    ],
+    ids=["after all", "before the checkpoint", "before anything"],
+)
+def test_a_killed_run_resumes_to_the_same_end(
+    place, epochs_on_record, run, config, data_folder, tmp_path, monkeypatch
+):
+    """Dropout, hidden inputs, negatives and order are all random."""
+    folder = tmp_path / "killed"
+
+    def die(*_):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*place, die)
+        with pytest.raises(Killed):
+            trainer.train(config, data_folder, folder, verbose=0)
+    assert len(run_folder.read_history(folder)) == epochs_on_record
+    trainer.train(config, data_folder, folder, resume=True, verbose=0)
+    resumed, whole = map(run_folder.read_history, (folder, run))
+    assert [record["epoch"] for record in resumed] == [1, 2, 3]
+    for ours, theirs in zip(resumed, whole, strict=True):
+        assert ours.keys() == theirs.keys()
+        for name in ours.keys() - {"training_seconds"}:
+            assert ours[name] == pytest.approx(theirs[name], rel=1e-5), name
+    for ours, theirs in zip(
+        model_factory.load_run(folder).weights,
+        model_factory.load_run(run).weights,
+        strict=True,
+    ):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+def test_a_finished_run_has_nothing_to_resume(run, config, data_folder):
+    before = run_folder.read_history(run)
+    best = trainer.train(config, data_folder, run, resume=True, verbose=0)
+    assert run_folder.read_history(run) == before
+    assert best in before
+
+
+def test_the_best_epoch_is_what_is_loaded(run, data_folder):
+    best = max(
+        run_folder.read_history(run),
+        key=lambda record: record["val_recall_at_20"],
+    )
+    measured = session_evaluation.quick_metrics(
+        model_factory.load_run(run), data_folder, schema.VALIDATION
+    )
+    for name, value in measured.items():
+        assert best[f"val_{name}"] == pytest.approx(value, rel=1e-5), name
+
+
+def test_run_folder_says_what_it_was(run, config, data_folder):
+    assert run_folder.read_vocabulary(run) == [f"item-{n}" for n in range(23)]
+    assert run_folder.read_data_folder(run) == data_folder.resolve()
+    environment = json.loads((run / run_folder.ENVIRONMENT_FILE).read_text())
+    assert environment["seed"] == config.training.seed
+    assert environment["versions"]["tensorflow"] == tf.__version__
+    stored = run_folder.read_config(run).model
+    assert stored.initial_log_dwell == pytest.approx(4.0, abs=0.5)
+    assert stored.units == 6
+
+
+def test_a_model_of_the_click_alone_trains_all_the_same(
+    data_folder, tmp_path, recwarn
+):
+    config = preset("gru4rec").override(
+        ["model.units=4", "model.negatives=5", "training.epochs=1"]
+    )
+    trainer.train(config, data_folder, tmp_path / "run", verbose=0)
+    # Nobody is told that what is not to be learned has no gradient.
+    assert not [w for w in recwarn if "Gradients" in str(w.message)]
+    images = tmp_path / "run" / run_folder.TENSORBOARD_FOLDER / "images"
+    accumulator = event_accumulator.EventAccumulator(
+        str(images), size_guidance={event_accumulator.TENSORS: 0}
+    )
+    accumulator.Reload()
+    assert accumulator.Tags()["tensors"] == ["dwell_calibration"]
+
+
+def test_early_stopping_waits_for_patience():
+    def after(recalls, patience=2, epochs=9):
+        history = [
+            {"epoch": n, callbacks.MONITORED: recall}
+            for n, recall in enumerate(recalls, 1)
+        ]
+        return callbacks.EpochRecorder(
+            None, None, None, history, epochs, patience, None, None
+        )
+
+    assert not after([]).finished
+    assert not after([0.1, 0.3, 0.2]).finished
+    assert after([0.1, 0.3, 0.2, 0.3]).finished
+    assert after([0.1, 0.2], epochs=2).finished
+    assert after([0.3, 0.3]).best["epoch"] == 1
+
+
+def test_learning_rate_schedules(config):
+    cosine = [
+        trainer.learning_rate(config.training, epoch) for epoch in range(EPOCHS)
+    ]
+    assert cosine[0] == pytest.approx(0.01)
+    assert all(a > b > 0.0001 for a, b in itertools.pairwise(cosine))
+    constant = config.override(["training.schedule=constant"]).training
+    assert trainer.learning_rate(constant, 0) == 0.01
+    assert trainer.learning_rate(constant, 2) == 0.01
+
+
+def test_a_loss_that_is_no_number_stops_the_run(
+    config, data_folder, tmp_path, monkeypatch
+):
+    folder = tmp_path / "nan"
+    broken = keras.initializers.Constant(np.nan)
+    monkeypatch.setattr(
+        "jump_tf.layers.highway.keras.initializers.Constant",
+        lambda value: broken,
+    )
+    with pytest.raises(interruptions.TrainingError, match="must be a number"):
+        trainer.train(config, data_folder, folder, verbose=0)
+    assert run_folder.read_history(folder) == []
+    with pytest.raises(schema.InputError, match=r"no checkpoints/best"):
+        model_factory.load_run(folder)
+
+
+def test_what_is_not_a_run_is_refused(run, config, data_folder, tmp_path):
+    other = config.override(["model.units=7"])
+    with pytest.raises(schema.InputError, match="new or empty folder"):
+        trainer.train(config, data_folder, run)
+    with pytest.raises(schema.InputError, match="keep the configuration"):
+        trainer.train(other, data_folder, run, resume=True)
+    with pytest.raises(schema.InputError, match=r"no config\.yaml"):
+        trainer.train(config, data_folder, tmp_path, resume=True)
+    with pytest.raises(schema.InputError, match=r"no manifest\.json"):
+        trainer.train(config, tmp_path, tmp_path / "run")
+
+
+def test_another_vocabulary_is_refused(run, config, data_folder, tmp_path):
+    """As many items, but other ones: ids would mean something else."""
+    other = tmp_path / "data"
+    shutil.copytree(data_folder, other)
+    vocabulary = other / schema.VOCABULARY_FILE
+    vocabulary.write_text(vocabulary.read_text().replace("item-3", "item-x"))
+    with pytest.raises(schema.InputError, match="must have the vocabulary"):
+        run_folder.check_vocabulary(run, other)
+    with pytest.raises(schema.InputError, match="must have the vocabulary"):
+        trainer.train(config, other, run, resume=True)
+
+
+def test_an_empty_validation_split_is_refused_at_once(
+    config, data_folder, tmp_path
+):
+    other = tmp_path / "data"
+    shutil.copytree(data_folder, other)
+    manifest = json.loads((other / schema.MANIFEST_FILE).read_text())
+    manifest["splits"][schema.VALIDATION]["sessions"] = 0
+    (other / schema.MANIFEST_FILE).write_text(json.dumps(manifest))
+    with pytest.raises(schema.InputError, match="`validation` must hold a"):
+        trainer.train(config, other, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_epoch_without_validation_recall_is_never_the_best():
+    history = [
+        {"epoch": n, callbacks.MONITORED: recall}
+        for n, recall in enumerate([float("nan"), 0.1, 0.2], 1)
+    ]
+    mine = callbacks.EpochRecorder(None, None, None, history, 9, 2, None, None)
+    assert mine.best["epoch"] == 3
+    assert not mine.finished
+
+
+def test_damaged_weights_are_refused(run, tmp_path):
+    copy = tmp_path / "copy"
+    for path in run.rglob("*"):
+        if path.is_file():
+            target = copy / path.relative_to(run)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(path.read_bytes())
+    (copy / "checkpoints" / "best.weights.h5").write_bytes(b"not weights")
+    with pytest.raises(schema.InputError, match="must be whole"):
+        model_factory.load_run(copy)
