@@ -48,7 +48,7 @@ bench-data: $(INSTALLED)
 	$(BIN)/python -m tests.benchmarks.input_speed
 
 bench-serve: $(INSTALLED) $(if $(DATA),,$(SIMULATED)/manifest.json)
-	$(BIN)/python -m pytest tests/serving/test_c_runtime.py
+	$(BIN)/python -m pytest tests/serving/runtime/test_c_runtime.py
 	$(BIN)/python -m tests.benchmarks.serving \
 	  --data $(or $(DATA),$(SIMULATED)) $(BENCH_FLAGS)
 

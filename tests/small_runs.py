@@ -41,7 +41,7 @@ def train_there(data, run, settings, *flags, cluster=None, index=0):
         environment["TF_CONFIG"] = json.dumps(
             {"cluster": {"worker": cluster}, "task": task}
         )
-    command = ["-m", "jump_tf.cli.main", "train", "--preset", "production"]
+    command = ["-m", "jump_tf.cli", "train", "--preset", "production"]
     folders = ["--data", str(data), "--run", str(run)]
     changes = ["--set", *SETTINGS, *settings]
     return subprocess.Popen(

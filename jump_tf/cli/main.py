@@ -216,7 +216,3 @@ def _missing(error: ModuleNotFoundError) -> str:
 def _fail(error: object, code: int) -> int:
     print(f"jump-tf: {error}", file=sys.stderr)
     return code
-
-
-if __name__ == "__main__":
-    sys.exit(main())

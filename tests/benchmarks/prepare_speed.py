@@ -80,7 +80,7 @@ def measure_prepare(arguments: argparse.Namespace, clicks: int) -> Measured:
     measured: Measured = {}
     for name, mode in RUNNING_MODES.items():
         data = _fresh(arguments.work / "data")
-        command = [*("-m", "jump_tf.cli.main", "prepare", "--input", str(log))]
+        command = [*("-m", "jump_tf.cli", "prepare", "--input", str(log))]
         command += ["--format", arguments.layout, "--output", str(data)]
         finished = _run(name, [*command, *mode])
         manifest = json.loads((data / "manifest.json").read_text())

@@ -24,7 +24,7 @@ from serving.load_test import traffic
 
 NAME = "jump"
 _START_SECONDS = 300.0
-_CLI = (sys.executable, "-m", "jump_tf.cli.main")
+_CLI = (sys.executable, "-m", "jump_tf.cli")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,7 +18,7 @@ from jump_tf import schema
 from jump_tf.cli import main as cli
 from tests import pretend_store
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[3]
 DEPLOY = ROOT / "beam_jobs" / "deploy"
 LOG = ROOT / "beam_jobs/tfds/recsys15/dummy_data/yoochoose-clicks.dat"
 FIELDS = {

@@ -1,3 +1,4 @@
+import importlib.resources
 import json
 import pathlib
 import re
@@ -33,8 +34,8 @@ def test_every_verb_has_help(verb, capsys):
 
 def test_help_names_every_preset(capsys):
     _, out, _ = call("train", "--help", capsys=capsys)
-    presets = pathlib.Path(cli.__file__).parent / "presets"
-    shipped = {path.stem for path in presets.glob("*.yaml")}
+    presets = importlib.resources.files("jump_tf.config") / "presets"
+    shipped = {path.stem for path in pathlib.Path(presets).glob("*.yaml")}
     assert shipped and shipped <= set(re.findall(r"\w+", out))
 
 

@@ -27,7 +27,7 @@ from jump_tf.experiments.reproduction.experiment import Experiment
 from jump_tf.runs import folder as run_folder
 from jump_tf.train import interruptions
 from jump_tf.train import trainer
-from tests.jump_tf.test_report import Page
+from tests.jump_tf.evaluate.sessions.test_report import Page
 
 pytest.importorskip("matplotlib")
 
@@ -313,7 +313,7 @@ def test_order_and_parts(plan_path):
 def test_the_plan_that_ships(data_folder):
     """Every change in it is of the model that it is made to."""
     plan = plan_file.load(data=[data_folder])
-    presets = importlib.resources.files("jump_tf") / "presets"
+    presets = importlib.resources.files("jump_tf.config") / "presets"
     shipped = {file.name.removesuffix(".yaml") for file in presets.iterdir()}
     shipped = {
         name

@@ -23,7 +23,9 @@ from tests.small_models import make_model
 
 PRESETS = sorted(
     entry.name.removesuffix(".yaml")
-    for entry in (importlib.resources.files("jump_tf") / "presets").iterdir()
+    for entry in (
+        importlib.resources.files("jump_tf.config") / "presets"
+    ).iterdir()
 )
 # For what takes seconds: variants have tests of their own, and JUMP its files.
 ONE_OF_EACH = tuple(

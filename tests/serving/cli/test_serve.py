@@ -167,7 +167,7 @@ def process(folder, *flags):
     """The running command and its addresses, by their first word."""
     running = subprocess.Popen(
         [
-            *(sys.executable, "-m", "jump_tf.cli.main", "serve"),
+            *(sys.executable, "-m", "jump_tf.cli", "serve"),
             *("--models", str(folder), "--port", "0", "--rest-port", "0"),
             *flags,
         ],

@@ -13,8 +13,8 @@ from serving.cli import predict as predict_command
 from serving.client import lists as list_client
 from serving.server import Server
 from serving.settings import Settings
-from tests.jump_tf.test_list_export import SHOWN
-from tests.jump_tf.test_list_export import VOCABULARY
+from tests.jump_tf.export.test_list_signatures import SHOWN
+from tests.jump_tf.export.test_list_signatures import VOCABULARY
 from tests.small_list_models import FIELDS
 from tests.small_list_models import make_model
 

@@ -16,7 +16,7 @@ from jump_tf.cli import main as cli
 from serving.protocol import text_protos
 from serving.runtime import model_config
 
-ROOT = pathlib.Path(__file__).parents[2]
+ROOT = pathlib.Path(__file__).parents[3]
 DEPLOY = ROOT / "serving" / "deploy"
 FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file())
 MANIFESTS = sorted((DEPLOY / "kubernetes").iterdir())

@@ -19,7 +19,7 @@ from tensorflow_serving.apis import predict_pb2
 
 from serving.deploy import protoset
 from serving.protocol import text_protos
-from tests.serving.test_deploy import DEPLOY
+from tests.serving.deploy.test_deploy import DEPLOY
 
 MISSING = "Servable not found for request: Latest(no-such-model)"
 METRICS = "/monitoring/prometheus/metrics"

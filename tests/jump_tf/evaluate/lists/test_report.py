@@ -9,8 +9,8 @@ from jump_tf.evaluate.lists import figures as list_figures
 from jump_tf.evaluate.lists import report as list_report
 from jump_tf.experiments import list_simulator
 from jump_tf.experiments.simulator_config import ListSimulatorConfig
-from tests.jump_tf.test_plots import size_and_colours
-from tests.jump_tf.test_report import Page
+from tests.jump_tf.evaluate.sessions.test_figures import size_and_colours
+from tests.jump_tf.evaluate.sessions.test_report import Page
 from tests.list_batches import FakeModel
 from tests.list_batches import batches
 
