@@ -40,7 +40,7 @@ UNKNOWN_FEEDBACK = -1.0  # As `clicked` of an input: nobody knows yet.
 # What a data folder holds; its manifest says so as `kind`.
 SESSIONS = "sessions"
 LISTS = "lists"
-KINDS = (SESSIONS, LISTS)
+TASKS = (SESSIONS, LISTS)
 
 # The served signatures, and what goes in and out of them beside the above.
 SERVING_DEFAULT = "serving_default"

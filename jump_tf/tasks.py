@@ -1,52 +1,54 @@
-"""What training is told of a model's kind: one of sessions or one of lists."""
+"""All that differs between the two tasks.
 
+`sessions`: what a visitor clicks next and how long they stay. `lists`: what
+they click and convert on of a list of shown items. Training, evaluation,
+export and the command line ask a `Task` and never which one it is.
+
+A task imports libraries where it uses them, so that the command line lists
+its flags without TensorFlow.
+"""
+
+import abc
+import argparse
 import dataclasses
 import pathlib
 from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
-
-import keras
-import tensorflow as tf
+from typing import ClassVar
 
 from jump_tf import schema
 from jump_tf.config.run import Config
-from jump_tf.config.run import TrainingConfig
-from jump_tf.data import input_pipeline
-from jump_tf.data import list_batches
-from jump_tf.evaluate.lists import evaluation as list_evaluation
-from jump_tf.evaluate.lists import summaries as list_summaries
-from jump_tf.evaluate.sessions import evaluation as session_evaluation
-from jump_tf.train import tensorboard
 
 
-@dataclasses.dataclass(frozen=True)
-class Task:
-    """How models of one kind are trained and watched.
+class Task(abc.ABC):
+    """What one task's models learn from, and how they are measured and served.
 
     Attributes:
-        monitored: the name in `metrics.jsonl` of what the best epoch has most
-            of, and patience waits for.
+        name: one of `schema.TASKS`; also what a data folder counts.
+        preset: the configuration where none is named.
+        demo_preset: the configuration of the demo on a simulated log.
+        plan: the plan of `jump-tf reproduce` that ships with the package.
+        space: the search space of `jump-tf tune` that ships with the package.
+        model_name: the name under which a model is served by default.
+        monitored: the name in `metrics.jsonl` of the metric that the best epoch
+            has most of, and that patience waits for.
         shown: names in `metrics.jsonl` to what a line about an epoch calls
             them, with their format.
-        validation: makes, of a model and a data folder, what is called after
-            each epoch and returns its metrics without the `val_`.
-        batches: of the training split, see `input_pipeline.training_batches`.
-        callbacks: what writes for TensorBoard, see `tensorboard.callbacks`.
-        untaught: whether a configuration leaves weights without a gradient,
-            which Keras would warn of at every step.
     """
 
-    monitored: str
-    shown: dict[str, tuple[str, str]]
-    validation: Callable[[Any, pathlib.Path], Any]
-    batches: Callable[
-        [Any, pathlib.Path, TrainingConfig, tf.Variable], tf.data.Dataset
-    ]
-    callbacks: Callable[..., list[keras.callbacks.Callback]]
-    untaught: Callable[[Config], bool]
+    name: ClassVar[str]
+    preset: ClassVar[str]
+    demo_preset: ClassVar[str]
+    plan: ClassVar[str]
+    space: ClassVar[str]
+    model_name: ClassVar[str]
+    monitored: ClassVar[str]
+    shown: ClassVar[dict[str, tuple[str, str]]]
 
     def one_line(self, record: dict[str, Any]) -> str:
-        """An epoch's record in words."""
+        """Returns an epoch's record in words."""
         shown = ", ".join(
             f"{called} {record[name]:{form}}"
             for name, (called, form) in self.shown.items()
@@ -56,58 +58,529 @@ class Task:
             f"validation {shown}"
         )
 
+    # The data folder.
+
+    @abc.abstractmethod
+    def add_prepare_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Declares the flags of `jump-tf prepare`."""
+
+    @abc.abstractmethod
+    def prepare_options(self, arguments: argparse.Namespace) -> Any:
+        """Returns the checked options of `jump-tf prepare`."""
+
+    @abc.abstractmethod
+    def prepare(self, options: Any, beam_arguments: Sequence[str]) -> str:
+        """Turns a log into a data folder; returns what it holds, in words."""
+
+    @abc.abstractmethod
+    def inspect(
+        self,
+        data: pathlib.Path,
+        against: pathlib.Path | None,
+        output: pathlib.Path | None,
+    ) -> Iterator[str]:
+        """Yields what a data folder holds and what changed, in words."""
+
+    # Training.
+
+    def with_data(self, config: Config, data: pathlib.Path) -> Config:
+        """Fills in what the model takes from its data.
+
+        Raises:
+            InputError: the data folder is of another task, or does not fit.
+        """
+        from jump_tf.data import input_pipeline
+
+        manifest = input_pipeline.read_manifest(data)
+        held = manifest.get("kind", schema.SESSIONS)
+        if held != self.name:
+            raise schema.InputError(
+                f"The model {config.architecture} must have a data folder of "
+                f"{self.name}. Received: {data}, which holds {held}"
+            )
+        model = self._model_with_data(config, data, manifest)
+        return dataclasses.replace(config, model=model)
+
+    @abc.abstractmethod
+    def _model_with_data(self, config, data, manifest):
+        """The configuration of the model with what its data tell."""
+
+    @abc.abstractmethod
+    def build_model(
+        self, config: Config, data: pathlib.Path, num_items: int | None = None
+    ) -> Any:
+        """Returns a fresh model that knows what it must of its data.
+
+        Args:
+            config: of the run, with its data.
+            data: the data folder.
+            num_items: of the model's vocabulary; by default that of `data`.
+
+        Raises:
+            InputError: the training split is not whole.
+        """
+
+    @abc.abstractmethod
+    def batches(self, model: Any, data: pathlib.Path, training, epoch) -> Any:
+        """Returns the batches of the training split.
+
+        Args:
+            model: the model that they are for.
+            data: the data folder.
+            training: a `TrainingConfig`.
+            epoch: an int64 variable, read when an epoch begins.
+        """
+
+    @abc.abstractmethod
+    def validation(self, model: Any, data: pathlib.Path) -> Any:
+        """Returns what is called after each epoch and returns its metrics."""
+
+    @abc.abstractmethod
+    def callbacks(
+        self,
+        folder: pathlib.Path | None,
+        config: Config,
+        names: Sequence[str],
+        validation: Any,
+        is_best: Callable[[], bool],
+        profile: tuple[int, int] | None = None,
+    ) -> list:
+        """Returns the callbacks that write for TensorBoard.
+
+        Args:
+            folder: of the event files; None where another worker writes.
+            config: of the run.
+            names: raw ids of the model's items, in the order of ids.
+            validation: what `validation` returned.
+            is_best: whether the epoch that just ended is the best so far.
+            profile: the first and last batch to profile, counted from 1.
+        """
+
+    @abc.abstractmethod
+    def has_unused_heads(self, config: Config) -> bool:
+        """Whether some weights get no gradient, which Keras would warn of."""
+
+    # What comes after training.
+
+    @abc.abstractmethod
+    def evaluate(
+        self,
+        model: Any,
+        data: pathlib.Path,
+        run: pathlib.Path,
+        split: str,
+        moment: str | None = None,
+    ) -> tuple[str, list[pathlib.Path]]:
+        """Measures a run and writes the evaluation files.
+
+        Args:
+            model: the run's.
+            data: a data folder with the run's vocabulary.
+            run: its folder.
+            split: what to predict.
+            moment: of asking, where the task has two; by default both.
+
+        Returns:
+            A table to print, and the paths of the evaluation files.
+
+        Raises:
+            InputError: the data folder does not fit, or the task has no
+                `moment`.
+        """
+
+    @abc.abstractmethod
+    def write_report(self, run: pathlib.Path) -> pathlib.Path:
+        """Writes a run's `report.html`; returns its path."""
+
+    @abc.abstractmethod
+    def signatures(
+        self, model: Any, vocabulary_file: pathlib.Path, **settings: Any
+    ) -> Any:
+        """Returns what the SavedModel answers: `functions()` and `tables`.
+
+        Args:
+            model: a trained model.
+            vocabulary_file: raw ids in the order of ids, one a line.
+            **settings: of the signatures of sessions, by name.
+        """
+
+    @abc.abstractmethod
+    def write_warmup_requests(self, model: Any, folder: pathlib.Path) -> None:
+        """Adds warm-up requests to a version folder."""
+
+
+class Sessions(Task):
+    """The next click and the dwell of sessions."""
+
+    name = schema.SESSIONS
+    preset = "production"
+    demo_preset = "demo"
+    plan = "paper"
+    space = "default"
+    model_name = "jump"
+    monitored = "val_recall_at_20"
+    shown: ClassVar = {
+        "val_recall_at_20": ("recall@20", ".4f"),
+        "val_mrr_at_20": ("MRR@20", ".4f"),
+        "val_dwell_mae_seconds": ("dwell MAE in s", ".2f"),
+    }
+
+    def add_prepare_arguments(self, parser):
+        from beam_jobs.options import sessions
+
+        sessions.add_arguments(parser)
+
+    def prepare_options(self, arguments):
+        from beam_jobs.options import sessions
+
+        return sessions.PrepareOptions.from_arguments(arguments)
+
+    def prepare(self, options, beam_arguments):
+        from beam_jobs import build_sessions
+        from beam_jobs.output import manifest
+
+        return manifest.describe(build_sessions.run(options, beam_arguments))
+
+    def inspect(self, data, against, output):
+        from jump_tf.data import inspection
+        from jump_tf.data import inspection_text
+
+        folder = inspection.read(data)
+        before = inspection.read(against) if against else None
+        yield inspection_text.describe(folder.manifest, folder.facts)
+        changes = {}
+        if before:
+            changes = inspection.compare(before, folder)
+            described = inspection_text.describe_changes(changes)
+            yield f"\nagainst {against}:\n{described}"
+        if output:
+            for path in inspection.write(output, folder, before, changes):
+                yield f"written to {path}"
+
+    def _model_with_data(self, config, data, manifest):
+        from jump_tf.data import input_pipeline
+
+        model = dataclasses.replace(
+            config.model, max_dwell_seconds=float(manifest["max_dwell_seconds"])
+        )
+        if model.initial_log_dwell is None:
+            mean = input_pipeline.mean_log_dwell(data)
+            model = dataclasses.replace(model, initial_log_dwell=mean)
+        return model
+
+    def build_model(self, config, data, num_items=None):
+        from jump_tf.data import input_pipeline
+        from jump_tf.runs import model_factory
+
+        if num_items is None:
+            num_items = input_pipeline.vocabulary_length(data)
+        model = model_factory.empty_model(config, num_items)
+        # Of items beyond those of `data`, it knows that they are not clicked.
+        model.sampler.set_counts(input_pipeline.item_counts(data, num_items))
+        return model
+
+    def batches(self, model, data, training, epoch):
+        from jump_tf.data import input_pipeline
+
+        return input_pipeline.training_batches(
+            data,
+            batch_sessions=training.batch_sessions,
+            batch_clicks=training.batch_clicks,
+            seed=training.seed,
+            epoch=epoch,
+            step_seconds=model.step_seconds,
+            fixed_shapes=training.jit_compile,
+        )
+
+    def validation(self, model, data):
+        from jump_tf.evaluate.sessions import evaluation
+
+        return evaluation.Validation(model, data)
+
+    def callbacks(
+        self, folder, config, names, validation, is_best, profile=None
+    ):
+        from jump_tf.train import tensorboard
+
+        return tensorboard.callbacks(
+            folder, config, names, validation, is_best, profile
+        )
+
+    def has_unused_heads(self, config):
+        return not config.model.dwell_weight
+
+    def evaluate(self, model, data, run, split, moment=None):
+        from jump_tf.evaluate.sessions import evaluation
+        from jump_tf.evaluate.sessions import tables
+
+        results, paths = evaluation.evaluate_moments(
+            model, data, run, split, [moment] if moment else schema.MOMENTS
+        )
+        return tables.format_table(*results), paths
+
+    def write_report(self, run):
+        from jump_tf.evaluate.sessions import report
+
+        return report.write_report(run)
+
+    def signatures(self, model, vocabulary_file, **settings):
+        from jump_tf.export import session_signatures
+
+        return session_signatures.Signatures(model, vocabulary_file, **settings)
+
+    def write_warmup_requests(self, model, folder):
+        from serving import warmup
+
+        warmup.write_warmup_requests(folder)
+
+
+class Lists(Task):
+    """Clicks and conversions on lists of shown items."""
+
+    name = schema.LISTS
+    preset = "heroes"
+    demo_preset = "heroes_demo"
+    plan = "heroes"
+    space = "lists"
+    model_name = "heroes"
+    monitored = "val_ctcvr_auc"
+    shown: ClassVar = {
+        "val_ctr_auc": ("CTR AUC", ".4f"),
+        "val_ctcvr_auc": ("CTCVR AUC", ".4f"),
+        "val_ctcvr_log_loss": ("CTCVR log-loss", ".4f"),
+    }
+
+    def add_prepare_arguments(self, parser):
+        from beam_jobs.options import lists
+
+        lists.add_arguments(parser)
+
+    def prepare_options(self, arguments):
+        from beam_jobs.options import lists
+
+        return lists.ListOptions.from_arguments(arguments)
+
+    def prepare(self, options, beam_arguments):
+        from beam_jobs import build_lists
+
+        return build_lists.describe(build_lists.run(options, beam_arguments))
+
+    def inspect(self, data, against, output):
+        from jump_tf.data import input_pipeline
+        from jump_tf.data import inspection_text
+
+        if against or output:
+            raise schema.InputError(
+                "`--against` and `--output` must be given for folders of "
+                f"sessions only. Received: {data}, {against}"
+            )
+        yield inspection_text.describe_lists(input_pipeline.read_manifest(data))
+
+    def _model_with_data(self, config, data, manifest):
+        from jump_tf.config.list_models import MEAN
+
+        if config.training.jit_compile:
+            raise schema.InputError(
+                "`training.jit_compile` must be off for models of lists, whose "
+                "batches have no fixed shapes. Received: true"
+            )
+        fields = manifest["fields"]
+        if config.model.combine != MEAN and not fields:
+            raise schema.InputError(
+                f"`model.combine` must be {MEAN} where items have bags of "
+                f"features. Received: {config.model.combine}, for {data}"
+            )
+        return dataclasses.replace(config.model, num_fields=max(len(fields), 1))
+
+    def build_model(self, config, data, num_items=None):
+        from jump_tf.data import input_pipeline
+        from jump_tf.data import list_batches
+        from jump_tf.runs import model_factory
+
+        if num_items is None:
+            num_items = input_pipeline.vocabulary_length(data)
+        list_batches.check_complete(data, schema.TRAIN)
+        return model_factory.empty_model(config, num_items)
+
+    def batches(self, model, data, training, epoch):
+        from jump_tf.data import list_batches
+
+        return list_batches.training_batches(
+            data,
+            batch_lists=training.batch_sessions,
+            batch_items=training.batch_clicks,
+            max_list_length=model.config.max_list_length,
+            seed=training.seed,
+            epoch=epoch,
+        )
+
+    def validation(self, model, data):
+        from jump_tf.evaluate.lists import evaluation
+
+        return evaluation.Validation(model, data)
+
+    def callbacks(
+        self, folder, config, names, validation, is_best, profile=None
+    ):
+        from jump_tf.train import tensorboard
+
+        del names, validation, is_best  # Nothing is drawn of single features.
+        return tensorboard.common_callbacks(
+            folder, config, profile, speed="items_per_second"
+        )
+
+    def has_unused_heads(self, config):
+        return config.model.conversion_weight in (0, 1)
+
+    def evaluate(self, model, data, run, split, moment=None):
+        from jump_tf.evaluate.lists import prediction_table
+        from jump_tf.evaluate.lists import tables
+        from jump_tf.reporting import files
+
+        if moment:
+            raise schema.InputError(
+                "`--moment` must be given for models of sessions only. "
+                f"Received: --moment={moment}"
+            )
+        result = prediction_table.evaluate_run(run, model, data, split)
+        path = run / files.EVALUATION_FOLDER / f"{split}.json"
+        return tables.format_table(result), [path]
+
+    def write_report(self, run):
+        from jump_tf.evaluate.lists import report
+
+        return report.write_report(run)
+
+    def signatures(self, model, vocabulary_file, **settings):
+        from jump_tf.export import list_signatures
+
+        del settings  # All of a list is scored, whatever is asked.
+        return list_signatures.ListSignatures(model, vocabulary_file)
+
+    def write_warmup_requests(self, model, folder):
+        from serving import warmup
+
+        warmup.write_warmup_requests(folder, model.config.num_fields)
+
+
+TASKS: dict[str, Task] = {task.name: task for task in (Sessions(), Lists())}
+
 
 def task_of(config: Config) -> Task:
-    """The task of a configuration's model."""
-    return _TASKS[config.kind]
+    """Returns the task of a configuration's model."""
+    return TASKS[config.task]
 
 
-def _session_batches(model, data, training, epoch):
-    return input_pipeline.training_batches(
-        data,
-        batch_sessions=training.batch_sessions,
-        batch_clicks=training.batch_clicks,
-        seed=training.seed,
-        epoch=epoch,
-        step_seconds=model.step_seconds,
-        fixed_shapes=training.jit_compile,
+def task_of_data(data: pathlib.Path) -> Task:
+    """Returns the task of a data folder.
+
+    Raises:
+        InputError: it is no data folder.
+    """
+    from jump_tf.data import input_pipeline
+
+    manifest = input_pipeline.read_manifest(data)
+    return TASKS[manifest.get("kind", schema.SESSIONS)]
+
+
+def with_data(config: Config, data: pathlib.Path) -> Config:
+    """Fills in what a configuration's model takes from its data."""
+    return task_of(config).with_data(config, data)
+
+
+def build_model(
+    config: Config, data: pathlib.Path, num_items: int | None = None
+) -> Any:
+    """Returns a fresh model of a configuration; see `Task.build_model`."""
+    return task_of(config).build_model(config, data, num_items)
+
+
+def train(
+    config: Config, data: pathlib.Path, run: pathlib.Path, **options: Any
+) -> dict[str, Any]:
+    """Trains a configuration's model; see `train.trainer.train`."""
+    from jump_tf.train import trainer
+
+    return trainer.train(task_of(config), config, data, run, **options)
+
+
+def tune(
+    config: Config,
+    data: pathlib.Path,
+    folder: pathlib.Path,
+    space: Sequence[Any],
+    **options: Any,
+) -> list[dict[str, Any]]:
+    """Searches for a better configuration; see `train.tuning.tune`."""
+    from jump_tf.train import tuning
+
+    task = task_of(config)
+    return tuning.tune(task, config, data, folder, space, **options)
+
+
+def export_model(
+    model: Any,
+    vocabulary: Sequence[str],
+    output: str | pathlib.Path,
+    *,
+    name: str | None = None,
+    version: int | None = None,
+    finish: Callable[[pathlib.Path], None] | None = None,
+    **settings: Any,
+) -> pathlib.Path:
+    """Writes `<output>/<name>/<version>/`, whole or not at all.
+
+    Args:
+        model: a trained model of either task.
+        vocabulary: raw item ids, or features, in the order of their ids.
+        output: the folder of all models.
+        name: of the model; by default `jump`, or `heroes` for lists.
+        version: a positive number; by default one more than the largest there.
+        finish: called with the folder before it gets its final name.
+        **settings: of `session_signatures.Signatures`, by name.
+
+    Returns:
+        The version folder.
+
+    Raises:
+        InputError: the vocabulary does not fit the model, the version exists,
+            or a setting makes no sense.
+    """
+    from jump_tf.export import saved_model
+
+    task = _task_of_model(model)
+    return saved_model.export_model(
+        model,
+        vocabulary,
+        output,
+        lambda path: task.signatures(model, path, **settings),
+        name=task.model_name if name is None else name,
+        version=version,
+        finish=finish,
     )
 
 
-def _list_batches(model, data, training, epoch):
-    return list_batches.training_batches(
-        data,
-        batch_lists=training.batch_sessions,
-        batch_items=training.batch_clicks,
-        max_list_length=model.config.max_list_length,
-        seed=training.seed,
-        epoch=epoch,
+def export_run(
+    run: pathlib.Path, output: str | pathlib.Path, **options: Any
+) -> pathlib.Path:
+    """Exports a run's model with warm-up requests; see `export_model`."""
+    from jump_tf.runs import folder as run_folder
+    from jump_tf.runs import model_factory
+
+    model = model_factory.load_run(run)
+    task = _task_of_model(model)
+    return export_model(
+        model,
+        run_folder.read_vocabulary(run),
+        output,
+        finish=lambda folder: task.write_warmup_requests(model, folder),
+        **options,
     )
 
 
-_TASKS = {
-    schema.SESSIONS: Task(
-        monitored="val_recall_at_20",
-        shown={
-            "val_recall_at_20": ("recall@20", ".4f"),
-            "val_mrr_at_20": ("MRR@20", ".4f"),
-            "val_dwell_mae_seconds": ("dwell MAE in s", ".2f"),
-        },
-        validation=session_evaluation.Validation,
-        batches=_session_batches,
-        callbacks=tensorboard.callbacks,
-        untaught=lambda config: not config.model.dwell_weight,
-    ),
-    schema.LISTS: Task(
-        monitored="val_ctcvr_auc",
-        shown={
-            "val_ctr_auc": ("CTR AUC", ".4f"),
-            "val_ctcvr_auc": ("CTCVR AUC", ".4f"),
-            "val_ctcvr_log_loss": ("CTCVR log-loss", ".4f"),
-        },
-        validation=list_evaluation.Validation,
-        batches=_list_batches,
-        callbacks=list_summaries.callbacks,
-        untaught=lambda config: config.model.conversion_weight in (0, 1),
-    ),
-}
+def _task_of_model(model) -> Task:
+    from jump_tf.models.list_model import ListModel
+
+    return TASKS[
+        schema.LISTS if isinstance(model, ListModel) else schema.SESSIONS
+    ]

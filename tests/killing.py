@@ -15,10 +15,10 @@ import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+from jump_tf import tasks
 from jump_tf.config.run import preset
 from jump_tf.runs import folder as run_folder
 from jump_tf.train import callbacks
-from jump_tf.train import trainer
 
 MOST_STEPS = 2  # That a process may begin before its end is near.
 MOST_SECONDS = 0.3  # From there to its end: several steps, or a validation.
@@ -37,7 +37,7 @@ def main(data, run, kills, seed, *settings):
         if not child:
             if not last:
                 _die_after(steps, seconds)
-            trainer.train(
+            tasks.train(
                 config, data, run, resume=not run_folder.is_new(run), verbose=0
             )
             os._exit(0)

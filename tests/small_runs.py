@@ -10,10 +10,10 @@ import sys
 import numpy as np
 import pytest
 
+from jump_tf import tasks
 from jump_tf.config.run import preset
 from jump_tf.runs import folder as run_folder
 from jump_tf.runs import model_factory
-from jump_tf.train import trainer
 
 ROOT = pathlib.Path(__file__).parents[1]
 SETTINGS = (
@@ -30,7 +30,7 @@ NOT_COMPARED = {"training_seconds"}
 def train_here(data, run, settings, **options):
     """Trains in this process."""
     config = preset("production").override([*SETTINGS, *settings])
-    return trainer.train(config, data, run, verbose=0, **options)
+    return tasks.train(config, data, run, verbose=0, **options)
 
 
 def train_there(data, run, settings, *flags, cluster=None, index=0):

@@ -1,4 +1,4 @@
-"""What several verbs are told, and the verbs on data.
+"""Flags that several verbs share, and the configuration they ask for.
 
 The libraries are imported in the verbs, so that the flags can be listed
 without them.
@@ -8,112 +8,21 @@ import argparse
 import pathlib
 
 from jump_tf import schema
+from jump_tf import tasks
 from jump_tf.config import run as configs
 
-JUMP = "jump"
-HEROES = "heroes"
-MODEL_KINDS = {JUMP: schema.SESSIONS, HEROES: schema.LISTS}
 STOPPED = 143  # As a shell names a process that SIGTERM ended.
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
-    """Declares the flag that says which family of models is meant."""
+def add_task(parser: argparse.ArgumentParser) -> None:
+    """Declares the flag that says which task is meant."""
     parser.add_argument(
-        "--model",
-        choices=tuple(MODEL_KINDS),
-        help="jump: next click and dwell of sessions; heroes: clicks and "
-        "conversions on lists of shown items (default: what the run or the "
-        "preset is of, else jump)",
+        "--task",
+        choices=schema.TASKS,
+        help="sessions: next click and dwell; lists: clicks and conversions on "
+        "lists of shown items (default: that of the run or the preset, else "
+        "sessions)",
     )
-
-
-def add_prepare_arguments(
-    parser: argparse.ArgumentParser, model: str = JUMP
-) -> None:
-    """Declares the flags of `jump-tf prepare`, which differ by `--model`."""
-    add_model(parser)
-    if model == HEROES:
-        from beam_jobs.options import lists as list_options
-
-        list_options.add_arguments(parser)
-    else:
-        from beam_jobs.options import sessions as session_options
-
-        session_options.add_arguments(parser)
-
-
-def run_prepare(arguments: argparse.Namespace) -> int:
-    """Turns a log into a data folder."""
-    if arguments.model == HEROES:
-        return _prepare_lists(arguments)
-    from beam_jobs.options import sessions as session_options
-
-    request = session_options.PrepareOptions.from_arguments(arguments)
-    from beam_jobs import build_sessions
-    from beam_jobs.output import manifest
-
-    print(manifest.describe(build_sessions.run(request, arguments.rest)))
-    return 0
-
-
-def _prepare_lists(arguments):
-    from beam_jobs.options import lists as list_options
-
-    request = list_options.ListOptions.from_arguments(arguments)
-    from beam_jobs import build_lists
-
-    print(build_lists.describe(build_lists.run(request, arguments.rest)))
-    return 0
-
-
-def add_inspect_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the flags of `jump-tf inspect`."""
-    parser.add_argument("data", type=pathlib.Path, help="data folder")
-    parser.add_argument(
-        "--against",
-        type=pathlib.Path,
-        metavar="OTHER",
-        help="data folder of before, to say what changed since",
-    )
-    parser.add_argument(
-        "--output",
-        type=pathlib.Path,
-        help="folder for the numbers, inspection.json, and a picture of the "
-        "lengths and dwells, inspection.png",
-    )
-
-
-def run_inspect(arguments: argparse.Namespace) -> int:
-    """Says what a data folder holds, and what changed against another."""
-    from jump_tf.data import input_pipeline
-    from jump_tf.data import inspection
-    from jump_tf.data import inspection_text
-
-    data, against = arguments.data, arguments.against
-    manifests = [
-        input_pipeline.read_manifest(one) for one in (data, against) if one
-    ]
-    if any(one.get("kind") == schema.LISTS for one in manifests):
-        if against or arguments.output:
-            raise schema.InputError(
-                "`--against` and `--output` must be given for folders of "
-                f"sessions only. Received: {data}, {against}"
-            )
-        print(inspection_text.describe_lists(manifests[0]))
-        return 0
-    folder = inspection.read(data)
-    before = inspection.read(against) if against else None
-    print(inspection_text.describe(folder.manifest, folder.facts))
-    changes = {}
-    if before:
-        changes = inspection.compare(before, folder)
-        print(
-            f"\nagainst {against}:\n{inspection_text.describe_changes(changes)}"
-        )
-    if arguments.output:
-        for path in inspection.write(arguments.output, folder, before, changes):
-            print(f"written to {path}")
-    return 0
 
 
 def add_report_arguments(parser: argparse.ArgumentParser) -> None:
@@ -125,7 +34,7 @@ def add_report_arguments(parser: argparse.ArgumentParser) -> None:
         type=pathlib.Path,
         help="folder of the run",
     )
-    add_model(parser)
+    add_task(parser)
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -133,11 +42,9 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     group = parser.add_mutually_exclusive_group()
     group.add_argument(
         "--preset",
-        help="a configuration that ships with the package: production "
-        "(default), paper, demo, gru4rec, gru, igru, narm, dtgru, sasrec, "
-        "rmtpp, atrp, nsr or heroes_sessions; of lists heroes (default with "
-        "--model heroes), heroes_released, heroes_demo, list_lstm, list_rrn, "
-        "dnn, esmm, esmm2 or mmoe",
+        help="a configuration that ships with the package (default: "
+        + ", ".join(f"{t.preset} for {t.name}" for t in tasks.TASKS.values())
+        + f"): {', '.join(configs.presets())}",
     )
     group.add_argument("--config", help="a YAML file of your own")
     parser.add_argument(
@@ -157,32 +64,31 @@ def config_of(
 
     Args:
         arguments: the parsed flags.
-        preset: if none is named; else the family's default.
+        preset: if none is named; else the task's default.
 
     Raises:
-        InputError: it is refused, or not one of the family `--model`.
+        InputError: it is refused, or not one of the task `--task`.
     """
     if arguments.config:
         config = configs.load(arguments.config)
     else:
-        heroes = arguments.model == HEROES
-        default = preset or ("heroes" if heroes else "production")
-        config = configs.preset(arguments.preset or default)
-    check_model(arguments, config)
+        default = tasks.TASKS[arguments.task or schema.SESSIONS].preset
+        config = configs.preset(arguments.preset or preset or default)
+    check_task(arguments, config)
     return config.override(arguments.set)
 
 
-def check_model(arguments: argparse.Namespace, config: configs.Config) -> None:
-    """Refuses a configuration of another family than `--model` names.
+def check_task(arguments: argparse.Namespace, config: configs.Config) -> None:
+    """Refuses a configuration of another task than `--task` names.
 
     Raises:
         InputError: so it is.
     """
-    if arguments.model and MODEL_KINDS[arguments.model] != config.kind:
+    if arguments.task not in (None, config.task):
         raise schema.InputError(
-            f"`--model {arguments.model}` must be given a model of "
-            f"{MODEL_KINDS[arguments.model]}. Received: {config.architecture}, "
-            f"a model of {config.kind}"
+            f"`--task {arguments.task}` must be given a model of "
+            f"{arguments.task}. Received: {config.architecture}, a model of "
+            f"{config.task}"
         )
 
 
@@ -190,24 +96,10 @@ def config_of_run(arguments: argparse.Namespace) -> configs.Config:
     """The configuration of the run `--run`.
 
     Raises:
-        InputError: it is no run, or not one of the family `--model`.
+        InputError: it is no run, or not one of the task `--task`.
     """
     from jump_tf.runs import folder as run_folder
 
     config = run_folder.read_config(arguments.run_folder)
-    check_model(arguments, config)
+    check_task(arguments, config)
     return config
-
-
-def run_load_test(arguments: argparse.Namespace) -> int:
-    """Puts load on a server, of sessions like those of a data folder."""
-    from serving.load_test import command as load_command
-
-    visits = None
-    if arguments.data:
-        from jump_tf.data import click_log
-        from serving.load_test import traffic
-
-        log = click_log.read(arguments.data, schema.TEST)
-        visits = traffic.Visits(log.length, log.item, log.dwell_seconds)
-    return load_command.run(arguments, visits)

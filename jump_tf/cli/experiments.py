@@ -1,4 +1,4 @@
-"""The verbs that run others: `tune`, `reproduce` and `demo`.
+"""The verbs that run others: `reproduce` and `demo`.
 
 The libraries are imported in the verbs, so that the flags can be listed
 without them.
@@ -9,61 +9,13 @@ import pathlib
 import sys
 
 from jump_tf import schema
+from jump_tf import tasks
 from jump_tf.cli import arguments as cli_arguments
-
-
-def add_tune_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declares the flags of `jump-tf tune`."""
-    parser.add_argument(
-        "--data", required=True, type=pathlib.Path, help="data folder"
-    )
-    parser.add_argument(
-        "--study",
-        required=True,
-        type=pathlib.Path,
-        help="folder of the study; one that is there goes on",
-    )
-    cli_arguments.add_model(parser)
-    cli_arguments.add_config(parser)
-    parser.add_argument(
-        "--space",
-        metavar="FILE",
-        help="what to search, in YAML: `section.name: {low: 1, high: 9}` or "
-        "`{choices: [a, b]}` (default: one that ships with the package)",
-    )
-    parser.add_argument(
-        "--trials", type=int, help="how many the study shall have in all"
-    )
-    parser.add_argument(
-        "--minutes", type=float, help="after which to stop at the next epoch"
-    )
-
-
-def run_tune(arguments: argparse.Namespace) -> int:
-    """Searches for a better configuration."""
-    from jump_tf.train import search_space
-    from jump_tf.train import trials as train_trials
-    from jump_tf.train import tuning
-
-    config = cli_arguments.config_of(arguments)
-    shipped = "lists" if config.kind == schema.LISTS else "default"
-    rows = tuning.tune(
-        config,
-        arguments.data,
-        arguments.study,
-        search_space.load(arguments.space or shipped, config),
-        trials=arguments.trials,
-        minutes=arguments.minutes,
-    )
-    best = arguments.study / train_trials.BEST_FILE
-    print(train_trials.format_table(rows))
-    print(f"best: {best}" if best.is_file() else "no trial is complete yet")
-    return 0
 
 
 def add_reproduce_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags of `jump-tf reproduce`."""
-    cli_arguments.add_model(parser)
+    cli_arguments.add_task(parser)
     parser.add_argument(
         "--data",
         nargs="+",
@@ -78,8 +30,8 @@ def add_reproduce_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="YAML of logs to prepare, models, ablations and sweeps; what it "
         "leaves out is as in the plan that ships with the package, paper.yaml "
-        "(heroes.yaml with --model heroes); the format is explained in "
-        "jump_tf/plans/paper.yaml",
+        "(heroes.yaml with --task lists); the format is explained in "
+        "jump_tf/experiments/reproduction/plans/paper.yaml",
     )
     parser.add_argument(
         "--results",
@@ -126,13 +78,13 @@ def run_reproduce(arguments: argparse.Namespace) -> int:
     from jump_tf.experiments.reproduction import steps
     from jump_tf.train import interruptions
 
-    heroes = arguments.model == cli_arguments.HEROES
+    task = arguments.task or schema.SESSIONS
     plan = plan_file.load(
         arguments.plan,
         arguments.data,
         arguments.models,
         arguments.epochs,
-        shipped=cli_arguments.HEROES if heroes else "paper",
+        shipped=tasks.TASKS[task].plan,
     )
     options = {
         "seeds": arguments.seeds,
@@ -141,7 +93,7 @@ def run_reproduce(arguments: argparse.Namespace) -> int:
         "say": lambda line: print(line, flush=True),
     }
     try:
-        if heroes:
+        if task == schema.LISTS:
             from jump_tf.experiments.reproduction import list_comparison_page
 
             _refuse_trials(arguments.trials)
@@ -164,14 +116,14 @@ def run_reproduce(arguments: argparse.Namespace) -> int:
 def _refuse_trials(trials):
     if trials:
         raise schema.InputError(
-            "`--trials` must be 0 with `--model heroes`, whose presets "
+            "`--trials` must be 0 with `--task lists`, whose presets "
             f"`jump-tf tune` searches. Received: --trials={trials}"
         )
 
 
 def add_demo_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the flags of `jump-tf demo`."""
-    cli_arguments.add_model(parser)
+    cli_arguments.add_task(parser)
     parser.add_argument(
         "--workdir",
         required=True,
@@ -198,15 +150,12 @@ def run_demo(arguments: argparse.Namespace) -> int:
             f"--format={arguments.format}, --input={arguments.input}"
         )
     simulated = not arguments.input
-    heroes = arguments.model == cli_arguments.HEROES
-    small = "heroes_demo" if heroes else "demo"
-    config = cli_arguments.config_of(arguments, small if simulated else None)
-    if (config.kind == schema.LISTS) != heroes:
-        raise schema.InputError(
-            "A model of lists must be given with `--model heroes`. "
-            f"Received: {config.architecture}"
-        )
-    chosen = list_demo if heroes else demo
+    task = tasks.TASKS[arguments.task or schema.SESSIONS]
+    config = cli_arguments.config_of(
+        arguments, task.demo_preset if simulated else None
+    )
+    task = tasks.task_of(config)
+    chosen = list_demo if task.name == schema.LISTS else demo
     if simulated:
         if arguments.rest:
             raise schema.InputError(
@@ -215,24 +164,20 @@ def run_demo(arguments: argparse.Namespace) -> int:
             )
         chosen.on_simulated_log(arguments.workdir, config)
     else:
-        chosen.on_real_log(arguments.workdir, config, _demo_request(arguments))
+        chosen.on_real_log(
+            arguments.workdir, config, _demo_request(arguments, task)
+        )
     return 0
 
 
-def _demo_request(arguments):
+def _demo_request(arguments, task):
     """What `prepare` is asked in a demo on a real log."""
     parser = argparse.ArgumentParser(prog="jump-tf demo", allow_abbrev=False)
-    cli_arguments.add_prepare_arguments(parser, arguments.model)
+    task.add_prepare_arguments(parser)
     known, beam_arguments = parser.parse_known_args(
         [
             *("--format", arguments.format, "--input", *arguments.input),
             *("--output", str(arguments.workdir / "data"), *arguments.rest),
         ]
     )
-    if arguments.model == cli_arguments.HEROES:
-        from beam_jobs.options import lists as list_options
-
-        return list_options.ListOptions.from_arguments(known), beam_arguments
-    from beam_jobs.options import sessions as session_options
-
-    return session_options.PrepareOptions.from_arguments(known), beam_arguments
+    return task.prepare_options(known), beam_arguments

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import jump_tf
 from jump_tf import schema
 from jump_tf.cli import arguments as cli_arguments
+from jump_tf.cli import data
 from jump_tf.cli import experiments
 from jump_tf.cli import runs
 from jump_tf.cli import train
@@ -25,14 +26,14 @@ from serving.load_test import command as load_command
 _VERBS = (
     (
         "prepare",
-        cli_arguments.add_prepare_arguments,
-        cli_arguments.run_prepare,
+        data.add_prepare_arguments,
+        data.run_prepare,
         "Turn a log into a data folder.",
     ),
     (
         "inspect",
-        cli_arguments.add_inspect_arguments,
-        cli_arguments.run_inspect,
+        data.add_inspect_arguments,
+        data.run_inspect,
         "Say what a data folder holds, and what changed.",
     ),
     (
@@ -43,8 +44,8 @@ _VERBS = (
     ),
     (
         "tune",
-        experiments.add_tune_arguments,
-        experiments.run_tune,
+        train.add_tune_arguments,
+        train.run_tune,
         "Search for a better configuration.",
     ),
     (
@@ -80,7 +81,7 @@ _VERBS = (
     (
         "load-test",
         load_command.add_arguments,
-        cli_arguments.run_load_test,
+        data.run_load_test,
         "Measure how fast a server answers under load.",
     ),
     (
@@ -106,7 +107,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     for handler in logging.getLogger().handlers:
         handler.addFilter(_is_news)
     argv = list(sys.argv[1:] if argv is None else argv)
-    arguments, rest = make_parser(_family(argv)).parse_known_args(argv)
+    arguments, rest = make_parser(_task(argv)).parse_known_args(argv)
     try:
         if rest and arguments.verb not in _TAKE_BEAM_OPTIONS:
             raise schema.InputError(
@@ -160,15 +161,16 @@ def _start_tensorflow() -> None:
             os.close(shown)
 
 
-def _family(argv: Sequence[str]) -> str:
-    """What `--model` says, by which the flags of some verbs differ."""
+def _task(argv: Sequence[str]) -> str:
+    """What `--task` says, by which the flags of `prepare` differ."""
     early = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    early.add_argument("--model", default=cli_arguments.JUMP)
-    return early.parse_known_args(argv)[0].model
+    early.add_argument("--task", default=schema.SESSIONS)
+    task = early.parse_known_args(argv)[0].task
+    return task if task in schema.TASKS else schema.SESSIONS
 
 
-def make_parser(model: str = cli_arguments.JUMP) -> argparse.ArgumentParser:
-    """The parser of all verbs for a family of models."""
+def make_parser(task: str = schema.SESSIONS) -> argparse.ArgumentParser:
+    """Returns the parser of all verbs for a task."""
     parser = argparse.ArgumentParser(
         prog="jump-tf",
         description="From a click log to a served model of what a visitor "
@@ -187,7 +189,7 @@ def make_parser(model: str = cli_arguments.JUMP) -> argparse.ArgumentParser:
         )
         verb.set_defaults(run=run)
         if name == "prepare":  # The only one whose flags differ by it.
-            cli_arguments.add_prepare_arguments(verb, model)
+            data.add_prepare_arguments(verb, task)
         else:
             add_arguments(verb)
     return parser

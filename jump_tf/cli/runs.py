@@ -8,6 +8,7 @@ import argparse
 import pathlib
 
 from jump_tf import schema
+from jump_tf import tasks
 from jump_tf.cli import arguments as cli_arguments
 
 
@@ -34,60 +35,21 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     from jump_tf.runs import model_factory
 
     run = arguments.run_folder
-    evaluate = (
-        _evaluate_lists
-        if cli_arguments.config_of_run(arguments).kind == schema.LISTS
-        else _evaluate_sessions
-    )
+    task = tasks.task_of(cli_arguments.config_of_run(arguments))
     model = model_factory.load_run(run)
     data = arguments.data or run_folder.read_data_folder(run)
     run_folder.check_vocabulary(run, data)
-    table, *paths = evaluate(arguments, model, data)
+    table, paths = task.evaluate(
+        model, data, run, arguments.split, arguments.moment
+    )
     print(f"{table}\n\nwritten to {' and '.join(map(str, paths))}")
     return 0
 
 
-def _evaluate_sessions(arguments, model, data):
-    from jump_tf.evaluate.sessions import evaluation as session_evaluation
-    from jump_tf.evaluate.sessions import tables as session_tables
-
-    results, paths = session_evaluation.evaluate_moments(
-        model,
-        data,
-        arguments.run_folder,
-        arguments.split,
-        [arguments.moment] if arguments.moment else schema.MOMENTS,
-    )
-    return session_tables.format_table(*results), *paths
-
-
-def _evaluate_lists(arguments, model, data):
-    from jump_tf.evaluate.lists import prediction_table as list_prediction_table
-    from jump_tf.evaluate.lists import tables as list_tables
-    from jump_tf.reporting import files as evaluation_files
-
-    if arguments.moment:
-        raise schema.InputError(
-            "`--moment` must be given for models of sessions only. "
-            f"Received: --moment={arguments.moment}"
-        )
-    run, split = arguments.run_folder, arguments.split
-    result = list_prediction_table.evaluate_run(run, model, data, split)
-    path = run / evaluation_files.EVALUATION_FOLDER / f"{split}.json"
-    return list_tables.format_table(result), path
-
-
 def run_report(arguments: argparse.Namespace) -> int:
     """Writes a run's report."""
-    if cli_arguments.config_of_run(arguments).kind == schema.LISTS:
-        from jump_tf.evaluate.lists import report as list_report
-
-        written = list_report.write_report(arguments.run_folder)
-    else:
-        from jump_tf.evaluate.sessions import report as session_report
-
-        written = session_report.write_report(arguments.run_folder)
-    print(f"written to {written}")
+    task = tasks.task_of(cli_arguments.config_of_run(arguments))
+    print(f"written to {task.write_report(arguments.run_folder)}")
     return 0
 
 
@@ -141,39 +103,31 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_export(arguments: argparse.Namespace) -> int:
     """Writes a run's model as SavedModel."""
-    from jump_tf.export import saved_model
-    from jump_tf.runs import folder as run_folder
-    from jump_tf.runs import model_factory
-    from serving import warmup
-
-    config = cli_arguments.config_of_run(arguments)
-    lists = config.kind == schema.LISTS
-    model = model_factory.load_run(arguments.run_folder)
-    folder = saved_model.export_model(
-        model,
-        run_folder.read_vocabulary(arguments.run_folder),
+    cli_arguments.config_of_run(arguments)
+    folder = tasks.export_run(
+        arguments.run_folder,
         arguments.output,
-        name=arguments.name
-        or (cli_arguments.HEROES if lists else cli_arguments.JUMP),
+        name=arguments.name,
         version=arguments.model_version,
         top_k=arguments.top,
         max_k=arguments.max_k,
         max_session_length=arguments.max_session_length,
-        index=_index(arguments, model),
-        finish=warmup.writer(config.model),
+        index=_index(arguments),
     )
     print(f"written to {folder}")
     return 0
 
 
-def _index(arguments, model):
+def _index(arguments):
     """How the exported model searches its catalogue."""
     from jump_tf.export import ivf_search
     from jump_tf.export.exact_search import Catalogue
     from jump_tf.runs import folder as run_folder
+    from jump_tf.runs import model_factory
 
     if arguments.clusters is None:
         return Catalogue
+    model = model_factory.load_run(arguments.run_folder)
     clustering = ivf_search.Clustering(arguments.clusters, arguments.probes)
     data = run_folder.read_data_folder(arguments.run_folder)
 

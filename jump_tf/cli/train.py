@@ -1,4 +1,4 @@
-"""What `jump-tf train` is told and what it calls.
+"""The verbs that train: `train` and `tune`.
 
 The libraries are imported in the verb, so that the flags can be listed
 without them.
@@ -9,6 +9,7 @@ import pathlib
 import sys
 
 from jump_tf import schema
+from jump_tf import tasks
 from jump_tf.cli import arguments as cli_arguments
 
 
@@ -69,11 +70,9 @@ def _batches(text: str) -> tuple[int, int]:
 
 def run_train(arguments: argparse.Namespace) -> int:
     """Trains a model on a data folder."""
-    from jump_tf import tasks
     from jump_tf.runs import folder as run_folder
     from jump_tf.train import distribution
     from jump_tf.train import interruptions
-    from jump_tf.train import trainer
     from jump_tf.train import warm_start
 
     if arguments.logical_cpus:
@@ -93,7 +92,7 @@ def run_train(arguments: argparse.Namespace) -> int:
         config = cli_arguments.config_of_run(arguments)
     elif start and not named:
         config = run_folder.read_config(start.run)
-        cli_arguments.check_model(arguments, config)
+        cli_arguments.check_task(arguments, config)
         config = config.override(arguments.set)
     else:
         config = cli_arguments.config_of(arguments)
@@ -104,7 +103,7 @@ def run_train(arguments: argparse.Namespace) -> int:
             )
         data = run_folder.read_data_folder(run)
     try:
-        best = trainer.train(
+        best = tasks.train(
             config,
             data,
             run,
@@ -117,4 +116,52 @@ def run_train(arguments: argparse.Namespace) -> int:
         print(f"jump-tf: {stopped}", file=sys.stderr)
         return cli_arguments.STOPPED
     print(f"best {tasks.task_of(config).one_line(best)}")
+    return 0
+
+
+def add_tune_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags of `jump-tf tune`."""
+    parser.add_argument(
+        "--data", required=True, type=pathlib.Path, help="data folder"
+    )
+    parser.add_argument(
+        "--study",
+        required=True,
+        type=pathlib.Path,
+        help="folder of the study; one that is there goes on",
+    )
+    cli_arguments.add_task(parser)
+    cli_arguments.add_config(parser)
+    parser.add_argument(
+        "--space",
+        metavar="FILE",
+        help="what to search, in YAML: `section.name: {low: 1, high: 9}` or "
+        "`{choices: [a, b]}` (default: one that ships with the package)",
+    )
+    parser.add_argument(
+        "--trials", type=int, help="how many the study shall have in all"
+    )
+    parser.add_argument(
+        "--minutes", type=float, help="after which to stop at the next epoch"
+    )
+
+
+def run_tune(arguments: argparse.Namespace) -> int:
+    """Searches for a better configuration."""
+    from jump_tf.train import search_space
+    from jump_tf.train import trials as train_trials
+
+    config = cli_arguments.config_of(arguments)
+    task = tasks.task_of(config)
+    rows = tasks.tune(
+        config,
+        arguments.data,
+        arguments.study,
+        search_space.load(arguments.space or task.space, config),
+        trials=arguments.trials,
+        minutes=arguments.minutes,
+    )
+    best = arguments.study / train_trials.BEST_FILE
+    print(train_trials.format_table(rows))
+    print(f"best: {best}" if best.is_file() else "no trial is complete yet")
     return 0

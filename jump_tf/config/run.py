@@ -27,6 +27,8 @@ ARCHITECTURES: dict[str, type[SessionConfig] | type[ListConfig]] = {
 SCHEDULES = ("constant", "cosine")
 PRECISIONS = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 
+_PRESETS = importlib.resources.files("jump_tf.config") / "presets"
+
 
 @dataclasses.dataclass(frozen=True)
 class TrainingConfig:
@@ -95,8 +97,8 @@ class Config:
     training: TrainingConfig = dataclasses.field(default_factory=TrainingConfig)
 
     @property
-    def kind(self) -> str:
-        """Of the data that the model is for, one of `schema.KINDS`."""
+    def task(self) -> str:
+        """What the model is for, one of `schema.TASKS`."""
         return (
             schema.LISTS
             if self.architecture in LIST_MODELS
@@ -199,16 +201,19 @@ def preset(name: str) -> Config:
     Raises:
         InputError: there is none of that name.
     """
-    folder = importlib.resources.files("jump_tf.config") / "presets"
-    names = sorted(
-        entry.name.removesuffix(".yaml") for entry in folder.iterdir()
-    )
-    if name not in names:
+    if name not in presets():
         raise schema.InputError(
-            f"`--preset` must be one of {names}. Received: {name}"
+            f"`--preset` must be one of {presets()}. Received: {name}"
         )
-    with importlib.resources.as_file(folder / f"{name}.yaml") as path:
+    with importlib.resources.as_file(_PRESETS / f"{name}.yaml") as path:
         return load(path)
+
+
+def presets() -> list[str]:
+    """Returns the names of the configurations that ship with the package."""
+    return sorted(
+        entry.name.removesuffix(".yaml") for entry in _PRESETS.iterdir()
+    )
 
 
 def _names(tree) -> dict[str, list[str]]:

@@ -1,51 +1,38 @@
 """Writes a model as a SavedModel version folder that TF Serving takes."""
 
-import itertools
 import pathlib
 import shutil
 import tempfile
 from collections.abc import Callable
 from collections.abc import Sequence
+from typing import Any
 
 import tensorflow as tf
 
 from jump_tf import schema
-from jump_tf.export.exact_search import Catalogue
-from jump_tf.export.list_signatures import ListSignatures
-from jump_tf.export.session_signatures import Signatures
-from jump_tf.models.list_model import ListModel
-from jump_tf.models.session_model import SessionModel
 
 
 def export_model(
-    model: SessionModel | ListModel,
+    model: Any,
     vocabulary: Sequence[str],
     output: str | pathlib.Path,
+    signatures: Callable[[pathlib.Path], Any],
     *,
-    name: str = "jump",
+    name: str,
     version: int | None = None,
-    max_session_length: int = 200,
-    top_k: int = 20,
-    max_k: int = 100,
-    quantiles: Sequence[float] = (0.1, 0.25, 0.5, 0.75, 0.9),
-    index: Callable = Catalogue,
     finish: Callable[[pathlib.Path], None] | None = None,
 ) -> pathlib.Path:
     """Writes `<output>/<name>/<version>/`, whole or not at all.
 
     Args:
-        model: a trained model; what is answered is said in `Signatures`, and
-            in `ListSignatures` for one of lists.
+        model: a trained model.
         vocabulary: raw item ids, or features, in the order of their ids, from
             `FIRST_ITEM_ID` on. It becomes a file inside the SavedModel.
         output: the folder of all models.
+        signatures: returns, for the file of the vocabulary, what the model
+            answers: its `functions()` by name, and the `tables` they read.
         name: of the model.
         version: a positive number; by default one more than the largest there.
-        max_session_length: clicks of a session that are read, the last ones.
-        top_k: items to recommend to a session.
-        max_k: items that a request may ask for.
-        quantiles: levels of its dwell quantiles, rising, inside (0, 1).
-        index: how the best items of a catalogue are found, see `NextItems`.
         finish: called with the folder before it gets its final name, to add
             what belongs to it, such as warm-up requests.
 
@@ -54,10 +41,9 @@ def export_model(
 
     Raises:
         InputError: the vocabulary does not fit the model, the version exists,
-            or a setting makes no sense.
+            or the signatures refuse their settings.
     """
     _check_vocabulary(vocabulary, model.vocabulary_size)
-    _check_settings(max_session_length, top_k, max_k, quantiles)
     if not name or name.startswith(".") or pathlib.Path(name).name != name:
         raise schema.InputError(
             "`name` must be the name of a folder that is not hidden. "
@@ -71,30 +57,24 @@ def export_model(
             "`version` must be positive and not there yet. "
             f"Received: version={version} under {base}"
         )
+    new = not base.exists()
     base.mkdir(parents=True, exist_ok=True)
     # A server that polls `base` takes integers only for versions.
     partial = pathlib.Path(tempfile.mkdtemp(prefix=f".{version}-", dir=base))
     try:
-        _write(
-            model,
-            vocabulary,
-            partial,
-            max_session_length=max_session_length,
-            top_k=top_k,
-            max_k=max_k,
-            quantiles=quantiles,
-            index=index,
-        )
+        _write(vocabulary, partial, signatures)
         partial.chmod(0o755)  # Temporary folders are the owner's alone.
         if finish is not None:
             finish(partial)
         return partial.rename(final)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
+        if new:
+            base.rmdir()
         raise
 
 
-def _write(model, vocabulary, folder, **settings):
+def _write(vocabulary, folder, make_signatures):
     # Tables are shared by the path of their file within a process: a path of
     # its own keeps the vocabularies of two exports apart.
     with tempfile.TemporaryDirectory() as scratch:
@@ -104,11 +84,7 @@ def _write(model, vocabulary, folder, **settings):
             encoding="utf-8",
             newline="\n",
         )
-        signatures = (
-            ListSignatures(model, vocabulary_file)
-            if isinstance(model, ListModel)
-            else Signatures(model, vocabulary_file, **settings)
-        )
+        signatures = make_signatures(vocabulary_file)
         functions = signatures.functions()
         # What the answers read and nothing else: no optimizer, no counts, and
         # no weight twice, as under the names that Keras has for it, too.
@@ -147,21 +123,3 @@ def _check_vocabulary(vocabulary: Sequence[str], vocabulary_size: int) -> None:
                 "An item of the vocabulary must be one line that is not "
                 f"empty. Received: {item!r}"
             )
-
-
-def _check_settings(max_session_length, top_k, max_k, quantiles) -> None:
-    for setting, value in (
-        ("max_session_length", max_session_length),
-        ("top_k", top_k),
-        ("max_k", max_k),
-    ):
-        if value < 1:
-            raise schema.InputError(
-                f"`{setting}` must be positive. Received: {setting}={value}"
-            )
-    rising = all(a < b for a, b in itertools.pairwise(quantiles))
-    if not quantiles or not rising or not 0 < quantiles[0] <= quantiles[-1] < 1:
-        raise schema.InputError(
-            "`quantiles` must rise inside (0, 1). "
-            f"Received: quantiles={tuple(quantiles)}"
-        )

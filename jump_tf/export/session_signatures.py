@@ -4,6 +4,7 @@ Raw item ids in and out, a leading batch dimension everywhere, core ops only:
 nothing here needs Python, a custom op or XLA when it is served.
 """
 
+import itertools
 import pathlib
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -118,8 +119,11 @@ class Signatures:
         max_session_length: clicks that are read, the last ones.
         top_k: items to recommend; at most all there are.
         max_k: items that a request may ask for.
-        quantiles: levels of the dwell quantiles, inside (0, 1).
-        index: see `NextItems`.
+        quantiles: levels of the dwell quantiles, rising, inside (0, 1).
+        index: how the best items of a catalogue are found, see `NextItems`.
+
+    Raises:
+        InputError: a setting makes no sense.
     """
 
     def __init__(
@@ -127,12 +131,13 @@ class Signatures:
         model: SessionModel,
         vocabulary_file: str | pathlib.Path,
         *,
-        max_session_length: int,
-        top_k: int,
-        max_k: int,
-        quantiles: Sequence[float],
+        max_session_length: int = 200,
+        top_k: int = 20,
+        max_k: int = 100,
+        quantiles: Sequence[float] = (0.1, 0.25, 0.5, 0.75, 0.9),
         index: Callable = Catalogue,
     ):
+        _check_settings(max_session_length, top_k, max_k, quantiles)
         self._model = model
         self._top_k = top_k
         self._max_k = max_k
@@ -290,3 +295,21 @@ class Signatures:
             inside, True, f"`k` must be 1 to {self._max_k}"
         )
         return after(check, k)
+
+
+def _check_settings(max_session_length, top_k, max_k, quantiles) -> None:
+    for setting, value in (
+        ("max_session_length", max_session_length),
+        ("top_k", top_k),
+        ("max_k", max_k),
+    ):
+        if value < 1:
+            raise schema.InputError(
+                f"`{setting}` must be positive. Received: {setting}={value}"
+            )
+    rising = all(a < b for a, b in itertools.pairwise(quantiles))
+    if not quantiles or not rising or not 0 < quantiles[0] <= quantiles[-1] < 1:
+        raise schema.InputError(
+            "`quantiles` must rise inside (0, 1). "
+            f"Received: quantiles={tuple(quantiles)}"
+        )

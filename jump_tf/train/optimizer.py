@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from jump_tf.config.run import TrainingConfig
 from jump_tf.layers.embedding_table import gather_rows
 
 
@@ -80,6 +81,14 @@ class LazyAdam(keras.optimizers.Adam):
             else values
             for gradient, values in zip(grads, clipped, strict=True)
         ]
+
+
+def compile_model(model: keras.Model, training: TrainingConfig) -> None:
+    """Gives a model its optimizer."""
+    optimizer = LazyAdam(
+        training.learning_rate, global_clipnorm=training.clip_norm
+    )
+    model.compile(optimizer=optimizer, jit_compile=training.jit_compile)
 
 
 def sum_duplicates(gradient: tf.IndexedSlices) -> tf.IndexedSlices:

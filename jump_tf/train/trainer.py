@@ -3,13 +3,15 @@
 import math
 import pathlib
 import warnings
+from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
+from typing import ClassVar
+from typing import Protocol
 
 import keras
 
 from jump_tf import schema
-from jump_tf import tasks
 from jump_tf.config.run import Config
 from jump_tf.config.run import TrainingConfig
 from jump_tf.data import input_pipeline
@@ -18,6 +20,7 @@ from jump_tf.runs import model_factory
 from jump_tf.runs.checkpoints import Checkpoints
 from jump_tf.runs.checkpoints import Position
 from jump_tf.train import distribution
+from jump_tf.train import optimizer
 from jump_tf.train.callbacks import EpochRecorder
 from jump_tf.train.callbacks import StepRecorder
 from jump_tf.train.distribution import Devices
@@ -31,7 +34,39 @@ from jump_tf.train.warm_start import vocabulary
 FINAL_LEARNING_RATE = 0.01  # Of the cosine schedule, as a share.
 
 
+class Task(Protocol):
+    """What training asks of a task; `jump_tf.tasks.Task` says what each is."""
+
+    name: ClassVar[str]
+    monitored: ClassVar[str]
+
+    def with_data(self, config: Config, data: pathlib.Path) -> Config: ...
+
+    def build_model(
+        self, config: Config, data: pathlib.Path, num_items: int | None
+    ) -> Any: ...
+
+    def batches(
+        self, model: Any, data: pathlib.Path, training: Any, epoch: Any
+    ) -> Any: ...
+
+    def validation(self, model: Any, data: pathlib.Path) -> Any: ...
+
+    def callbacks(
+        self,
+        folder: pathlib.Path | None,
+        config: Config,
+        names: Sequence[str],
+        validation: Any,
+        is_best: Callable[[], bool],
+        profile: tuple[int, int] | None,
+    ) -> list: ...
+
+    def has_unused_heads(self, config: Config) -> bool: ...
+
+
 def train(
+    task: Task,
     config: Config,
     data: pathlib.Path,
     run: pathlib.Path,
@@ -46,6 +81,7 @@ def train(
     """Trains until the epochs are over or validation stops improving.
 
     Args:
+        task: what the model is for.
         config: model and training.
         data: a data folder.
         run: the run folder to make; with `resume`, the one to go on with.
@@ -68,9 +104,8 @@ def train(
         TrainingStopped: SIGTERM came, and a checkpoint is saved.
     """
     devices = Devices(strategy)
-    task = tasks.task_of(config)
-    config = model_factory.with_data(config, data)
-    _check_splits(data, config.kind)
+    config = task.with_data(config, data)
+    _check_splits(data, task.name)
     if warm_start is not None:
         warm_start.check(config)
     keras.utils.set_random_seed(config.training.seed)
@@ -82,10 +117,10 @@ def train(
     )
     position = Position()
     with devices.strategy.scope():
-        model = model_factory.build_model(config, data, len(names))
-        model_factory.compile_model(model, config.training)
+        model = task.build_model(config, data, len(names))
+        optimizer.compile_model(model, config.training)
         if warm_start is not None:
-            warm_start.take_over(model, names, model_factory.compiled)
+            warm_start.take_over(model, names, _compiled)
         checkpoints = Checkpoints(run, model, position, devices.chief)
     devices.prepare(model)
     if resume:
@@ -138,7 +173,7 @@ def train(
         in_words(run, devices.several_processes),
         warnings.catch_warnings(),
     ):
-        if task.untaught(config):
+        if task.has_unused_heads(config):
             # A model of the click alone has a dwell head that nobody teaches.
             warnings.filterwarnings("ignore", "Gradients do not exist")
         _fit(
@@ -150,6 +185,13 @@ def train(
             verbose if devices.chief else 0,
         )
     return recorder.best
+
+
+def _compiled(config, num_items):
+    """A model that knows no data, with its optimizer."""
+    model = model_factory.empty_model(config, num_items)
+    optimizer.compile_model(model, config.training)
+    return model
 
 
 def _fit(batches, epochs, recorder, model, make_callbacks, verbose):
@@ -176,12 +218,12 @@ def learning_rate(training: TrainingConfig, epoch: int) -> float:
     return training.learning_rate * share
 
 
-def _check_splits(data: pathlib.Path, kind: str) -> None:
+def _check_splits(data: pathlib.Path, counted: str) -> None:
     """Training needs sessions, or lists, to learn from and to validate on."""
     splits = input_pipeline.read_manifest(data)["splits"]
     for split in (schema.TRAIN, schema.VALIDATION):
-        if not splits[split][kind]:
+        if not splits[split][counted]:
             raise schema.InputError(
-                f"The split `{split}` must hold a {kind.removesuffix('s')}. "
+                f"The split `{split}` must hold a {counted.removesuffix('s')}. "
                 f"Received: {data}, where it holds none"
             )

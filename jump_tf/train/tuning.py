@@ -38,7 +38,6 @@ from optuna.trial import TrialState
 from tensorboard.plugins.hparams import api as hparams
 
 from jump_tf import schema
-from jump_tf import tasks
 from jump_tf.config.run import Config
 from jump_tf.data import input_pipeline
 from jump_tf.runs import folder as run_folder
@@ -65,6 +64,7 @@ class OutOfTimeError(Exception):
 
 
 def tune(
+    task: trainer.Task,
     config: Config,
     data: pathlib.Path,
     folder: pathlib.Path,
@@ -78,6 +78,7 @@ def tune(
     """Tries configurations until the budget is spent.
 
     Args:
+        task: what the model is for.
         config: what the space does not name.
         data: a data folder.
         folder: the study's; a new one, or one of the same request, which goes
@@ -103,7 +104,10 @@ def tune(
         try:
             start = _within(space, config)
             while trial := _next_trial(study, config, trials, end, start):
-                _try(study, trial, config, data, folder, space, end, verbose)
+                _try(
+                    *(study, trial, task, config, data),
+                    *(folder, space, end, verbose),
+                )
                 say(train_trials.line(study.trials[trial.number]))
         except OutOfTimeError:
             say(f"trial {trial.number} is not finished: out of time")
@@ -138,10 +142,9 @@ def _within(space, config):
     }
 
 
-def _try(study, trial, config, data, folder, space, end, verbose):
+def _try(study, trial, task, config, data, folder, space, end, verbose):
     """Trains a trial's run to its end, whatever that is."""
     run = folder / TRIALS_FOLDER / f"{trial.number:03d}"
-    task = tasks.task_of(config)
     watch = _Watch(trial, end, task.monitored)
     keras.backend.clear_session()
     try:
@@ -150,6 +153,7 @@ def _try(study, trial, config, data, folder, space, end, verbose):
         if not started:
             shutil.rmtree(run, ignore_errors=True)
         best = trainer.train(
+            task,
             search_space.with_values(config, values),
             data,
             run,

@@ -1,4 +1,4 @@
-"""Keeps what `jump-tf reproduce --model heroes` found, and renders it.
+"""Keeps what `jump-tf reproduce --task lists` found, and renders it.
 
 python -m tests.benchmarks.compared_lists add --results DIR
 python -m tests.benchmarks.compared_lists tables   # as the README has them

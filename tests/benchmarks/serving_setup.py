@@ -16,8 +16,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from jump_tf import tasks
 from jump_tf.config import run as configs
-from jump_tf.export import saved_model
 from jump_tf.runs import model_factory
 from serving import warmup
 from serving.load_test import traffic
@@ -68,7 +68,7 @@ def write_model(
     model = model_factory.compiled(config, num_items)
     known = traffic.read_vocabulary(data / "vocabulary.txt")[:num_items]
     made_up = [f"made-up-{n}" for n in range(num_items - len(known))]
-    return saved_model.export_model(
+    return tasks.export_model(
         model,
         [*known, *made_up],
         models,

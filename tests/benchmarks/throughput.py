@@ -49,12 +49,12 @@ from typing import Any
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from jump_tf import schema
+from jump_tf import tasks
 from jump_tf.config import run as configs
 from jump_tf.data import input_pipeline
 from jump_tf.data import session_records
 from jump_tf.runs import folder as run_folder
 from jump_tf.train import callbacks
-from jump_tf.train import trainer
 from tests.benchmarks import memory
 
 PRESETS = {"jump": "production", "gru4rec": "gru4rec"}
@@ -141,7 +141,7 @@ def train_here(data: pathlib.Path, workdir: pathlib.Path) -> None:
     """Trains by the `config.yaml` in a folder; writes `result.json` there."""
     run = workdir / "run"
     config = configs.load(workdir / run_folder.CONFIG_FILE)
-    trainer.train(config, data, run, verbose=2)
+    tasks.train(config, data, run, verbose=2)
     result = {
         "epochs": [
             {

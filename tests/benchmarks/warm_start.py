@@ -18,6 +18,7 @@ import statistics
 import numpy as np
 
 from jump_tf import schema
+from jump_tf import tasks
 from jump_tf.cli import main as cli
 from jump_tf.config.run import Config
 from jump_tf.config.run import preset
@@ -122,14 +123,14 @@ def compare(folder: pathlib.Path, config: Config) -> dict[str, object]:
     first, second = (folder / half for half in HALVES)
     source = folder / "run-first"
     if not source.exists():
-        trainer.train(config, first, source, verbose=2)
+        tasks.train(config, first, source, verbose=2)
     short = config.override(["training.epochs=1", "training.schedule=constant"])
     starts = {"cold": None, "warm": warm_start.WarmStart(source)}
     measured: dict[str, object] = {}
     for name, start in starts.items():
         run = folder / f"run-{name}"
         if not run.exists():
-            trainer.train(short, second, run, warm_start=start, verbose=2)
+            tasks.train(short, second, run, warm_start=start, verbose=2)
         measured[name] = measure(run, second)
         print(name, json.dumps(measured[name]), flush=True)
     return measured

@@ -3,7 +3,7 @@
 import pytest
 from tensorflow_serving.apis import model_pb2
 
-from jump_tf.export.saved_model import export_model
+from jump_tf.tasks import export_model
 from serving.client.client import Client
 from serving.server import Server
 from serving.settings import Settings

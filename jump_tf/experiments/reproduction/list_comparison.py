@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 from jump_tf import schema
+from jump_tf import tasks
 from jump_tf.config.run import Config
 from jump_tf.data import input_pipeline
 from jump_tf.evaluate.lists import evaluation as list_evaluation
@@ -29,7 +30,6 @@ from jump_tf.reporting import files as evaluation_files
 from jump_tf.runs import folder as run_folder
 from jump_tf.runs import model_factory
 from jump_tf.train import interruptions
-from jump_tf.train import trainer
 
 METRICS = (
     "ctr_auc",
@@ -129,7 +129,7 @@ def _asked(plan, step) -> tuple[Config, pathlib.Path]:
     data = next(one for one in plan.data if one.name == step.data)
     changes = [*data.set, *steps.changes(step)]
     config = plan.config(step.model).override(changes)
-    return model_factory.with_data(config, data.prepared), data.prepared
+    return tasks.with_data(config, data.prepared), data.prepared
 
 
 def _train(plan, todo, results, end, say, verbose):
@@ -144,7 +144,7 @@ def _train(plan, todo, results, end, say, verbose):
         config, data = _asked(plan, step)
         name = f"[{number}/{len(todo)}] {step}"
         try:
-            trainer.train(config, data, run, resume=begun, verbose=verbose)
+            tasks.train(config, data, run, resume=begun, verbose=verbose)
         except interruptions.TrainingError as error:
             say(f"{name}: failed: {error}")
             continue

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from jump_tf import schema
+from jump_tf import tasks
 from jump_tf.cli import main as cli
 from jump_tf.config import run as configs
 from jump_tf.config.run import preset
@@ -183,7 +184,7 @@ def test_what_was_cut_short_is_taken_up(done, plan_path, tmp_path, monkeypatch):
     shutil.rmtree(other)
     other.mkdir()  # and before its first step.
     asked = []
-    train = trainer.train
+    train = tasks.train
 
     def watched(config, data, run, *, resume, verbose):
         asked.append((run.parent.name, resume))
@@ -318,7 +319,7 @@ def test_the_plan_that_ships(data_folder):
     shipped = {
         name
         for name in shipped - {"demo"}
-        if configs.preset(name).kind == schema.SESSIONS
+        if configs.preset(name).task == schema.SESSIONS
     }
     assert {one.preset for one in plan.models} == shipped
     assert plan.reference == "production"

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from jump_tf import schema
+from jump_tf import tasks
 from jump_tf.config.run import preset
 from jump_tf.evaluate.lists import evaluation as list_evaluation
 from jump_tf.evaluate.lists import predictions as list_predictions
 from jump_tf.experiments import list_simulator
 from jump_tf.experiments import simulator_config
 from jump_tf.runs import model_factory
-from jump_tf.train import trainer
 from tests import small_lists
 
 SMALL = (
@@ -64,7 +64,7 @@ def concordance(simulated, settings, run):
     """
     simulation, folder = simulated
     config = preset("heroes").override([*SMALL, *settings])
-    trainer.train(config, folder, run, verbose=0)
+    tasks.train(config, folder, run, verbose=0)
     model = model_factory.load_run(run)
     _, answers = list_predictions.predictor(model)(
         list_evaluation.batches(model, folder, schema.TEST),

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from jump_tf import schema
-from jump_tf.export.saved_model import export_model
+from jump_tf.tasks import export_model
 from tests.small_models import OPTIONS
 from tests.small_models import VOCABULARY
 from tests.small_models import make_model

@@ -10,7 +10,7 @@ from jump_tf.export.exact_search import Catalogue
 from jump_tf.export.ivf_search import ClusteredCatalogue
 from jump_tf.export.ivf_search import Clustering
 from jump_tf.export.ivf_search import recall
-from jump_tf.export.saved_model import export_model
+from jump_tf.tasks import export_model
 from tests.small_models import OPTIONS
 from tests.small_models import VOCABULARY
 from tests.small_models import make_model

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from jump_tf import schema
-from jump_tf.export.saved_model import export_model
+from jump_tf.tasks import export_model
 from serving.client import lists as list_client
 from tests.small_list_models import FIELDS
 from tests.small_list_models import VOCABULARY_SIZE

@@ -8,11 +8,11 @@ import tensorflow as tf
 from scipy import stats
 
 from jump_tf import schema
-from jump_tf.export.saved_model import export_model
 from jump_tf.models.atrp import ATRP
 from jump_tf.models.jump import JUMP
 from jump_tf.models.nsr import NSR
 from jump_tf.models.rmtpp import RMTPP
+from jump_tf.tasks import export_model
 from tests.small_models import OPTIONS
 from tests.small_models import VOCABULARY
 from tests.small_models import make_model

@@ -6,7 +6,7 @@ import tensorflow as tf
 from scipy import special
 
 from jump_tf import schema
-from jump_tf.export.saved_model import export_model
+from jump_tf.tasks import export_model
 from tests.small_models import OPTIONS
 from tests.small_models import VOCABULARY
 from tests.small_models import make_model

@@ -9,10 +9,11 @@ import pytest
 import tensorflow as tf
 
 from jump_tf import schema
+from jump_tf import tasks
 from jump_tf.config import run as configs
-from jump_tf.export.saved_model import export_model
 from jump_tf.models.session_model import SessionModel
 from jump_tf.runs import model_factory
+from jump_tf.tasks import export_model
 from tests.backend_outputs import INPUTS
 from tests.backend_outputs import NEWEST
 from tests.backend_outputs import TARGETS
@@ -64,11 +65,11 @@ def test_every_architecture_is_here():
 @pytest.mark.parametrize("preset", PRESETS)
 def test_presets_build_what_they_name(preset, data_folder):
     config = configs.preset(preset)
-    if config.kind != schema.SESSIONS:
+    if config.task != schema.SESSIONS:
         pytest.skip("see test_list_training.py")
     config = config.override(["model.units=8"])
     assert configs.from_dict(configs.yaml.safe_load(config.to_yaml())) == config
-    model = model_factory.build_model(config, data_folder)
+    model = tasks.build_model(config, data_folder)
     assert isinstance(model, model_factory.MODELS[config.architecture])
     assert model.config == config.model
     assert model.vocabulary_size == schema.FIRST_ITEM_ID + 23

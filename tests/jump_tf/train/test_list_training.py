@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from jump_tf import schema
+from jump_tf import tasks
 from jump_tf.cli import main as cli
 from jump_tf.config import run as configs
 from jump_tf.config.run import preset
@@ -27,7 +28,7 @@ PRESETS = pathlib.Path(configs.__file__).parent / "presets"
 LIST_PRESETS = sorted(
     path.stem
     for path in PRESETS.glob("*.yaml")
-    if preset(path.stem).kind == schema.LISTS
+    if preset(path.stem).task == schema.LISTS
 )
 SMALL = (
     "model.embedding_size=3",
@@ -57,7 +58,7 @@ def config():
 @pytest.fixture(scope="module")
 def run(config, lists_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    trainer.train(config, lists_folder, folder, verbose=0)
+    tasks.train(config, lists_folder, folder, verbose=0)
     return folder
 
 
@@ -76,9 +77,9 @@ def test_the_best_epoch_is_that_of_the_best_auc(run, config, lists_folder):
 
 @pytest.mark.parametrize("name", LIST_PRESETS)
 def test_presets_build_what_they_name(name, lists_folder):
-    config = model_factory.with_data(preset(name), lists_folder)
+    config = tasks.with_data(preset(name), lists_folder)
     assert configs.from_dict(configs.yaml.safe_load(config.to_yaml())) == config
-    model = model_factory.build_model(config, lists_folder)
+    model = tasks.build_model(config, lists_folder)
     assert isinstance(model, model_factory.MODELS[config.architecture])
     assert model.config == config.model
 
@@ -106,8 +107,8 @@ def test_an_interrupted_run_resumes_to_the_same_weights(
     with monkeypatch.context() as patched:
         patched.setattr(trainer.Checkpoints, "save_last", die)
         with pytest.raises(Killed):
-            trainer.train(config, lists_folder, tmp_path / "r", verbose=0)
-    trainer.train(config, lists_folder, tmp_path / "r", resume=True, verbose=0)
+            tasks.train(config, lists_folder, tmp_path / "r", verbose=0)
+    tasks.train(config, lists_folder, tmp_path / "r", resume=True, verbose=0)
     for mine, theirs in zip(weights(tmp_path / "r"), weights(run), strict=True):
         np.testing.assert_array_equal(mine, theirs)
 
@@ -118,7 +119,7 @@ def test_a_model_refuses_data_of_the_other_kind(
     sessions = preset("gru4rec")
     for model, data in ((config, data_folder), (sessions, lists_folder)):
         with pytest.raises(schema.InputError, match="must have a data folder"):
-            trainer.train(model, data, tmp_path / "run")
+            tasks.train(model, data, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
@@ -126,9 +127,9 @@ def test_items_with_bags_of_features_need_their_mean(config, tmp_path):
     splits = small_lists.make_splits(())
     small_lists.write_folder(tmp_path, splits, ())
     with pytest.raises(schema.InputError, match=r"`model.combine` must be"):
-        trainer.train(config, tmp_path, tmp_path / "run")
+        tasks.train(config, tmp_path, tmp_path / "run")
     mean = config.override(["model.combine=mean", "training.epochs=1"])
-    trainer.train(mean, tmp_path, tmp_path / "run", verbose=0)
+    tasks.train(mean, tmp_path, tmp_path / "run", verbose=0)
     assert run_folder.read_config(tmp_path / "run").model.num_fields == 1
 
 
@@ -136,7 +137,7 @@ def test_a_warm_start_moves_features(config, run, lists_folder, tmp_path):
     from jump_tf.train import warm_start
 
     source = warm_start.WarmStart(run)
-    trainer.train(
+    tasks.train(
         config,
         lists_folder,
         tmp_path / "warm",
@@ -171,9 +172,12 @@ def test_the_verbs_take_a_run_of_lists(run, lists_folder, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("evaluate", "--model", "jump"), "must be given a model of sessions"),
+        (
+            ("evaluate", "--task", "sessions"),
+            "must be given a model of sessions",
+        ),
         (("evaluate", "--moment", "page_load"), "`--moment` must be given for"),
-        (("report", "--model", "jump"), "must be given a model of sessions"),
+        (("report", "--task", "sessions"), "must be given a model of sessions"),
     ],
 )
 def test_flags_of_sessions_are_refused(run, arguments, sentence, capsys):
@@ -241,7 +245,7 @@ def test_a_comparison_that_cannot_be_is_refused(
     flags, sentence, lists_folder, tmp_path, capsys
 ):
     code, _, err = call(
-        *("reproduce", "--model", "heroes", "--data", lists_folder),
+        *("reproduce", "--task", "lists", "--data", lists_folder),
         *("--results", tmp_path / "results", *flags),
         capsys=capsys,
     )
@@ -252,7 +256,7 @@ def test_a_comparison_that_cannot_be_is_refused(
 
 def test_without_time_nothing_is_compared(lists_folder, tmp_path, capsys):
     code, _, err = call(
-        *("reproduce", "--model", "heroes", "--data", lists_folder),
+        *("reproduce", "--task", "lists", "--data", lists_folder),
         *("--results", tmp_path / "results", "--budget", "0"),
         capsys=capsys,
     )
@@ -263,16 +267,17 @@ def test_without_time_nothing_is_compared(lists_folder, tmp_path, capsys):
 def test_lists_are_not_compiled(config, lists_folder, tmp_path):
     compiled = config.override(["training.jit_compile=true"])
     with pytest.raises(schema.InputError, match="must be off for models of"):
-        trainer.train(compiled, lists_folder, tmp_path / "run")
+        tasks.train(compiled, lists_folder, tmp_path / "run")
 
 
-def test_a_demo_of_lists_needs_the_flag(tmp_path, capsys):
+def test_a_demo_is_of_the_task_that_is_named(tmp_path, capsys):
     code, _, err = call(
-        *("demo", "--preset", "heroes_demo", "--workdir", tmp_path / "demo"),
+        *("demo", "--task", "sessions", "--preset", "heroes_demo"),
+        *("--workdir", tmp_path / "demo"),
         capsys=capsys,
     )
     assert code == 2
-    assert "must be given with `--model heroes`" in err
+    assert "must be given a model of sessions" in err
     assert not (tmp_path / "demo").exists()
 
 
@@ -323,7 +328,7 @@ def test_models_are_compared_on_the_same_items(lists_folder, tmp_path):
 @pytest.mark.slow
 def test_the_demo_ends_with_a_served_score(tmp_path, capsys):
     code, out, err = call(
-        *("demo", "--model", "heroes", "--workdir", tmp_path / "demo"),
+        *("demo", "--task", "lists", "--workdir", tmp_path / "demo"),
         *("--set", "training.epochs=4"),
         capsys=capsys,
     )

@@ -13,13 +13,13 @@ from tensorboard import program
 from tensorboard.backend.event_processing import event_accumulator
 
 from jump_tf import schema
+from jump_tf import tasks
 from jump_tf.config.run import preset
 from jump_tf.data import input_pipeline
 from jump_tf.evaluate.sessions import projector
 from jump_tf.runs import folder as run_folder
 from jump_tf.runs import model_factory
 from jump_tf.train import tensorboard as train_tensorboard
-from jump_tf.train import trainer
 
 EPOCHS = 2
 
@@ -40,11 +40,9 @@ def config():
 def logdir(config, data_folder, tmp_path_factory):
     """Of two runs, the first one profiled."""
     folder = tmp_path_factory.mktemp("sweep")
-    trainer.train(
-        config, data_folder, folder / "one", profile=(2, 3), verbose=0
-    )
+    tasks.train(config, data_folder, folder / "one", profile=(2, 3), verbose=0)
     other = config.override(["training.learning_rate=0.005"])
-    trainer.train(other, data_folder, folder / "two", verbose=0)
+    tasks.train(other, data_folder, folder / "two", verbose=0)
     return folder
 
 

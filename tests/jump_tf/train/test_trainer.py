@@ -9,6 +9,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing import event_accumulator
 
 from jump_tf import schema
+from jump_tf import tasks
 from jump_tf.config.run import preset
 from jump_tf.evaluate.sessions import evaluation as session_evaluation
 from jump_tf.runs import folder as run_folder
@@ -41,7 +42,7 @@ def config():
 def run(config, data_folder, tmp_path_factory):
     """A finished run of three epochs."""
     folder = tmp_path_factory.mktemp("runs") / "whole"
-    trainer.train(config, data_folder, folder, verbose=0)
+    tasks.train(config, data_folder, folder, verbose=0)
     return folder
 
 
@@ -70,9 +71,9 @@ def test_a_killed_run_resumes_to_the_same_end(
     with monkeypatch.context() as patch:
         patch.setattr(*place, die)
         with pytest.raises(Killed):
-            trainer.train(config, data_folder, folder, verbose=0)
+            tasks.train(config, data_folder, folder, verbose=0)
     assert len(run_folder.read_history(folder)) == epochs_on_record
-    trainer.train(config, data_folder, folder, resume=True, verbose=0)
+    tasks.train(config, data_folder, folder, resume=True, verbose=0)
     resumed, whole = map(run_folder.read_history, (folder, run))
     assert [record["epoch"] for record in resumed] == [1, 2, 3]
     for ours, theirs in zip(resumed, whole, strict=True):
@@ -89,7 +90,7 @@ def test_a_killed_run_resumes_to_the_same_end(
 
 def test_a_finished_run_has_nothing_to_resume(run, config, data_folder):
     before = run_folder.read_history(run)
-    best = trainer.train(config, data_folder, run, resume=True, verbose=0)
+    best = tasks.train(config, data_folder, run, resume=True, verbose=0)
     assert run_folder.read_history(run) == before
     assert best in before
 
@@ -123,7 +124,7 @@ def test_a_model_of_the_click_alone_trains_all_the_same(
     config = preset("gru4rec").override(
         ["model.units=4", "model.negatives=5", "training.epochs=1"]
     )
-    trainer.train(config, data_folder, tmp_path / "run", verbose=0)
+    tasks.train(config, data_folder, tmp_path / "run", verbose=0)
     # Nobody is told that what is not to be learned has no gradient.
     assert not [w for w in recwarn if "Gradients" in str(w.message)]
     images = tmp_path / "run" / run_folder.TENSORBOARD_FOLDER / "images"
@@ -172,7 +173,7 @@ def test_a_loss_that_is_no_number_stops_the_run(
         lambda value: broken,
     )
     with pytest.raises(interruptions.TrainingError, match="must be a number"):
-        trainer.train(config, data_folder, folder, verbose=0)
+        tasks.train(config, data_folder, folder, verbose=0)
     assert run_folder.read_history(folder) == []
     with pytest.raises(schema.InputError, match=r"no checkpoints/best"):
         model_factory.load_run(folder)
@@ -181,13 +182,13 @@ def test_a_loss_that_is_no_number_stops_the_run(
 def test_what_is_not_a_run_is_refused(run, config, data_folder, tmp_path):
     other = config.override(["model.units=7"])
     with pytest.raises(schema.InputError, match="new or empty folder"):
-        trainer.train(config, data_folder, run)
+        tasks.train(config, data_folder, run)
     with pytest.raises(schema.InputError, match="keep the configuration"):
-        trainer.train(other, data_folder, run, resume=True)
+        tasks.train(other, data_folder, run, resume=True)
     with pytest.raises(schema.InputError, match=r"no config\.yaml"):
-        trainer.train(config, data_folder, tmp_path, resume=True)
+        tasks.train(config, data_folder, tmp_path, resume=True)
     with pytest.raises(schema.InputError, match=r"no manifest\.json"):
-        trainer.train(config, tmp_path, tmp_path / "run")
+        tasks.train(config, tmp_path, tmp_path / "run")
 
 
 def test_another_vocabulary_is_refused(run, config, data_folder, tmp_path):
@@ -199,7 +200,7 @@ def test_another_vocabulary_is_refused(run, config, data_folder, tmp_path):
     with pytest.raises(schema.InputError, match="must have the vocabulary"):
         run_folder.check_vocabulary(run, other)
     with pytest.raises(schema.InputError, match="must have the vocabulary"):
-        trainer.train(config, other, run, resume=True)
+        tasks.train(config, other, run, resume=True)
 
 
 def test_an_empty_validation_split_is_refused_at_once(
@@ -211,7 +212,7 @@ def test_an_empty_validation_split_is_refused_at_once(
     manifest["splits"][schema.VALIDATION]["sessions"] = 0
     (other / schema.MANIFEST_FILE).write_text(json.dumps(manifest))
     with pytest.raises(schema.InputError, match="`validation` must hold a"):
-        trainer.train(config, other, tmp_path / "run")
+        tasks.train(config, other, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from jump_tf import schema
+from jump_tf import tasks
 from jump_tf.cli import main as cli
 from jump_tf.config import run as configs
 from jump_tf.runs import folder as run_folder
@@ -84,7 +85,7 @@ def fake(monkeypatch):
 @pytest.fixture
 def search(data_folder, tmp_path):
     def search(name="study", config=BASE, space=SPACE, **budget):
-        return tuning.tune(
+        return tasks.tune(
             *(config, data_folder, tmp_path / name, space),
             say=lambda line: None,
             **budget,

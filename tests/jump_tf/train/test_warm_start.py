@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from jump_tf import schema
+from jump_tf import tasks
 from jump_tf.cli import main as cli
 from jump_tf.config.run import preset
 from jump_tf.data import input_pipeline
@@ -16,7 +17,7 @@ from jump_tf.data import session_records
 from jump_tf.evaluate.sessions import evaluation as session_evaluation
 from jump_tf.runs import folder as run_folder
 from jump_tf.runs import model_factory
-from jump_tf.train import trainer
+from jump_tf.train import optimizer
 from jump_tf.train import warm_start
 from jump_tf.train.warm_start import WarmStart
 
@@ -65,7 +66,7 @@ def source(request, data_folder, tmp_path_factory):
     name, *options = KINDS[request.param]
     run = tmp_path_factory.mktemp("source") / "run"
     config = preset(name).override([*SMALL, *options])
-    trainer.train(config, data_folder, run, verbose=0)
+    tasks.train(config, data_folder, run, verbose=0)
     return run
 
 
@@ -98,8 +99,8 @@ def started(source, data, **options):
     start = WarmStart(source, **options)
     names = warm_start.vocabulary(data, start)
     config = run_folder.read_config(source)
-    model = model_factory.build_model(config, data, len(names))
-    model_factory.compile_model(model, config.training)
+    model = tasks.build_model(config, data, len(names))
+    optimizer.compile_model(model, config.training)
     start.take_over(model, names, model_factory.compiled)
     return model, names
 
@@ -191,9 +192,7 @@ def test_unchanged_data_trains_as_the_source_would_have(
     ends = []
     for data in (data_folder, shuffled):
         run = tmp_path / data.parent.name
-        trainer.train(
-            config, data, run, warm_start=WarmStart(source), verbose=0
-        )
+        tasks.train(config, data, run, warm_start=WarmStart(source), verbose=0)
         ends.append(run_folder.read_history(run)[0])
     for name in ends[0].keys() - {"training_seconds"}:
         assert ends[0][name] == pytest.approx(ends[1][name], rel=1e-3), name
@@ -224,7 +223,7 @@ def test_kept_items_are_still_recommended(source, changed, names, tmp_path):
     run_folder.check_vocabulary(run, changed)
     result = session_evaluation.evaluate(model, changed, replicates=2)
     assert result["num_predictions"] > 0
-    trainer.train(config, changed, run, resume=True, verbose=0)
+    tasks.train(config, changed, run, resume=True, verbose=0)
 
 
 @pytest.mark.parametrize("source", ["item head"], indirect=True)
@@ -255,7 +254,7 @@ def test_a_killed_warm_start_resumes_warm(source, changed, tmp_path):
     for start in ({"warm_start": WarmStart(moved)}, {"resume": True}):
         kill = KillAtOnce()
         with pytest.raises(Killed):
-            trainer.train(
+            tasks.train(
                 *(run_folder.read_config(source), changed, run),
                 callbacks=[kill],
                 **start,
@@ -266,7 +265,7 @@ def test_a_killed_warm_start_resumes_warm(source, changed, tmp_path):
         np.testing.assert_array_equal(begun, resumed)
     shutil.rmtree(run / "checkpoints")
     with pytest.raises(schema.InputError, match="must be given a run that has"):
-        trainer.train(run_folder.read_config(run), changed, run, resume=True)
+        tasks.train(run_folder.read_config(run), changed, run, resume=True)
 
 
 @pytest.mark.parametrize("source", ["item head"], indirect=True)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from jump_tf import schema
-from jump_tf.export.saved_model import export_model
+from jump_tf.tasks import export_model
 from serving import warmup
 from serving.cli import predict as predict_command
 from serving.client import lists as list_client
@@ -115,7 +115,7 @@ def test_values_reach_the_arrays():
 def test_the_command_prints_a_score_for_each_item(address, capsys):
     code = predict_command.run_predict(
         commands_arguments(
-            *("--address", address, "--model", "heroes", "--clicked", "1,"),
+            *("--address", address, "--task", "lists", "--clicked", "1,"),
             *("--shown", "field=0,field=4;field=7,field=2;new,field=9"),
         )
     )

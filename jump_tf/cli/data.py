@@ -1,0 +1,70 @@
+"""The verbs on data, `prepare`, `inspect` and `load-test`, and their flags.
+
+The libraries are imported in the verbs, so that the flags can be listed
+without them.
+"""
+
+import argparse
+import pathlib
+
+from jump_tf import schema
+from jump_tf import tasks
+from jump_tf.cli import arguments as cli_arguments
+
+
+def add_prepare_arguments(
+    parser: argparse.ArgumentParser, task: str = schema.SESSIONS
+) -> None:
+    """Declares the flags of `jump-tf prepare`, which differ by `--task`."""
+    cli_arguments.add_task(parser)
+    tasks.TASKS[task].add_prepare_arguments(parser)
+
+
+def run_prepare(arguments: argparse.Namespace) -> int:
+    """Turns a log into a data folder."""
+    task = tasks.TASKS[arguments.task or schema.SESSIONS]
+    options = task.prepare_options(arguments)
+    print(task.prepare(options, arguments.rest))
+    return 0
+
+
+def add_inspect_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the flags of `jump-tf inspect`."""
+    parser.add_argument("data", type=pathlib.Path, help="data folder")
+    parser.add_argument(
+        "--against",
+        type=pathlib.Path,
+        metavar="OTHER",
+        help="data folder of before, to say what changed since",
+    )
+    parser.add_argument(
+        "--output",
+        type=pathlib.Path,
+        help="folder for the numbers, inspection.json, and a picture of the "
+        "lengths and dwells, inspection.png",
+    )
+
+
+def run_inspect(arguments: argparse.Namespace) -> int:
+    """Says what a data folder holds, and what changed against another."""
+    data, against = arguments.data, arguments.against
+    asked = {tasks.task_of_data(one) for one in (data, against) if one}
+    # Folders of two tasks have nothing to compare: the stricter task says so.
+    task = max(asked, key=lambda task: task.name == schema.LISTS)
+    for text in task.inspect(data, against, arguments.output):
+        print(text)
+    return 0
+
+
+def run_load_test(arguments: argparse.Namespace) -> int:
+    """Puts load on a server, of sessions like those of a data folder."""
+    from serving.load_test import command as load_command
+
+    visits = None
+    if arguments.data:
+        from jump_tf.data import click_log
+        from serving.load_test import traffic
+
+        log = click_log.read(arguments.data, schema.TEST)
+        visits = traffic.Visits(log.length, log.item, log.dwell_seconds)
+    return load_command.run(arguments, visits)
