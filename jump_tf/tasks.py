@@ -2,18 +2,15 @@
 
 `sessions`: what a visitor clicks next and how long they stay. `lists`: what
 they click and convert on of a list of shown items. Training, evaluation,
-export and the command line ask a `Task` and never which one it is.
+export and the command line ask a task and never which one it is.
 
 A task imports libraries where it uses them, so that the command line lists
 its flags without TensorFlow.
 """
 
-import abc
-import argparse
 import dataclasses
 import pathlib
 from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 from typing import ClassVar
@@ -22,8 +19,25 @@ from jump_tf import schema
 from jump_tf.config.run import Config
 
 
-class Task(abc.ABC):
+class _Task:
     """What one task's models learn from, and how they are measured and served.
+
+    A task's class has, beside what stands here:
+
+        add_prepare_arguments(parser)   declares the flags of `jump-tf prepare`
+        prepare_options(arguments)      its checked options
+        prepare(options, arguments)     makes a data folder, says what it holds
+        inspect(data, against, output)  yields what a data folder holds
+        batches(model, data, training, epoch)   of the training split
+        validation(model, data)         called after each epoch for its metrics
+        callbacks(folder, config, names, validation, is_best, profile)
+                                        what writes for TensorBoard
+        has_unused_heads(config)        whether weights get no gradient
+        evaluate(model, data, run, split, moment)   writes evaluation files;
+                                        returns a table to print and their paths
+        write_report(run)               writes `report.html`, returns its path
+        signatures(model, vocabulary_file, **settings)   what is served
+        write_warmup_requests(model, folder)   adds them to a version folder
 
     Attributes:
         name: one of `schema.TASKS`; also what a data folder counts.
@@ -39,12 +53,6 @@ class Task(abc.ABC):
     """
 
     name: ClassVar[str]
-    preset: ClassVar[str]
-    demo_preset: ClassVar[str]
-    plan: ClassVar[str]
-    space: ClassVar[str]
-    model_name: ClassVar[str]
-    monitored: ClassVar[str]
     shown: ClassVar[dict[str, tuple[str, str]]]
 
     def one_line(self, record: dict[str, Any]) -> str:
@@ -57,31 +65,6 @@ class Task(abc.ABC):
             f"epoch {record['epoch']}: loss {record['loss']:.4f}, "
             f"validation {shown}"
         )
-
-    # The data folder.
-
-    @abc.abstractmethod
-    def add_prepare_arguments(self, parser: argparse.ArgumentParser) -> None:
-        """Declares the flags of `jump-tf prepare`."""
-
-    @abc.abstractmethod
-    def prepare_options(self, arguments: argparse.Namespace) -> Any:
-        """Returns the checked options of `jump-tf prepare`."""
-
-    @abc.abstractmethod
-    def prepare(self, options: Any, beam_arguments: Sequence[str]) -> str:
-        """Turns a log into a data folder; returns what it holds, in words."""
-
-    @abc.abstractmethod
-    def inspect(
-        self,
-        data: pathlib.Path,
-        against: pathlib.Path | None,
-        output: pathlib.Path | None,
-    ) -> Iterator[str]:
-        """Yields what a data folder holds and what changed, in words."""
-
-    # Training.
 
     def with_data(self, config: Config, data: pathlib.Path) -> Config:
         """Fills in what the model takes from its data.
@@ -101,11 +84,6 @@ class Task(abc.ABC):
         model = self._model_with_data(config, data, manifest)
         return dataclasses.replace(config, model=model)
 
-    @abc.abstractmethod
-    def _model_with_data(self, config, data, manifest):
-        """The configuration of the model with what its data tell."""
-
-    @abc.abstractmethod
     def build_model(
         self, config: Config, data: pathlib.Path, num_items: int | None = None
     ) -> Any:
@@ -119,97 +97,23 @@ class Task(abc.ABC):
         Raises:
             InputError: the training split is not whole.
         """
+        from jump_tf.data import input_pipeline
+        from jump_tf.runs import model_factory
 
-    @abc.abstractmethod
-    def batches(self, model: Any, data: pathlib.Path, training, epoch) -> Any:
-        """Returns the batches of the training split.
+        if num_items is None:
+            num_items = input_pipeline.vocabulary_length(data)
+        model = model_factory.empty_model(config, num_items)
+        self._read_training_split(model, data, num_items)
+        return model
 
-        Args:
-            model: the model that they are for.
-            data: the data folder.
-            training: a `TrainingConfig`.
-            epoch: an int64 variable, read when an epoch begins.
-        """
+    def _model_with_data(self, config, data, manifest):
+        raise NotImplementedError
 
-    @abc.abstractmethod
-    def validation(self, model: Any, data: pathlib.Path) -> Any:
-        """Returns what is called after each epoch and returns its metrics."""
-
-    @abc.abstractmethod
-    def callbacks(
-        self,
-        folder: pathlib.Path | None,
-        config: Config,
-        names: Sequence[str],
-        validation: Any,
-        is_best: Callable[[], bool],
-        profile: tuple[int, int] | None = None,
-    ) -> list:
-        """Returns the callbacks that write for TensorBoard.
-
-        Args:
-            folder: of the event files; None where another worker writes.
-            config: of the run.
-            names: raw ids of the model's items, in the order of ids.
-            validation: what `validation` returned.
-            is_best: whether the epoch that just ended is the best so far.
-            profile: the first and last batch to profile, counted from 1.
-        """
-
-    @abc.abstractmethod
-    def has_unused_heads(self, config: Config) -> bool:
-        """Whether some weights get no gradient, which Keras would warn of."""
-
-    # What comes after training.
-
-    @abc.abstractmethod
-    def evaluate(
-        self,
-        model: Any,
-        data: pathlib.Path,
-        run: pathlib.Path,
-        split: str,
-        moment: str | None = None,
-    ) -> tuple[str, list[pathlib.Path]]:
-        """Measures a run and writes the evaluation files.
-
-        Args:
-            model: the run's.
-            data: a data folder with the run's vocabulary.
-            run: its folder.
-            split: what to predict.
-            moment: of asking, where the task has two; by default both.
-
-        Returns:
-            A table to print, and the paths of the evaluation files.
-
-        Raises:
-            InputError: the data folder does not fit, or the task has no
-                `moment`.
-        """
-
-    @abc.abstractmethod
-    def write_report(self, run: pathlib.Path) -> pathlib.Path:
-        """Writes a run's `report.html`; returns its path."""
-
-    @abc.abstractmethod
-    def signatures(
-        self, model: Any, vocabulary_file: pathlib.Path, **settings: Any
-    ) -> Any:
-        """Returns what the SavedModel answers: `functions()` and `tables`.
-
-        Args:
-            model: a trained model.
-            vocabulary_file: raw ids in the order of ids, one a line.
-            **settings: of the signatures of sessions, by name.
-        """
-
-    @abc.abstractmethod
-    def write_warmup_requests(self, model: Any, folder: pathlib.Path) -> None:
-        """Adds warm-up requests to a version folder."""
+    def _read_training_split(self, model, data, num_items):
+        raise NotImplementedError
 
 
-class Sessions(Task):
+class Sessions(_Task):
     """The next click and the dwell of sessions."""
 
     name = schema.SESSIONS
@@ -268,16 +172,11 @@ class Sessions(Task):
             model = dataclasses.replace(model, initial_log_dwell=mean)
         return model
 
-    def build_model(self, config, data, num_items=None):
+    def _read_training_split(self, model, data, num_items):
         from jump_tf.data import input_pipeline
-        from jump_tf.runs import model_factory
 
-        if num_items is None:
-            num_items = input_pipeline.vocabulary_length(data)
-        model = model_factory.empty_model(config, num_items)
-        # Of items beyond those of `data`, it knows that they are not clicked.
+        # Items beyond those of `data` have no clicks.
         model.sampler.set_counts(input_pipeline.item_counts(data, num_items))
-        return model
 
     def batches(self, model, data, training, epoch):
         from jump_tf.data import input_pipeline
@@ -334,7 +233,7 @@ class Sessions(Task):
         warmup.write_warmup_requests(folder)
 
 
-class Lists(Task):
+class Lists(_Task):
     """Clicks and conversions on lists of shown items."""
 
     name = schema.LISTS
@@ -392,15 +291,10 @@ class Lists(Task):
             )
         return dataclasses.replace(config.model, num_fields=max(len(fields), 1))
 
-    def build_model(self, config, data, num_items=None):
-        from jump_tf.data import input_pipeline
+    def _read_training_split(self, model, data, num_items):
         from jump_tf.data import list_batches
-        from jump_tf.runs import model_factory
 
-        if num_items is None:
-            num_items = input_pipeline.vocabulary_length(data)
         list_batches.check_complete(data, schema.TRAIN)
-        return model_factory.empty_model(config, num_items)
 
     def batches(self, model, data, training, epoch):
         from jump_tf.data import list_batches
@@ -463,6 +357,7 @@ class Lists(Task):
         warmup.write_warmup_requests(folder, model.config.num_fields)
 
 
+Task = Sessions | Lists
 TASKS: dict[str, Task] = {task.name: task for task in (Sessions(), Lists())}
 
 
@@ -491,7 +386,7 @@ def with_data(config: Config, data: pathlib.Path) -> Config:
 def build_model(
     config: Config, data: pathlib.Path, num_items: int | None = None
 ) -> Any:
-    """Returns a fresh model of a configuration; see `Task.build_model`."""
+    """Returns a fresh model of a configuration; see `_Task`."""
     return task_of(config).build_model(config, data, num_items)
 
 

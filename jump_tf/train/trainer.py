@@ -3,11 +3,8 @@
 import math
 import pathlib
 import warnings
-from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
-from typing import ClassVar
-from typing import Protocol
 
 import keras
 
@@ -34,39 +31,8 @@ from jump_tf.train.warm_start import vocabulary
 FINAL_LEARNING_RATE = 0.01  # Of the cosine schedule, as a share.
 
 
-class Task(Protocol):
-    """What training asks of a task; `jump_tf.tasks.Task` says what each is."""
-
-    name: ClassVar[str]
-    monitored: ClassVar[str]
-
-    def with_data(self, config: Config, data: pathlib.Path) -> Config: ...
-
-    def build_model(
-        self, config: Config, data: pathlib.Path, num_items: int | None
-    ) -> Any: ...
-
-    def batches(
-        self, model: Any, data: pathlib.Path, training: Any, epoch: Any
-    ) -> Any: ...
-
-    def validation(self, model: Any, data: pathlib.Path) -> Any: ...
-
-    def callbacks(
-        self,
-        folder: pathlib.Path | None,
-        config: Config,
-        names: Sequence[str],
-        validation: Any,
-        is_best: Callable[[], bool],
-        profile: tuple[int, int] | None,
-    ) -> list: ...
-
-    def has_unused_heads(self, config: Config) -> bool: ...
-
-
 def train(
-    task: Task,
+    task: Any,
     config: Config,
     data: pathlib.Path,
     run: pathlib.Path,
@@ -81,7 +47,7 @@ def train(
     """Trains until the epochs are over or validation stops improving.
 
     Args:
-        task: what the model is for.
+        task: one of `jump_tf.tasks`, whose model it is.
         config: model and training.
         data: a data folder.
         run: the run folder to make; with `resume`, the one to go on with.

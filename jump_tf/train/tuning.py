@@ -64,7 +64,7 @@ class OutOfTimeError(Exception):
 
 
 def tune(
-    task: trainer.Task,
+    task: Any,
     config: Config,
     data: pathlib.Path,
     folder: pathlib.Path,
@@ -78,7 +78,7 @@ def tune(
     """Tries configurations until the budget is spent.
 
     Args:
-        task: what the model is for.
+        task: one of `jump_tf.tasks`, whose model it is.
         config: what the space does not name.
         data: a data folder.
         folder: the study's; a new one, or one of the same request, which goes
