@@ -1,6 +1,8 @@
 # Two commands do it all on a fresh machine with Python 3.11 and make:
 #   make demo    from a simulated log to a served answer
-#   make test    all tests
+#   make test    the tests, in minutes
+# and a third runs what is exhaustive too, such as every kill of a training:
+#   make test-all
 #
 # And three measure, on a machine that nobody else uses.
 # How fast it trains, beside what bounds it and GRU4Rec:
@@ -25,16 +27,20 @@ INSTALLED := $(VENV)/.installed
 DEMO := demo
 DATA ?=
 BENCH_FLAGS ?=
+TEST_FLAGS ?= -n 2 --dist loadfile
 SIMULATED := build/bench-data
 
-.PHONY: demo test bench-train bench-data bench-serve lint format package clean
+.PHONY: demo test test-all bench-train bench-data bench-serve lint format package clean
 
 demo: $(INSTALLED)
 	rm -rf $(DEMO)
 	$(BIN)/jump-tf demo --workdir $(DEMO)
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not exhaustive" $(TEST_FLAGS)
+
+test-all: $(INSTALLED)
+	$(BIN)/python -m pytest $(TEST_FLAGS)
 
 bench-train: $(INSTALLED) $(if $(DATA),,$(SIMULATED)/manifest.json)
 	$(BIN)/python -m tests.benchmarks.fast_slow

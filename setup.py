@@ -30,6 +30,7 @@ TFDS = [
 ]
 TUNE = ["optuna~=5.0"]
 INDEX = ["faiss-cpu~=1.15"]
+RUN = [*BEAM, *SERVING, *REPORT, *TUNE, *INDEX]  # All that a user needs.
 TEST = [
     "cryptography~=50.0",
     "dill~=0.4.1",  # For the test case of tensorflow-datasets.
@@ -39,6 +40,7 @@ TEST = [
     "kubernetes-validate~=1.37",
     "prometheus-client~=0.26",
     "pytest>=8,<10",
+    "pytest-xdist~=3.8",
     "scipy~=1.17",
 ]
 DEV = [
@@ -55,13 +57,25 @@ setuptools.setup(
     long_description=(HERE / "README.md").read_text(),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
+    classifiers=[
+        "Development Status :: 4 - Beta",
+        "Intended Audience :: Developers",
+        "Intended Audience :: Science/Research",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Programming Language :: Python :: 3.11",
+        "Topic :: Scientific/Engineering :: Artificial Intelligence",
+        "Typing :: Typed",
+    ],
+    keywords="recommender session dwell survival keras tensorflow beam",
     python_requires=">=3.11",
     packages=setuptools.find_packages(
         include=["jump_tf*", "beam_jobs*", "serving*"]
     ),
     package_data={
-        "serving": ["playground/*"],
-        "beam_jobs": ["tfds/*/*.bib", "tfds/*/*.md", "tfds/*/*.txt"],
+        "serving": ["playground/*", "py.typed"],
+        "beam_jobs": ["py.typed", "tfds/*/*.bib", "tfds/*/*.md", "tfds/*/*.txt"],
+        "jump_tf": ["py.typed"],
         "jump_tf.config": ["presets/*.yaml"],
         "jump_tf.experiments.reproduction": ["plans/*.yaml"],
         "jump_tf.train": ["spaces/*.yaml"],
@@ -84,7 +98,8 @@ setuptools.setup(
         "index": INDEX,
         "test": TEST,
         "dev": DEV,
-        "all": [*BEAM, *SERVING, *REPORT, *TFDS, *TUNE, *INDEX, *TEST, *DEV],
+        "run": RUN,
+        "all": [*RUN, *TFDS, *TEST, *DEV],
     },
     entry_points={"console_scripts": ["jump-tf = jump_tf.cli.main:main"]},
 )
