@@ -74,7 +74,12 @@ setuptools.setup(
     ),
     package_data={
         "serving": ["playground/*", "py.typed"],
-        "beam_jobs": ["py.typed", "tfds/*/*.bib", "tfds/*/*.md", "tfds/*/*.txt"],
+        "beam_jobs": [
+            "py.typed",
+            "tfds/*/*.bib",
+            "tfds/*/*.md",
+            "tfds/*/*.txt",
+        ],
         "jump_tf": ["py.typed"],
         "jump_tf.config": ["presets/*.yaml"],
         "jump_tf.experiments.reproduction": ["plans/*.yaml"],

@@ -72,9 +72,9 @@ class _Task:
         Raises:
             InputError: the data folder is of another task, or does not fit.
         """
-        from jump_tf.data import input_pipeline
+        from jump_tf.data import folders
 
-        manifest = input_pipeline.read_manifest(data)
+        manifest = folders.read_manifest(data)
         held = manifest.get("kind", schema.SESSIONS)
         if held != self.name:
             raise schema.InputError(
@@ -97,11 +97,11 @@ class _Task:
         Raises:
             InputError: the training split is not whole.
         """
-        from jump_tf.data import input_pipeline
+        from jump_tf.data import folders
         from jump_tf.runs import model_factory
 
         if num_items is None:
-            num_items = input_pipeline.vocabulary_length(data)
+            num_items = folders.vocabulary_length(data)
         model = model_factory.empty_model(config, num_items)
         self._read_training_split(model, data, num_items)
         return model
@@ -162,26 +162,26 @@ class Sessions(_Task):
                 yield f"written to {path}"
 
     def _model_with_data(self, config, data, manifest):
-        from jump_tf.data import input_pipeline
+        from jump_tf.data import session_batches
 
         model = dataclasses.replace(
             config.model, max_dwell_seconds=float(manifest["max_dwell_seconds"])
         )
         if model.initial_log_dwell is None:
-            mean = input_pipeline.mean_log_dwell(data)
+            mean = session_batches.mean_log_dwell(data)
             model = dataclasses.replace(model, initial_log_dwell=mean)
         return model
 
     def _read_training_split(self, model, data, num_items):
-        from jump_tf.data import input_pipeline
+        from jump_tf.data import session_batches
 
         # Items beyond those of `data` have no clicks.
-        model.sampler.set_counts(input_pipeline.item_counts(data, num_items))
+        model.sampler.set_counts(session_batches.item_counts(data, num_items))
 
     def batches(self, model, data, training, epoch):
-        from jump_tf.data import input_pipeline
+        from jump_tf.data import session_batches
 
-        return input_pipeline.training_batches(
+        return session_batches.training_batches(
             data,
             batch_sessions=training.batch_sessions,
             batch_clicks=training.batch_clicks,
@@ -265,7 +265,7 @@ class Lists(_Task):
         return build_lists.describe(build_lists.run(options, beam_arguments))
 
     def inspect(self, data, against, output):
-        from jump_tf.data import input_pipeline
+        from jump_tf.data import folders
         from jump_tf.data import inspection_text
 
         if against or output:
@@ -273,7 +273,7 @@ class Lists(_Task):
                 "`--against` and `--output` must be given for folders of "
                 f"sessions only. Received: {data}, {against}"
             )
-        yield inspection_text.describe_lists(input_pipeline.read_manifest(data))
+        yield inspection_text.describe_lists(folders.read_manifest(data))
 
     def _model_with_data(self, config, data, manifest):
         from jump_tf.config.list_models import MEAN
@@ -372,9 +372,9 @@ def task_of_data(data: pathlib.Path) -> Task:
     Raises:
         InputError: it is no data folder.
     """
-    from jump_tf.data import input_pipeline
+    from jump_tf.data import folders
 
-    manifest = input_pipeline.read_manifest(data)
+    manifest = folders.read_manifest(data)
     return TASKS[manifest.get("kind", schema.SESSIONS)]
 
 

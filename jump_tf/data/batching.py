@@ -17,7 +17,7 @@ _ANY_ORDER = np.zeros(2, np.int64)
 Columns = dict[str, Any]
 
 
-def pools(
+def shuffle_pools(
     files: list[str] | tf.data.Dataset,
     decode: Callable[[tf.Tensor], Columns],
 ) -> tf.data.Dataset:
@@ -44,7 +44,7 @@ def pools(
 def epochs(
     files: list[str],
     decode: Callable[[tf.Tensor], Columns],
-    cut: Callable[[tf.Tensor, Columns, tf.Tensor], tf.data.Dataset],
+    bucketing: Callable[[tf.Tensor, Columns, tf.Tensor], tf.data.Dataset],
     seed: int,
     epoch: tf.Variable,
 ) -> tf.data.Dataset:
@@ -53,7 +53,7 @@ def epochs(
     Args:
         files: record files.
         decode: `[R]` serialized records to columns of their rows.
-        cut: a pool's number, its columns and a seed `[2]` int64 to batches,
+        bucketing: a pool's number, columns and seed `[2]` int64 to batches,
             as many for every seed, and known without making them.
         seed: of the order.
         epoch: int64 variable, read when an epoch begins: the same seed and
@@ -66,15 +66,15 @@ def epochs(
         shuffled = tf.random.experimental.stateless_shuffle(
             tf.constant(files), seed=order
         )
-        return pools(
+        return shuffle_pools(
             tf.data.Dataset.from_tensor_slices(shuffled), decode
-        ).flat_map(lambda pool, columns: cut(pool, columns, order + pool))
+        ).flat_map(lambda pool, columns: bucketing(pool, columns, order + pool))
 
     # Every epoch cuts the same pools; Keras wants to know into how many.
-    number = pools(files, decode).reduce(
+    number = shuffle_pools(files, decode).reduce(
         np.int64(0),
         lambda count, pool: (
-            count + cut(pool[0], pool[1], _ANY_ORDER).cardinality()
+            count + bucketing(pool[0], pool[1], _ANY_ORDER).cardinality()
         ),
     )
     dataset = tf.data.Dataset.from_tensors(0).flat_map(one_epoch)
@@ -83,7 +83,7 @@ def epochs(
     ).prefetch(8)
 
 
-def arrange(
+def buckets(
     steps: tf.Tensor,
     batch_rows: int,
     batch_steps: int,

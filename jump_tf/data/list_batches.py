@@ -22,7 +22,7 @@ import tensorflow as tf
 
 from jump_tf import schema
 from jump_tf.data import batching
-from jump_tf.data import input_pipeline
+from jump_tf.data import folders
 from jump_tf.data import list_records
 
 _OF_ITEM = (schema.OFFSET_SECONDS, schema.CLICKED, schema.CONVERTED)
@@ -61,7 +61,7 @@ def training_batches(
             columns, pool, limits, max_list_length, num_fields, order
         )
 
-    files = input_pipeline.shards(data, schema.TRAIN)
+    files = folders.shards(data, schema.TRAIN)
     return batching.epochs(files, list_records.decode, cut, seed, epoch)
 
 
@@ -94,8 +94,12 @@ def evaluation_batches(
             columns, pool, limits, max_list_length, num_fields, None
         )
 
-    files = input_pipeline.shards(data, split)
-    return batching.pools(files, list_records.decode).flat_map(cut).prefetch(4)
+    files = folders.shards(data, split)
+    return (
+        batching.shuffle_pools(files, list_records.decode)
+        .flat_map(cut)
+        .prefetch(4)
+    )
 
 
 def check_complete(data: str | pathlib.Path, split: str) -> None:
@@ -104,12 +108,12 @@ def check_complete(data: str | pathlib.Path, split: str) -> None:
     Raises:
         InputError: the manifest counts more items, or fewer.
     """
-    files = input_pipeline.shards(data, split)
+    files = folders.shards(data, split)
     items = sum(
         len(columns[schema.CLICKED].flat_values)
-        for _, columns in batching.pools(files, list_records.decode)
+        for _, columns in batching.shuffle_pools(files, list_records.decode)
     )
-    input_pipeline.check_complete(data, split, items, what="items")
+    folders.check_complete(data, split, items, what="items")
 
 
 def read_manifest(data: str | pathlib.Path) -> dict[str, Any]:
@@ -118,7 +122,7 @@ def read_manifest(data: str | pathlib.Path) -> dict[str, Any]:
     Raises:
         InputError: there is none, or the folder holds something else.
     """
-    manifest = input_pipeline.read_manifest(data)
+    manifest = folders.read_manifest(data)
     if manifest.get("kind") != schema.LISTS:
         raise schema.InputError(
             "The data folder must hold lists of shown items. "
@@ -148,7 +152,7 @@ def _cut_pool(
         for name in (*_OF_ITEM, *_OF_FEATURE)
     }
     lengths = tf.cast(columns[schema.CLICKED].row_lengths(), tf.int32)
-    order, sizes, starts = batching.arrange(lengths, *limits, seed)
+    order, sizes, starts = batching.buckets(lengths, *limits, seed)
 
     def batch(start):
         rows = order[start : start + sizes[start]]

@@ -1,4 +1,4 @@
-"""Pools of decoded sessions -> padded batches of `(inputs, targets, weights)`.
+"""Data folders -> padded batches of sessions, `(inputs, targets, weights)`.
 
 A batch holds `B` sessions of up to `L` clicks, right-padded with zeros:
 
@@ -22,11 +22,15 @@ that a pool cannot fill ends in sessions without a click, of weight 0.
 
 import dataclasses
 import math
+import pathlib
 
+import numpy as np
 import tensorflow as tf
 
 from jump_tf import schema
 from jump_tf.data import batching
+from jump_tf.data import folders
+from jump_tf.data import session_records
 
 # 2, 3, 4, 6, 8, 12, 16...: less than a third of a row is padding.
 LENGTHS = sorted(size << k for k in range(20) for size in (2, 3))
@@ -35,8 +39,108 @@ _OF_CLICK = (schema.ITEMS, schema.DWELL_SECONDS, schema.DWELL_CENSORED)
 _OF_SESSION = (schema.SESSION_LENGTH, _FIRST, schema.SESSION_END)
 
 
+def item_counts(data: str | pathlib.Path, num_items: int) -> np.ndarray:
+    """Clicks of each id in training, `[FIRST_ITEM_ID + num_items]`.
+
+    Raises:
+        InputError: not all of the split could be read.
+    """
+    counts = np.zeros(schema.FIRST_ITEM_ID + num_items, np.int64)
+    for _, columns in _pools(folders.shards(data, schema.TRAIN)):
+        ids = columns[schema.ITEMS].values.numpy()
+        counts += np.bincount(ids, minlength=len(counts))
+    folders.check_complete(data, schema.TRAIN, int(counts.sum()))
+    return counts
+
+
+def mean_log_dwell(data: str | pathlib.Path) -> float:
+    """Mean log of the training split's uncensored dwells, in log seconds."""
+    total, number = 0.0, 0
+    for _, columns in _pools(folders.shards(data, schema.TRAIN)):
+        seen = columns[schema.DWELL_CENSORED].values == 0
+        seconds = columns[schema.DWELL_SECONDS].values[seen]
+        total += float(tf.reduce_sum(tf.math.log(tf.maximum(seconds, 1.0))))
+        number += len(seconds)
+    return total / max(number, 1)
+
+
+def training_batches(
+    data: str | pathlib.Path,
+    *,
+    batch_sessions: int,
+    batch_clicks: int,
+    seed: int,
+    epoch: tf.Variable,
+    step_seconds: float = math.inf,
+    fixed_shapes: bool = False,
+) -> tf.data.Dataset:
+    """Shuffled batches of the training split; a new order for each epoch.
+
+    Args:
+        data: the data folder.
+        batch_sessions: at most so many sessions a batch.
+        batch_clicks: at most so many input steps a batch, padding included,
+            unless one session alone is longer.
+        seed: of the order.
+        epoch: int64 variable, read when an epoch begins, see `batching.epochs`.
+        step_seconds: dwell that a step of the model stands for; a click
+            takes at least one.
+        fixed_shapes: whether every batch has one of few shapes, see
+            `Bucketing`.
+    """
+    cut = Bucketing(
+        batch_sessions,
+        batch_clicks,
+        step_seconds=step_seconds,
+        fixed_shapes=fixed_shapes,
+    )
+    files = folders.shards(data, schema.TRAIN)
+    return batching.epochs(files, session_records.decode, cut, seed, epoch)
+
+
+def evaluation_batches(
+    data: str | pathlib.Path,
+    split: str,
+    *,
+    moment: str = schema.PAGE_LEAVE,
+    batch_clicks: int = 8192,
+    step_seconds: float = math.inf,
+) -> tf.data.Dataset:
+    """Every session of a split once, in a fixed order.
+
+    Args:
+        data: the data folder.
+        split: its split.
+        moment: `page_leave`: one row a session. `page_load`: one row for each
+            click to predict, in which the dwell of the click before it is
+            unknown; the weights are 1 on that click alone (and on the first
+            click of the session in its first row), so that the sums over both
+            moments are over the same clicks.
+        batch_clicks: at most so many steps a batch, roughly.
+        step_seconds: see `training_batches`.
+
+    Targets have one more column, `session` `[B]` int64: numbers that grow in
+    the order of the files, whatever the batches.
+    """
+    page_load = moment == schema.PAGE_LOAD
+    cut = Bucketing(
+        batch_clicks,
+        batch_clicks,
+        step_seconds=step_seconds,
+        squared=page_load,
+    )
+    dataset = _pools(folders.shards(data, split)).flat_map(cut)
+    if page_load:
+        dataset = dataset.map(each_click_on_its_own)
+    return dataset.prefetch(4)
+
+
+def _pools(files: list[str]) -> tf.data.Dataset:
+    return batching.shuffle_pools(files, session_records.decode)
+
+
 @dataclasses.dataclass(frozen=True)
-class Cut:
+class Bucketing:
     """How a pool of sessions is cut into batches.
 
     Attributes:
@@ -79,7 +183,7 @@ class Cut:
             steps = _input_steps(
                 columns[schema.DWELL_SECONDS], self.step_seconds
             )
-        order, sizes, starts = batching.arrange(
+        order, sizes, starts = batching.buckets(
             steps, self.batch_sessions, self.batch_clicks, seed, self.squared
         )
 

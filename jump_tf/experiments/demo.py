@@ -9,7 +9,7 @@ from beam_jobs.options.sessions import PrepareOptions
 from beam_jobs.output import manifest
 from jump_tf import schema
 from jump_tf.config.run import Config
-from jump_tf.data import input_pipeline
+from jump_tf.data import folders
 from jump_tf.data import session_records
 from jump_tf.evaluate.sessions import evaluation as session_evaluation
 from jump_tf.evaluate.sessions import report as session_report
@@ -112,7 +112,7 @@ def _served_answer(workdir: pathlib.Path) -> str:
 def _example_session(workdir: pathlib.Path) -> tuple[list[str], list[float]]:
     """A test session whose last click is still on screen, in raw ids."""
     vocabulary = run_folder.read_vocabulary(workdir / "run")
-    files = input_pipeline.shards(workdir / "data", schema.TEST)
+    files = folders.shards(workdir / "data", schema.TEST)
     for session in session_records.read(files):
         known = min(session.items) >= schema.FIRST_ITEM_ID
         if known and len(session) >= _MIN_EXAMPLE_CLICKS:

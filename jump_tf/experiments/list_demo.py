@@ -9,7 +9,7 @@ from beam_jobs import build_lists
 from beam_jobs.options.lists import ListOptions
 from jump_tf import schema
 from jump_tf.config.run import Config
-from jump_tf.data import input_pipeline
+from jump_tf.data import folders
 from jump_tf.data import list_records
 from jump_tf.evaluate.lists import prediction_table as list_prediction_table
 from jump_tf.evaluate.lists import report as list_report
@@ -131,7 +131,7 @@ def _served_scores(workdir: pathlib.Path) -> str:
 def _example_list(workdir: pathlib.Path) -> tuple[list[list[str]], list[int]]:
     """Items of a test list in raw features; the first clicks on it."""
     vocabulary = run_folder.read_vocabulary(workdir / "run")
-    files = input_pipeline.shards(workdir / "data", schema.TEST)
+    files = folders.shards(workdir / "data", schema.TEST)
     for shown in list_records.read(files):
         known = min(map(min, shown.features)) >= schema.FIRST_ITEM_ID
         if known and len(shown) >= SHOWN and any(shown.clicked[: SHOWN - 3]):
@@ -147,7 +147,7 @@ def _comparison(simulation, data, result) -> str:
     """The model beside what the simulation itself would have predicted."""
     tested = {
         shown.list_id
-        for shown in list_records.read(input_pipeline.shards(data, schema.TEST))
+        for shown in list_records.read(folders.shards(data, schema.TEST))
     }
     among = np.array([name in tested for name in simulation.list_ids])
     best = simulation.truth.best_possible(among)

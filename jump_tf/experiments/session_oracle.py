@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from jump_tf import schema
-from jump_tf.data import input_pipeline
+from jump_tf.data import session_batches
 from jump_tf.evaluate.sessions import metrics as session_metrics
 from jump_tf.evaluate.sessions import predictions as session_predictions
 from jump_tf.evaluate.sessions.predictions import Clicks
@@ -77,7 +77,7 @@ def compare_with_truth(
         and the largest `dwell_median_relative_error`, and the share of items
         in which it is at most a tenth.
     """
-    batches = input_pipeline.evaluation_batches(data_folder, split)
+    batches = session_batches.evaluation_batches(data_folder, split)
     clicks, answers = session_predictions.predictor(model)(batches)
     known, _, item = _numbered(simulation, clicks, vocabulary)
     measures = {

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from jump_tf import schema
-from jump_tf.data import input_pipeline
+from jump_tf.data import session_batches
 from jump_tf.export.exact_search import Catalogue
 from jump_tf.losses.logsumexp import NEVER
 from jump_tf.models.session_model import SessionModel
@@ -154,7 +154,7 @@ def validation_queries(
     model: SessionModel, data: str | pathlib.Path, most: int = 1000
 ) -> np.ndarray:
     """`[N, d]` queries after clicks of the validation split."""
-    batches = input_pipeline.evaluation_batches(data, schema.VALIDATION)
+    batches = session_batches.evaluation_batches(data, schema.VALIDATION)
     inputs, _, weights = next(iter(batches))
     features = model(inputs, training=False)
     row, before = np.nonzero(weights.numpy()[:, 1:])

@@ -6,7 +6,7 @@ makes it fast:
 * A fast step without input is a fast step whose input's products are zero. So
   one scan goes over clicks and further fast steps alike: each session has a
   lane of ticks, a tick for every fast step from the second on. Where sessions
-  with equally many ticks share a batch (`input_pipeline`), lanes are dense.
+  with equally many ticks share a batch (`data.batching`), lanes are dense.
 * Candidate and gate are never joined: see `highway_transit`.
 * The backward scan passes on the gradients of the states alone; the products
   for the gradients of the weights are done after it, all ticks at once.

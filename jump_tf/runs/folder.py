@@ -17,7 +17,7 @@ import tensorflow as tf
 import jump_tf
 from jump_tf import schema
 from jump_tf.config import run as configs
-from jump_tf.data import input_pipeline
+from jump_tf.data import folders
 
 CONFIG_FILE = "config.yaml"
 DATA_FILE = "data.json"
@@ -58,7 +58,7 @@ def open_run(
             "`--run` must be a new or empty folder unless `--resume` is given. "
             f"Received: {run}"
         )
-    manifest = input_pipeline.read_manifest(data)
+    manifest = folders.read_manifest(data)
     # Beside, then renamed: a run folder is whole from its first moment.
     beside = run.with_name(f".{run.name}.writing")
     shutil.rmtree(beside, ignore_errors=True)
@@ -105,7 +105,7 @@ def check_vocabulary(run: pathlib.Path, data: pathlib.Path) -> None:
     Raises:
         InputError: so it is, or either has no vocabulary.
     """
-    input_pipeline.read_manifest(data)
+    folders.read_manifest(data)
     read_config(run)
     mine, theirs = run / schema.VOCABULARY_FILE, data / schema.VOCABULARY_FILE
     # Behind the ids of its data, a run may have kept items of an older one.
@@ -132,7 +132,7 @@ def read_config(run: pathlib.Path) -> configs.Config:
 
 def read_vocabulary(run: pathlib.Path) -> list[str]:
     """The raw item ids that the run's model knows, in the order of ids."""
-    return input_pipeline.read_vocabulary(run / schema.VOCABULARY_FILE)
+    return folders.read_vocabulary(run / schema.VOCABULARY_FILE)
 
 
 def read_data_folder(run: pathlib.Path) -> pathlib.Path:

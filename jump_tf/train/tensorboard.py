@@ -20,7 +20,8 @@ from tensorboard.plugins.hparams import api as hparams
 
 from jump_tf import schema
 from jump_tf.config.run import Config
-from jump_tf.data import input_pipeline
+from jump_tf.data import folders
+from jump_tf.data import session_batches
 from jump_tf.evaluate.sessions import attention_examples
 from jump_tf.evaluate.sessions import dwell_details
 from jump_tf.evaluate.sessions import figures as session_figures
@@ -186,7 +187,7 @@ class _EpochSummaries(keras.callbacks.Callback):
 
     def details(self):
         """Calibration of the dwells of the last validation."""
-        manifest = input_pipeline.read_manifest(self.validation.data)
+        manifest = folders.read_manifest(self.validation.data)
         return dwell_details.dwell_details(
             self.validation.clicks,
             self.validation.answers.law,
@@ -274,7 +275,7 @@ class ItemVectors(keras.callbacks.Callback):
         self.is_best = is_best
 
     def on_train_begin(self, logs=None):
-        counts = input_pipeline.item_counts(self.data, len(self.names))
+        counts = session_batches.item_counts(self.data, len(self.names))
         self.clicks = counts[schema.FIRST_ITEM_ID :]
 
     def on_epoch_end(self, epoch, logs=None):

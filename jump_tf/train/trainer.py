@@ -11,7 +11,7 @@ import keras
 from jump_tf import schema
 from jump_tf.config.run import Config
 from jump_tf.config.run import TrainingConfig
-from jump_tf.data import input_pipeline
+from jump_tf.data import folders
 from jump_tf.runs import folder as run_folder
 from jump_tf.runs import model_factory
 from jump_tf.runs.checkpoints import Checkpoints
@@ -186,7 +186,7 @@ def learning_rate(training: TrainingConfig, epoch: int) -> float:
 
 def _check_splits(data: pathlib.Path, counted: str) -> None:
     """Training needs sessions, or lists, to learn from and to validate on."""
-    splits = input_pipeline.read_manifest(data)["splits"]
+    splits = folders.read_manifest(data)["splits"]
     for split in (schema.TRAIN, schema.VALIDATION):
         if not splits[split][counted]:
             raise schema.InputError(

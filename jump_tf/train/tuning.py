@@ -39,7 +39,7 @@ from tensorboard.plugins.hparams import api as hparams
 
 from jump_tf import schema
 from jump_tf.config.run import Config
-from jump_tf.data import input_pipeline
+from jump_tf.data import folders
 from jump_tf.runs import folder as run_folder
 from jump_tf.train import interruptions
 from jump_tf.train import search_space
@@ -226,7 +226,7 @@ def _open(folder, config, data, space):
             "`--study` must be a new or empty folder or a study. "
             f"Received: {folder}"
         )
-    input_pipeline.read_manifest(data)
+    folders.read_manifest(data)
     folder.mkdir(parents=True, exist_ok=True)
     _declare(folder, space)
     path.write_text(text)

@@ -25,7 +25,7 @@ from keras import ops
 
 from jump_tf import schema
 from jump_tf.config.run import Config
-from jump_tf.data import input_pipeline
+from jump_tf.data import folders
 from jump_tf.models.session_model import SessionModel
 from jump_tf.runs import checkpoints
 from jump_tf.runs import folder as run_folder
@@ -131,7 +131,7 @@ def _shaping(config):
 
 def vocabulary(data: pathlib.Path, start: WarmStart | None) -> list[str]:
     """A new run's raw item ids: those of the data, then the kept ones."""
-    names = input_pipeline.read_vocabulary(data / schema.VOCABULARY_FILE)
+    names = folders.read_vocabulary(data / schema.VOCABULARY_FILE)
     if start is None or start.gone_items == DROP:
         return names
     present = set(names)

@@ -6,7 +6,7 @@ Without `--data`, of simulated sessions: 4 clicks on average, 60 at most. For
 each size of a batch, in sessions, with room for four clicks a session, the
 training split, the best of some passes:
 
-jump_tf        `input_pipeline.training_batches`: a shuffled epoch.
+jump_tf        `session_batches.training_batches`: a shuffled epoch.
 one by one     the same sessions, one `tf.train.Example` each, unshuffled:
                `parse_single_example` and `bucket_by_sequence_length`.
 records parsed the packed records to ragged columns, without batches.
@@ -32,7 +32,7 @@ import tensorflow as tf
 from jump_tf import schema
 from jump_tf.data import batching
 from jump_tf.data import encoding
-from jump_tf.data import input_pipeline
+from jump_tf.data import folders
 from jump_tf.data import session_batches
 from jump_tf.data import session_records
 
@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> None:
             pathlib.Path(folder) / "data", arguments.sessions
         )
         single = one_by_one(data, pathlib.Path(folder) / "single")
-        split = input_pipeline.read_manifest(data)["splits"][schema.TRAIN]
+        split = folders.read_manifest(data)["splits"][schema.TRAIN]
         print(f"{split['sessions']} sessions, {split['clicks']} clicks")
         print(f"{'':26}sessions/s     clicks/s  padding efficiency")
         for size in arguments.batch:
@@ -68,9 +68,12 @@ def main(argv: list[str] | None = None) -> None:
             for name, batches in (("jump_tf", ours), ("one by one", theirs)):
                 seconds, efficiency = measure(batches, arguments.passes)
                 line(f"{name}, batch {size}", split, seconds, efficiency)
-        files = input_pipeline.shards(data, schema.TRAIN)
+        files = folders.shards(data, schema.TRAIN)
         for name, dataset in (
-            ("records parsed", batching.pools(files, session_records.decode)),
+            (
+                "records parsed",
+                batching.shuffle_pools(files, session_records.decode),
+            ),
             ("records read", tf.data.TFRecordDataset(files, "GZIP")),
         ):
             line(name, split, best_seconds(dataset, arguments.passes))
@@ -107,7 +110,7 @@ def best_seconds(dataset: Iterable, passes: int) -> float:
 
 def packed_batches(data: pathlib.Path, size: int) -> tf.data.Dataset:
     """An epoch as models are trained on it."""
-    return input_pipeline.training_batches(
+    return session_batches.training_batches(
         data,
         batch_sessions=size,
         batch_clicks=CLICKS * size,
@@ -163,9 +166,7 @@ def _targets(clicks):
 def one_by_one(data: pathlib.Path, file: pathlib.Path) -> pathlib.Path:
     """Writes each training session as an Example of its own."""
     with tf.io.TFRecordWriter(str(file), "GZIP") as writer:
-        for session in session_records.read(
-            input_pipeline.shards(data, schema.TRAIN)
-        ):
+        for session in session_records.read(folders.shards(data, schema.TRAIN)):
             writer.write(
                 encoding.pack(
                     {

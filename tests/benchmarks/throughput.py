@@ -51,7 +51,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from jump_tf import schema
 from jump_tf import tasks
 from jump_tf.config import run as configs
-from jump_tf.data import input_pipeline
+from jump_tf.data import folders
 from jump_tf.data import session_records
 from jump_tf.runs import folder as run_folder
 from jump_tf.train import callbacks
@@ -106,7 +106,7 @@ def main(argv: list[str] | None = None) -> None:
     if arguments.worker:
         train_here(arguments.data, arguments.worker)
         return
-    split = input_pipeline.read_manifest(arguments.data)["splits"][schema.TRAIN]
+    split = folders.read_manifest(arguments.data)["splits"][schema.TRAIN]
     print(
         f"training: {split['sessions']} sessions, {split['clicks']} clicks",
         flush=True,
@@ -183,7 +183,7 @@ def export(data: pathlib.Path, split: str, path: pathlib.Path) -> None:
     Items count from 0, as PyTorch reads no `pandas.Series` without a label 0;
     the unknown item is then -1, of which its training has none.
     """
-    sessions = session_records.read(input_pipeline.shards(data, split))
+    sessions = session_records.read(folders.shards(data, split))
     with path.open("w") as file:
         file.write("SessionId\tItemId\tTime\n")
         for number, session in enumerate(sessions):

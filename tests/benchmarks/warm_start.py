@@ -22,11 +22,12 @@ from jump_tf import tasks
 from jump_tf.cli import main as cli
 from jump_tf.config.run import Config
 from jump_tf.config.run import preset
+from jump_tf.data import folders
+from jump_tf.data import session_batches
 from jump_tf.evaluate.sessions import metrics as session_metrics
 from jump_tf.evaluate.sessions import predictions as session_predictions
 from jump_tf.metrics import ranking
 from jump_tf.runs import model_factory
-from jump_tf.train import trainer
 from jump_tf.train import warm_start
 
 HALVES = ("first", "second")
@@ -89,7 +90,7 @@ def measure(run: pathlib.Path, data: pathlib.Path) -> dict[str, object]:
     """Recall on validation with its interval: of all, of new items, of old."""
     clicks, answers = session_predictions.predictor(
         model_factory.load_run(run)
-    )(trainer.input_pipeline.evaluation_batches(data, schema.VALIDATION))
+    )(session_batches.evaluation_batches(data, schema.VALIDATION))
     recall = session_metrics.click_measures(clicks, answers.rank)[MEASURED]
     old = np.isin(clicks.item, _old_ids(data.parent))
     flat = {
@@ -105,9 +106,7 @@ def measure(run: pathlib.Path, data: pathlib.Path) -> dict[str, object]:
 
 def _old_ids(folder):
     first, second = (
-        trainer.input_pipeline.read_vocabulary(
-            folder / half / schema.VOCABULARY_FILE
-        )
+        folders.read_vocabulary(folder / half / schema.VOCABULARY_FILE)
         for half in HALVES
     )
     known = set(first)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from jump_tf import schema
-from jump_tf.data import input_pipeline
+from jump_tf.data import folders
 from jump_tf.data import list_batches
 from jump_tf.evaluate.lists import baselines
 from jump_tf.evaluate.lists import columns
@@ -84,7 +84,7 @@ def evaluate_items(
     shown, answers = predictions.predictor(model)(
         read(split), feedback, len(manifest["fields"])
     )
-    input_pipeline.check_complete(data, split, shown.num_lists, schema.LISTS)
+    folders.check_complete(data, split, shown.num_lists, schema.LISTS)
     cut = manifest["splits"][split]["items"] - len(shown)
     result = {
         "split": split,
@@ -175,7 +175,7 @@ class Validation:
         self.shown, answers = predictions.predictor(self.model)(
             batches(self.model, self.data, schema.VALIDATION)
         )
-        input_pipeline.check_complete(
+        folders.check_complete(
             self.data,
             schema.VALIDATION,
             self.shown.num_lists,

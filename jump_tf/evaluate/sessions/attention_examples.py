@@ -7,7 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from jump_tf import schema
-from jump_tf.data import input_pipeline
+from jump_tf.data import folders
+from jump_tf.data import session_batches
 
 EXAMPLE_CLICKS = (4, 8)  # Enough to see, few enough to read.
 
@@ -21,10 +22,8 @@ def attention_examples(
         For each session raw `items` and `dwell_seconds` of T clicks, and
         `weights`, T rows of T: row k is over the clicks up to k.
     """
-    names = input_pipeline.read_vocabulary(
-        pathlib.Path(data) / schema.VOCABULARY_FILE
-    )
-    for inputs, _, _ in input_pipeline.evaluation_batches(data, split):
+    names = folders.read_vocabulary(pathlib.Path(data) / schema.VOCABULARY_FILE)
+    for inputs, _, _ in session_batches.evaluation_batches(data, split):
         lengths = tf.math.count_nonzero(inputs[schema.ITEMS], 1).numpy()
         some = (lengths >= EXAMPLE_CLICKS[0]) & (lengths <= EXAMPLE_CLICKS[1])
         if not some.any():

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from jump_tf import schema
-from jump_tf.data import input_pipeline
+from jump_tf.data import folders
+from jump_tf.data import session_batches
 from jump_tf.evaluate.sessions import attention_examples
 from jump_tf.evaluate.sessions import baselines
 from jump_tf.evaluate.sessions import dwell_details
@@ -166,9 +167,9 @@ def _answers(
 ):
     """All clicks of a split and what the model says of them."""
     at_once = moment == schema.PAGE_LOAD and model.page_load_at_once
-    size = input_pipeline.read_manifest(data)["splits"][split]
+    size = folders.read_manifest(data)["splits"][split]
     to_predict = max(size["clicks"] - size["sessions"], 1)
-    batches = input_pipeline.evaluation_batches(
+    batches = session_batches.evaluation_batches(
         data,
         split,
         moment=schema.PAGE_LEAVE if at_once else moment,
@@ -180,7 +181,7 @@ def _answers(
         min(lists / to_predict, 1.0),
         elapsed_seconds if at_once else None,
     )
-    input_pipeline.check_complete(data, split, len(clicks))
+    folders.check_complete(data, split, len(clicks))
     return clicks, answers
 
 
@@ -274,7 +275,7 @@ def _check(model, data, moment):
         raise schema.InputError(
             f"`moment` must be one of {schema.MOMENTS}. Received: {moment}"
         )
-    manifest = input_pipeline.read_manifest(data)
+    manifest = folders.read_manifest(data)
     size = schema.FIRST_ITEM_ID + manifest["num_items"]
     if model.vocabulary_size < size:  # A warm start may keep items beyond.
         raise schema.InputError(

@@ -8,7 +8,7 @@ import numpy as np
 from jump_tf import schema
 from jump_tf.baselines import session_knn
 from jump_tf.baselines.base import Scorer
-from jump_tf.data import input_pipeline
+from jump_tf.data import folders
 from jump_tf.evaluate.sessions import baselines as session_baselines
 from jump_tf.evaluate.sessions import evaluation as session_evaluation
 from jump_tf.evaluate.sessions import metrics as session_metrics
@@ -32,9 +32,7 @@ def measure(
 
     Bars see no dwell, so that both moments are the same.
     """
-    size = (
-        schema.FIRST_ITEM_ID + input_pipeline.read_manifest(data)["num_items"]
-    )
+    size = schema.FIRST_ITEM_ID + folders.read_manifest(data)["num_items"]
     past = session_predictions.read_clicks(data, schema.TRAIN)
     fitted = bar(past.session, past.position, past.item, size)
     clicks = session_predictions.read_clicks(data, schema.TEST)

@@ -12,7 +12,7 @@ from typing import Any
 from beam_jobs.options import sessions as session_options
 from beam_jobs.options.sessions import PrepareOptions
 from jump_tf import schema
-from jump_tf.data import input_pipeline
+from jump_tf.data import folders
 from jump_tf.experiments.reproduction import published
 
 FOLDER = "data"  # Of what is prepared, in the results folder.
@@ -52,7 +52,7 @@ class DataSet:
                 f"Received: {self.like!r} for {self.name}"
             )
         if self.prepared is not None:
-            input_pipeline.read_manifest(self.prepared)
+            folders.read_manifest(self.prepared)
         else:
             self.options(pathlib.Path())
 
@@ -68,7 +68,7 @@ class DataSet:
 
 def prepared(folder: pathlib.Path) -> DataSet:
     """A data folder that stands somewhere."""
-    manifest = input_pipeline.read_manifest(folder)
+    manifest = folders.read_manifest(folder)
     like = _LIKE.get(manifest.get("options", {}).get("format"))
     return DataSet(folder.resolve().name, folder, like=like)
 
@@ -148,7 +148,7 @@ def prepare(data: DataSet, results: pathlib.Path) -> None:
     """
     folder, options = data.folder(results), data.options(results)
     if (folder / schema.MANIFEST_FILE).is_file():
-        if not _is_as_asked(input_pipeline.read_manifest(folder), options):
+        if not _is_as_asked(folders.read_manifest(folder), options):
             raise schema.InputError(
                 "A results folder must keep its logs as they were prepared. "
                 f"Received: another request than that of {folder}"

@@ -16,7 +16,7 @@ from typing import Any
 from jump_tf import schema
 from jump_tf.config import run as configs
 from jump_tf.config.run import Config
-from jump_tf.data import input_pipeline
+from jump_tf.data import folders
 from jump_tf.experiments.reproduction import bars
 from jump_tf.experiments.reproduction import datasets
 from jump_tf.experiments.reproduction import measuring
@@ -147,7 +147,7 @@ class Experiment:
         if not _same(self.config(step), run_folder.read_config(run)):
             _refuse(run, "another configuration")
         if not _same_data(
-            run_folder.read_manifest(run), input_pipeline.read_manifest(data)
+            run_folder.read_manifest(run), folders.read_manifest(data)
         ):
             _refuse(run, "other data")
 

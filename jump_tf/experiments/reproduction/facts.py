@@ -4,7 +4,7 @@ import json
 import pathlib
 from typing import Any
 
-from jump_tf.data import input_pipeline
+from jump_tf.data import folders
 from jump_tf.data import inspection
 from jump_tf.reporting import files as evaluation_files
 
@@ -19,7 +19,7 @@ def of(data: pathlib.Path, folder: pathlib.Path) -> dict[str, Any]:
         data: the data folder.
         folder: of the log in the results, which keeps them.
     """
-    path, manifest = folder / FILE, input_pipeline.read_manifest(data)
+    path, manifest = folder / FILE, folders.read_manifest(data)
     if path.is_file():
         kept = json.loads(path.read_text())
         if kept[_MANIFEST] == manifest:

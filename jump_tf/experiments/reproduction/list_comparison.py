@@ -17,7 +17,7 @@ import numpy as np
 from jump_tf import schema
 from jump_tf import tasks
 from jump_tf.config.run import Config
-from jump_tf.data import input_pipeline
+from jump_tf.data import folders
 from jump_tf.evaluate.lists import evaluation as list_evaluation
 from jump_tf.evaluate.lists import prediction_table as list_prediction_table
 from jump_tf.evaluate.lists import predictions as list_predictions
@@ -116,7 +116,7 @@ def _check(plan, todo, results, seeds, hours):
             continue
         config, data = _asked(plan, step)
         if run_folder.read_config(run) != config or (
-            run_folder.read_manifest(run) != input_pipeline.read_manifest(data)
+            run_folder.read_manifest(run) != folders.read_manifest(data)
         ):
             raise schema.InputError(
                 "`--results` must be a new folder or one of the same request. "

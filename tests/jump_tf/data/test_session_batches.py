@@ -8,7 +8,8 @@ import tensorflow as tf
 from jump_tf import schema
 from jump_tf.data import batching
 from jump_tf.data import encoding
-from jump_tf.data import input_pipeline
+from jump_tf.data import folders
+from jump_tf.data import session_batches
 from jump_tf.data import session_records
 from jump_tf.runs import checkpoints
 
@@ -16,7 +17,7 @@ from jump_tf.runs import checkpoints
 def training_batches(
     folder, epoch=0, seed=4, sessions=13, clicks=40, fixed_shapes=False
 ):
-    return input_pipeline.training_batches(
+    return session_batches.training_batches(
         folder,
         batch_sessions=sessions,
         batch_clicks=clicks,
@@ -96,7 +97,7 @@ def test_fixed_shapes_waste_little(data_folder):
 
 @pytest.mark.parametrize("split", [schema.VALIDATION, schema.TEST])
 def test_evaluation_has_each_session_once(data_folder, sessions, split):
-    batches = input_pipeline.evaluation_batches(
+    batches = session_batches.evaluation_batches(
         data_folder, split, batch_clicks=60
     )
     assert sessions_in(batches) == expected_sessions(sessions[split])
@@ -130,7 +131,7 @@ def test_order_depends_on_seed_and_epoch_alone(data_folder, fixed):
 
 def test_the_epoch_is_read_when_iteration_begins(data_folder):
     epoch = tf.Variable(0, dtype=tf.int64)
-    batches = input_pipeline.training_batches(
+    batches = session_batches.training_batches(
         data_folder, batch_sessions=9, batch_clicks=99, seed=4, epoch=epoch
     )
     orders = []
@@ -154,7 +155,7 @@ def test_a_pipeline_goes_on_where_its_position_was_saved(
     assert len(uninterrupted) > 17
     after = checkpoints.Position()
     tf.train.Checkpoint(position=after).read(saved).assert_consumed()
-    rest = input_pipeline.training_batches(
+    rest = session_batches.training_batches(
         data_folder,
         batch_sessions=13,
         batch_clicks=40,
@@ -200,7 +201,7 @@ def test_a_cut_session_has_an_unknown_end(
 def test_page_load_asks_for_each_click_with_the_last_dwell_unknown(
     data_folder, sessions
 ):
-    batches = input_pipeline.evaluation_batches(
+    batches = session_batches.evaluation_batches(
         data_folder, schema.TEST, moment=schema.PAGE_LOAD, batch_clicks=90
     )
     found = collections.Counter()
@@ -232,7 +233,7 @@ def test_page_load_asks_for_each_click_with_the_last_dwell_unknown(
 
 def test_statistics_are_of_the_training_split(data_folder, sessions):
     mine = sessions[schema.TRAIN]
-    counts = input_pipeline.item_counts(data_folder, 23)
+    counts = session_batches.item_counts(data_folder, 23)
     items = [item for s in mine for item in s.items]
     np.testing.assert_array_equal(counts, np.bincount(items, minlength=25))
     logs = [
@@ -243,17 +244,17 @@ def test_statistics_are_of_the_training_split(data_folder, sessions):
         )
         if not censored
     ]
-    assert input_pipeline.mean_log_dwell(data_folder) == pytest.approx(
+    assert session_batches.mean_log_dwell(data_folder) == pytest.approx(
         np.mean(logs), rel=1e-5
     )
 
 
 def test_a_folder_without_manifest_or_shards_is_refused(tmp_path, data_folder):
     with pytest.raises(schema.InputError, match=r"no manifest\.json"):
-        input_pipeline.read_manifest(tmp_path)
+        folders.read_manifest(tmp_path)
     with pytest.raises(schema.InputError, match="`test` must be complete"):
-        input_pipeline.shards(tmp_path, schema.TEST)
+        folders.shards(tmp_path, schema.TEST)
     lone = next(data_folder.glob("train-00001*"))
     (tmp_path / lone.name).write_bytes(lone.read_bytes())
     with pytest.raises(schema.InputError, match="`train` must be complete"):
-        input_pipeline.shards(tmp_path, schema.TRAIN)
+        folders.shards(tmp_path, schema.TRAIN)

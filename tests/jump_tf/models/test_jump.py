@@ -12,7 +12,7 @@ import tensorflow as tf
 from jump_tf import schema
 from jump_tf.config.run import preset
 from jump_tf.config.session_models import SAMPLED_LOSSES
-from jump_tf.data import input_pipeline
+from jump_tf.data import session_batches
 from jump_tf.models.jump import JUMP
 from jump_tf.survival.distribution import LogNormal
 from jump_tf.survival.parametric import LogNormalMixture
@@ -314,7 +314,7 @@ def test_without_dwell_weight_the_dwell_head_learns_nothing(data_folder):
 
 
 def batches(data_folder, seed=0):
-    return input_pipeline.training_batches(
+    return session_batches.training_batches(
         data_folder,
         batch_sessions=32,
         batch_clicks=200,

@@ -10,7 +10,7 @@ import tensorflow as tf
 from jump_tf import schema
 from jump_tf import tasks
 from jump_tf.config.run import preset
-from jump_tf.data import input_pipeline
+from jump_tf.data import session_batches
 from jump_tf.evaluate.sessions import evaluation as session_evaluation
 from jump_tf.models.jump import JUMP
 from jump_tf.runs import model_factory
@@ -34,7 +34,7 @@ def make(options, dtype=None):
 
 
 def batches(data_folder, count):
-    found = input_pipeline.training_batches(
+    found = session_batches.training_batches(
         data_folder,
         batch_sessions=32,
         batch_clicks=100,

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from jump_tf import schema
-from jump_tf.data import input_pipeline
+from jump_tf.data import session_batches
 from jump_tf.train import distribution
 from tests import small_runs
 
@@ -90,7 +90,7 @@ def test_workers_together_see_each_session_once_an_epoch(
     seen, steps = collections.Counter(), set()
     for process in range(processes):
         slices = distribution.own_slices(
-            input_pipeline.training_batches(
+            session_batches.training_batches(
                 data_folder,
                 batch_sessions=13,
                 batch_clicks=40,

@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing import event_accumulator
 from jump_tf import schema
 from jump_tf import tasks
 from jump_tf.config.run import preset
-from jump_tf.data import input_pipeline
+from jump_tf.data import folders
 from jump_tf.evaluate.sessions import projector
 from jump_tf.runs import folder as run_folder
 from jump_tf.runs import model_factory
@@ -210,7 +210,7 @@ def test_tensorboard_projects_the_items(tensorboard, logdir, data_folder):
     assert header == ["item", "clicks"]
     clicks = [int(row[1]) for row in rows]
     assert clicks == sorted(clicks, reverse=True)
-    manifest = input_pipeline.read_manifest(data_folder)
+    manifest = folders.read_manifest(data_folder)
     assert sum(clicks) == manifest["splits"][schema.TRAIN]["clicks"]
     model = model_factory.load_run(logdir / "two")
     names = run_folder.read_vocabulary(logdir / "two")

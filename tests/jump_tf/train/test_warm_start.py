@@ -12,7 +12,8 @@ from jump_tf import schema
 from jump_tf import tasks
 from jump_tf.cli import main as cli
 from jump_tf.config.run import preset
-from jump_tf.data import input_pipeline
+from jump_tf.data import folders
+from jump_tf.data import session_batches
 from jump_tf.data import session_records
 from jump_tf.evaluate.sessions import evaluation as session_evaluation
 from jump_tf.runs import folder as run_folder
@@ -40,12 +41,12 @@ def rename(data, folder, names):
         folder: to make.
         names: the vocabulary in its new order; old names keep their sessions.
     """
-    old = input_pipeline.read_vocabulary(data / schema.VOCABULARY_FILE)
+    old = folders.read_vocabulary(data / schema.VOCABULARY_FILE)
     number = {name: n for n, name in enumerate(names, schema.FIRST_ITEM_ID)}
     ids = [0, 1, *(number.get(name, schema.OOV_ID) for name in old)]
     shutil.copytree(data, folder)
     for split in schema.SPLITS:
-        for file in input_pipeline.shards(data, split):
+        for file in folders.shards(data, split):
             sessions = [
                 dataclasses.replace(s, items=[ids[item] for item in s.items])
                 for s in session_records.read([file])
@@ -72,7 +73,7 @@ def source(request, data_folder, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def names(data_folder):
-    return input_pipeline.read_vocabulary(data_folder / schema.VOCABULARY_FILE)
+    return folders.read_vocabulary(data_folder / schema.VOCABULARY_FILE)
 
 
 @pytest.fixture(scope="module")
@@ -154,7 +155,7 @@ def test_rows_and_moments_move_with_their_items(source, changed, names):
 
 def test_the_sampler_counts_the_new_data(source, shuffled, names):
     model, new_names = started(source, shuffled)
-    counts = input_pipeline.item_counts(shuffled, len(new_names))
+    counts = session_batches.item_counts(shuffled, len(new_names))
     rates = np.exp(np.array(model.sampler.log_rates))[2:]
     np.testing.assert_allclose(
         rates / rates.max(),
@@ -212,7 +213,7 @@ def test_kept_items_are_still_recommended(source, changed, names, tmp_path):
     assert config.training.patience == 7
     origin = {"run": str(source.resolve()), "gone_items": "keep"}
     assert run_folder.read_warm_start(run) == origin
-    present = input_pipeline.read_vocabulary(changed / schema.VOCABULARY_FILE)
+    present = folders.read_vocabulary(changed / schema.VOCABULARY_FILE)
     gone = [name for name in names if name not in present]
     assert len(gone) == 3
     assert run_folder.read_vocabulary(run) == present + gone
@@ -229,9 +230,7 @@ def test_kept_items_are_still_recommended(source, changed, names, tmp_path):
 @pytest.mark.parametrize("source", ["item head"], indirect=True)
 def test_dropped_items_are_gone(source, changed):
     _, names = started(source, changed)
-    assert names == input_pipeline.read_vocabulary(
-        changed / schema.VOCABULARY_FILE
-    )
+    assert names == folders.read_vocabulary(changed / schema.VOCABULARY_FILE)
 
 
 class Killed(BaseException):

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from jump_tf import schema
 from jump_tf.data import encoding
-from jump_tf.data import input_pipeline
+from jump_tf.data import session_batches
 from jump_tf.data import session_records
 from jump_tf.evaluate.sessions import baselines as session_baselines
 from jump_tf.evaluate.sessions import evaluation as session_evaluation
@@ -92,7 +92,7 @@ class Ending(Stub):
 def predict(
     model, data, split=schema.TEST, moment=schema.PAGE_LEAVE, **options
 ):
-    batches = input_pipeline.evaluation_batches(
+    batches = session_batches.evaluation_batches(
         data, split, moment=moment, **options
     )
     return session_predictions.Predictor(model)(batches)
@@ -250,7 +250,7 @@ class TestRanks:
     @pytest.mark.parametrize("moment", schema.MOMENTS)
     def test_lists_are_the_best_scored(self, tmp_path, moment):
         folder = one_session_folder(tmp_path, [9, 6, 2], items=(7, 2, 9, 4, 7))
-        batches = input_pipeline.evaluation_batches(
+        batches = session_batches.evaluation_batches(
             folder, schema.TEST, moment=moment
         )
         predictor = session_predictions.Predictor(Follower(), 3 * VOCABULARY)
@@ -263,7 +263,7 @@ class TestRanks:
         np.testing.assert_array_equal(answers.listed, expected)
 
     def test_sample_of_lists_is_a_share(self, data_folder):
-        batches = input_pipeline.evaluation_batches(data_folder, schema.TEST)
+        batches = session_batches.evaluation_batches(data_folder, schema.TEST)
         predictor = session_predictions.Predictor(Follower())
         clicks, answers = predictor(batches, 0.25)
         share = answers.listed.sum() / 20 / (clicks.predicted).sum()
@@ -271,7 +271,7 @@ class TestRanks:
         assert predictor(batches)[1].listed is None
 
     def test_chunks_change_nothing(self, data_folder):
-        batches = input_pipeline.evaluation_batches(data_folder, schema.TEST)
+        batches = session_batches.evaluation_batches(data_folder, schema.TEST)
         model = Follower()
         _, at_once = session_predictions.Predictor(model)(batches)
         _, by_three = session_predictions.Predictor(model, 3 * VOCABULARY)(
@@ -595,7 +595,7 @@ class TestPageLoad:
         return model
 
     def batches(self, data, moment=schema.PAGE_LEAVE):
-        return input_pipeline.evaluation_batches(
+        return session_batches.evaluation_batches(
             data, schema.TEST, moment=moment, batch_clicks=90
         )
 
