@@ -5,50 +5,24 @@ only, so a worker that repeats its work writes the same bytes again.
 """
 
 import bisect
-import dataclasses
 import hashlib
 import itertools
 import json
 import logging
-from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
-from typing import Any
-from typing import Protocol
 
 import apache_beam as beam
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from beam_jobs import columns
 from beam_jobs import counting
 from beam_jobs import storage
+from beam_jobs.output.shards import ShardFormat
 from beam_jobs.sources.parsing import Reject
-from beam_jobs.transforms import sessions as session_transforms
 from beam_jobs.transforms import splits
-from beam_jobs.transforms.sessions import Sessions
 from jump_tf import schema
 from jump_tf.data import encoding
 
 _LOGGER = logging.getLogger(__name__)
-
-
-class ShardFormat(Protocol):
-    """How what is grouped, sessions or lists, is written to a shard."""
-
-    def file(
-        self, grouped: Iterable[Any], texts: Sequence[str]
-    ) -> tuple[bytes, Mapping[str, int]]:
-        """The content of a record file, and what the counters count in it.
-
-        Args:
-            grouped: what belongs to the shard, in any order.
-            texts: of the vocabulary, in the order of their ids.
-        """
-
-    def sizes(self, content: bytes) -> Mapping[str, int]:
-        """The same numbers, read back from the content of a record file."""
 
 
 class WriteShards(beam.PTransform):
@@ -138,55 +112,6 @@ def read_vocabulary(folder: str) -> tuple[int, str]:
     return content.count(b"\n"), hashlib.sha256(content).hexdigest()
 
 
-@dataclasses.dataclass(frozen=True)
-class SessionShards:
-    """Sessions as they are written: ids of items, censored dwells.
-
-    Attributes:
-        max_dwell_seconds: c1 of eq. 4.
-        last_dwell_seconds: c2 of eq. 4.
-    """
-
-    max_dwell_seconds: float
-    last_dwell_seconds: float
-
-    def file(
-        self, grouped: Iterable[Sessions], texts: Sequence[str]
-    ) -> tuple[bytes, dict[str, int]]:
-        """Items that are not in the vocabulary become `OOV_ID`."""
-        batches = list(grouped)
-        if not batches:
-            return encoding.to_file([]), _sizes([])
-        whole = session_transforms.concatenate(batches)
-        whole = whole.take(splits.shuffled(whole.digests))
-        dwell, censored = session_transforms.censored_dwell(
-            whole, self.max_dwell_seconds, self.last_dwell_seconds
-        )
-        records = encoding.encode_sessions(
-            columns.text_bytes(whole.ids),
-            whole.lengths,
-            {
-                schema.START_MS: whole.time_ms[whole.starts],
-                schema.SESSION_CUT: whole.cut.astype(np.int64),
-            },
-            {
-                schema.ITEMS: _item_ids(whole.items, texts),
-                schema.DWELL_SECONDS: dwell,
-                schema.DWELL_CENSORED: censored,
-            },
-        )
-        return encoding.to_file(records), _sizes([whole.lengths])
-
-    def sizes(self, content: bytes) -> dict[str, int]:
-        """Sessions and clicks."""
-        return _sizes(
-            [
-                encoding.unpack_integers(record, schema.SESSION_LENGTH)
-                for record in encoding.from_file(content)
-            ]
-        )
-
-
 class _WriteShard(beam.DoFn):
     def __init__(self, folder, count, shards):
         self.folder = folder
@@ -213,19 +138,6 @@ class _WriteShard(beam.DoFn):
 def _by_shard(split, grouped, number=1):
     for index, mine in splits.by_shard(grouped, number):
         yield (split, index), mine
-
-
-def _sizes(lengths: Sequence[np.ndarray]) -> dict[str, int]:
-    return {
-        counting.SESSIONS: sum(map(len, lengths)),
-        counting.CLICKS: sum(int(some.sum()) for some in lengths),
-    }
-
-
-def _item_ids(items: pa.DictionaryArray, texts: Sequence[str]) -> np.ndarray:
-    known = pc.index_in(items.dictionary, pa.array(texts, pa.string()))
-    ids = pc.add(known, schema.FIRST_ITEM_ID).fill_null(schema.OOV_ID)
-    return ids.to_numpy()[columns.codes(items)]
 
 
 def _write_lines(lines: Sequence[str], path: str) -> None:

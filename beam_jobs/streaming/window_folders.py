@@ -27,7 +27,7 @@ from beam_jobs import counting
 from beam_jobs import storage
 from beam_jobs.options.streaming import StreamOptions
 from beam_jobs.output import manifest
-from beam_jobs.output import sinks
+from beam_jobs.output import session_shards
 from beam_jobs.sources import fields
 from beam_jobs.streaming import sessions as stream_transforms
 from beam_jobs.transforms import sessionize
@@ -116,7 +116,7 @@ class _WriteFolder(beam.DoFn):
         self.options = options
         self.about = about
         self.filters = filters(options)
-        self.shards = sinks.SessionShards(
+        self.shards = session_shards.SessionShards(
             options.max_dwell_seconds, options.last_dwell_seconds
         )
 

@@ -17,7 +17,6 @@ from beam_jobs import build_sessions
 from beam_jobs import counting
 from beam_jobs.options import sessions as session_options
 from beam_jobs.output import jobs
-from beam_jobs.transforms import sessions as session_transforms
 from jump_tf import schema
 
 _ENDINGS = ("", ".gz", ".xz", ".bz2")  # What the job unpacks by itself.
@@ -121,10 +120,10 @@ class SessionsBuilder(  # type: ignore[call-arg] # The base has no types.
 
 
 def _examples(
-    logged: tuple[str, session_transforms.LoggedSession], wanted: str
+    logged: tuple[str, schema.Session], wanted: str
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yields a session under its id if it is of the split that is wanted."""
     split, session = logged
     if split == wanted:
         counting.counter(counting.CLICKS, split).inc(len(session.items))
-        yield session.session_id, session._asdict()
+        yield session.session_id, dict(vars(session))
