@@ -1,4 +1,4 @@
-"""What every job can be asked for; needs neither Beam nor TensorFlow.
+"""Options that all jobs share; needs neither Beam nor TensorFlow.
 
 An option is declared once, as a field: its default, what `--help` says of it,
 and which values it takes. A flag and a field share one name:
@@ -31,9 +31,9 @@ CSV_FLAGS = ("delimiter", "time_unit")
 def option(
     default: Any = dataclasses.MISSING, text: str = "", **declared: Any
 ) -> Any:
-    """A field of some options.
+    """Declares a field of options, which is a flag, too.
 
-    What a class does not declare again of its base's field stays as it was.
+    A subclass that declares the field again inherits what it leaves out.
 
     Args:
         default: of field and flag; without one they must be given.
@@ -105,7 +105,7 @@ class JobOptions:
 
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> Self:
-        """The options that `add_arguments` declared, after parsing."""
+        """Returns the options that parsed flags of `add_arguments` ask for."""
         given = vars(arguments)
         values = {
             field.name: given[field.name]
@@ -161,7 +161,7 @@ def add_arguments(
 
 
 def _declared(options: type[JobOptions]) -> dict[str, dict[str, Any]]:
-    """Name -> what the classes of some options declare of it."""
+    """Returns name -> what a class and its bases declare of the option."""
     found: dict[str, dict[str, Any]] = {}
     for each in reversed(options.__mro__[:-1]):  # But for `object`.
         for field in dataclasses.fields(each):
@@ -171,7 +171,7 @@ def _declared(options: type[JobOptions]) -> dict[str, dict[str, Any]]:
 
 
 def _settings(kind: Any, declared: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a flag, as `argparse` takes them."""
+    """Returns the settings of a flag for `argparse`."""
     given = ("help", "choices", "metavar", "type")
     settings = {name: declared[name] for name in given if name in declared}
     if isinstance(kind, types.UnionType):

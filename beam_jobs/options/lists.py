@@ -1,4 +1,4 @@
-"""What can be asked of the job that makes a data folder of lists."""
+"""Options of the job that makes a data folder of lists."""
 
 import argparse
 import dataclasses

@@ -1,4 +1,4 @@
-"""What `jump-tf prepare` can be asked for of a click log."""
+"""Options of the job that makes a data folder of sessions."""
 
 import argparse
 import dataclasses

@@ -1,7 +1,7 @@
-"""What `beam_jobs.stream_sessions` can be asked for.
+"""Options of `beam_jobs.stream_sessions`.
 
-A stream's request is one to `prepare` a JSON log whose end never comes: what
-needs the end is not asked for.
+They are those of `prepare` for a JSON log, without those that need the end of
+the log.
 """
 
 import argparse

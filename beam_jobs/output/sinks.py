@@ -26,9 +26,9 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class WriteShards(beam.PTransform):
-    """`(split, splits.Grouped)` to record files; all splits have all files.
+    """Writes `(split, splits.Grouped)`s to record files; none is left out.
 
-    That of a shard is held in memory: more of it wants more shards.
+    A worker holds a shard in memory: large splits need more shards.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class WriteShards(beam.PTransform):
 
 
 class WriteVocabulary(beam.PTransform):
-    """The one list of items or features to a text file, one a line."""
+    """Writes the list of items or features to a text file, one a line."""
 
     def __init__(self, folder: str):
         super().__init__()
@@ -70,7 +70,7 @@ class WriteVocabulary(beam.PTransform):
 
 
 class WriteRejects(beam.PTransform):
-    """`Reject`s to one file of JSON lines, in the order of the log.
+    """Writes `Reject`s to one file of JSON lines, in the order of the log.
 
     Args:
         folder: where.
@@ -94,20 +94,25 @@ class WriteRejects(beam.PTransform):
 
 def write_manifest(folder: str, manifest: Mapping) -> None:
     """Writes `manifest.json`, the last file of a data folder."""
-    text = json.dumps(manifest, indent=2, ensure_ascii=False)
-    storage.write(
-        storage.join(folder, schema.MANIFEST_FILE), f"{text}\n".encode()
+    path = storage.join(folder, schema.MANIFEST_FILE)
+    storage.write(path, encode_manifest(manifest))
+
+
+def encode_manifest(manifest: Mapping) -> bytes:
+    """Returns the content of `manifest.json`."""
+    return storage.as_lines(
+        [json.dumps(manifest, indent=2, ensure_ascii=False)]
     )
 
 
 def count_rejects(folder: str) -> int:
-    """The number of lines in `rejects.jsonl`."""
+    """Returns the number of lines in `rejects.jsonl`."""
     path = storage.join(folder, schema.REJECTS_FILE)
     return storage.read(path).count(b"\n")
 
 
 def read_vocabulary(folder: str) -> tuple[int, str]:
-    """The number of texts in `vocabulary.txt`, and its SHA-256 in hex."""
+    """Returns the number of texts in `vocabulary.txt`, and its SHA-256."""
     content = storage.read(storage.join(folder, schema.VOCABULARY_FILE))
     return content.count(b"\n"), hashlib.sha256(content).hexdigest()
 
@@ -141,11 +146,11 @@ def _by_shard(split, grouped, number=1):
 
 
 def _write_lines(lines: Sequence[str], path: str) -> None:
-    storage.write(path, "".join(f"{line}\n" for line in lines).encode())
+    storage.write(path, storage.as_lines(lines))
 
 
 def _json_lines(rejects, line_counts) -> list[str]:
-    """The rejects, with the numbers of their lines in their files."""
+    """Returns the rejects as JSON, with the line number in the file."""
     ordered = sorted(line_counts)
     before = [0, *itertools.accumulate(number for _, number in ordered)]
     places = [place for place, _ in ordered]

@@ -1,4 +1,4 @@
-"""What the datasets share: a log from the manual folder to sessions.
+"""The base of the datasets: sessions of a log in the manual folder.
 
 The sessions, their dwells and their splits are those of `jump-tf prepare`; one
 pass over the log makes all splits.
@@ -20,7 +20,7 @@ from beam_jobs.output import jobs
 from jump_tf import schema
 
 _ENDINGS = ("", ".gz", ".xz", ".bz2")  # What the job unpacks by itself.
-# What of the job's law holds where others write the files.
+# The checks of the job that hold where another writes the files.
 _STAGES = [
     stage
     for stage in counting.SESSION_STAGES

@@ -25,7 +25,7 @@ REPEATED = "copy of a list"
 
 
 class GroupLists(beam.PTransform):
-    """`(list key, [Row])` to `Shown`s, ordered by time, then by the log.
+    """Turns `(list key, [Row])`s into `Shown`s, by time, then by the log.
 
     Without a gap a key is a list. With one it is a visitor or a long list,
     cut into lists called `key/start_ms`.
@@ -54,8 +54,8 @@ class GroupLists(beam.PTransform):
 class JoinFeatures(beam.PTransform):
     """Adds the features of a list to each of its items.
 
-    Takes `{"shown": Shown, "common": (list id, [Row])}`; lists of which
-    nothing is told in common stay as they are.
+    Takes `{"shown": Shown, "common": (list id, [Row])}`; lists without
+    common features stay as they are.
     """
 
     def expand(self, pcolls):
@@ -79,7 +79,7 @@ class KeepLists(beam.PTransform):
 
 @dataclasses.dataclass(frozen=True)
 class Lists:
-    """Several lists, as the stages after the filters want them."""
+    """A batch of lists, which the stages after the filters pass on."""
 
     shown: list[Shown]
 
@@ -93,19 +93,19 @@ class Lists:
         return np.array([rows[0][0] for _, rows in self.shown], np.int64)
 
     def take(self, rows: np.ndarray) -> "Lists":
-        """Some of the lists, in the order given."""
+        """Returns the lists in `rows`, in that order."""
         return Lists([self.shown[row] for row in rows])
 
 
 class BatchLists(beam.PTransform):
-    """`Shown`s to `Lists`."""
+    """Joins `Shown`s to `Lists`."""
 
     def expand(self, shown):
         return shown | beam.BatchElements(64, 1024) | beam.Map(Lists)
 
 
 def feature_texts(lists: Lists) -> list[str]:
-    """All features of the lists' items, without the missing ones."""
+    """Returns all features of the lists' items, without the missing ones."""
     return [
         text
         for _, rows in lists.shown

@@ -58,7 +58,7 @@ class Sessions:
 
     @property
     def num_clicks(self) -> int:
-        """C."""
+        """The number of clicks, C."""
         return len(self.time_ms)
 
     @property
@@ -76,7 +76,7 @@ class Sessions:
         return self.time_ms[np.cumsum(self.lengths) - 1]
 
     def take(self, sessions: np.ndarray) -> "Sessions":
-        """Some of the sessions, in the order given."""
+        """Returns some of the sessions, in the order given."""
         lengths = self.lengths[sessions]
         first = np.repeat(self.starts[sessions], lengths)
         inside = np.arange(len(first)) - np.repeat(
@@ -97,7 +97,7 @@ class Sessions:
         return taken
 
     def keep(self, clicks: np.ndarray) -> "Sessions":
-        """Only some clicks, `[C]` bool; sessions without any are gone."""
+        """Returns only some clicks, `[C]` bool, and no session without any."""
         session = np.repeat(np.arange(len(self)), self.lengths)
         lengths = np.bincount(session[clicks], minlength=len(self))
         left = lengths > 0
@@ -157,7 +157,7 @@ def cut_sessions(
 
 
 def merge_repeats(sessions: Sessions) -> Sessions:
-    """Consecutive clicks on one item become one, with the first's time.
+    """Merges consecutive clicks on one item into one, with the first's time.
 
     Its measured dwell is the sum of theirs, unknown where one of them is.
     """
@@ -173,14 +173,14 @@ def merge_repeats(sessions: Sessions) -> Sessions:
 
 
 def runs_backward(sessions: Sessions) -> np.ndarray:
-    """`[S]` bool: whether a click of the session is before its predecessor."""
+    """Returns `[S]` bool: whether a click is earlier than its predecessor."""
     back = np.diff(sessions.time_ms, prepend=0) < 0
     back[sessions.starts] = False
     return np.logical_or.reduceat(back, sessions.starts)
 
 
 def last_clicks(sessions: Sessions, most: int) -> Sessions:
-    """At most so many clicks of each session, its last ones."""
+    """Returns the last `most` clicks of each session."""
     ends = np.repeat(np.cumsum(sessions.lengths), sessions.lengths)
     return sessions.keep(ends - np.arange(len(ends)) <= most)
 
@@ -190,17 +190,19 @@ def censored_dwell(
     max_dwell_seconds: float,
     last_dwell_seconds: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Dwell of each click and its censoring (JUMP, IJCAI 2018, eq. 4).
+    """Returns the dwell of each click and its censoring (JUMP, eq. 4).
 
-    A dwell that was measured is what was measured. Else it ends with the next
-    click of the session that is kept. From `max_dwell_seconds` on, and on a
-    last click, all that is known is a lower bound.
+    A dwell that the site measured is taken as it is. Else it ends with the
+    session's next click that is kept. From `max_dwell_seconds` on, and on a
+    last click, it is only a lower bound.
 
     Args:
         sessions: whose clicks.
         max_dwell_seconds: c1; a dwell of exactly c1 is censored.
         last_dwell_seconds: c2, given to the last click; where the log's end
             came sooner, the time up to that.
+
+    Reference: JUMP, IJCAI 2018, eq. 4.
 
     Returns:
         `[C]` dwells tau in float32 seconds, and `[C]` int64 flags delta (1 =
@@ -252,7 +254,7 @@ def one_by_one(
 
 
 def concatenate(parts: Sequence[Sessions]) -> Sessions:
-    """Sessions end to end; at least one batch of them."""
+    """Joins batches of sessions, at least one, into one batch."""
     dwell = [part.dwell_seconds for part in parts]
     return Sessions(
         pa.concat_arrays([part.ids for part in parts]),

@@ -1,4 +1,4 @@
-"""All of a data folder's sessions as flat columns, as little as facts need."""
+"""The sessions of a data folder as flat columns, for dataset statistics."""
 
 import dataclasses
 import pathlib
@@ -46,7 +46,7 @@ class ClickLog:
 
 
 def read(data: pathlib.Path, split: str) -> ClickLog:
-    """The sessions of a split.
+    """Returns the sessions of a split.
 
     Raises:
         InputError: its files are not all there, or not whole.
@@ -77,7 +77,7 @@ def read(data: pathlib.Path, split: str) -> ClickLog:
 
 
 def joined(logs: Iterable[ClickLog]) -> ClickLog:
-    """All sessions of some logs."""
+    """Returns the sessions of all `logs`, end to end."""
     logs = [_NONE, *logs]
     return ClickLog(
         *(

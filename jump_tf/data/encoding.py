@@ -36,7 +36,7 @@ _MASK_DELTA = 0xA282EAD8
 
 
 def shard_name(split: str, index: int, count: int) -> str:
-    """The file name of a shard, e.g. `train-00000-of-00004.tfrecord.gz`."""
+    """Returns a shard's file name, e.g. `train-00000-of-00004.tfrecord.gz`."""
     return f"{split}-{index:05d}-of-{count:05d}{FILE_SUFFIX}"
 
 
@@ -105,10 +105,11 @@ def encode_list_record(lists: Sequence[schema.ShownList]) -> bytes:
 
 
 def pack(columns: Mapping[str, Sequence[bytes] | np.ndarray]) -> bytes:
-    """One serialized `tf.train.Example`: bytes, floats or whole numbers.
+    """Returns a serialized `tf.train.Example` of columns.
 
     Args:
-        columns: the numbers are not negative, and floats become float32.
+        columns: texts in bytes, floats, which become float32, or whole
+            numbers, none of them negative.
     """
     entries = (
         _field(1, _field(1, name.encode()) + _field(2, _feature(column)))
@@ -118,7 +119,11 @@ def pack(columns: Mapping[str, Sequence[bytes] | np.ndarray]) -> bytes:
 
 
 def unpack_integers(record: bytes, name: str) -> np.ndarray:
-    """A column of whole numbers of a serialized `tf.train.Example`."""
+    """Returns a column of whole numbers of a serialized `tf.train.Example`.
+
+    Raises:
+        KeyError: there is no such column.
+    """
     ((_, features),) = _fields(record)
     for _, entry in _fields(features):
         (_, key), (_, feature) = _fields(entry)
@@ -131,7 +136,7 @@ def unpack_integers(record: bytes, name: str) -> np.ndarray:
 
 
 def to_file(records: Iterable[bytes]) -> bytes:
-    """The content of a gzipped TFRecord file; the same for the same records."""
+    """Returns a gzipped TFRecord file; the same for the same records."""
     content = io.BytesIO()
     # A file's own time and name would make every run's bytes differ.
     with gzip.GzipFile("", "wb", _COMPRESSION, content, mtime=0) as file:
