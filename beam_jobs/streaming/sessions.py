@@ -146,7 +146,7 @@ class CompleteSessions(beam.DoFn):
         _wake(wake_ms, due, timer)
 
     def _in_order(self, rows: list[Row]) -> tuple[list[Row], int]:
-        """Returns rows by time, position and item, and how many were doubles."""
+        """Returns rows by time, position and item; and how many doubles."""
         received = len(rows)
         if self.has_positions:
             rows = list({row[:3]: row for row in rows}.values())
