@@ -9,6 +9,7 @@ import apache_beam as beam
 from beam_jobs import counting
 from beam_jobs.options.lists import ListOptions
 from beam_jobs.output import jobs
+from beam_jobs.output import list_shards
 from beam_jobs.output import manifest
 from beam_jobs.output import sinks
 from beam_jobs.sources import lines
@@ -92,7 +93,7 @@ def build(options: ListOptions, pipeline: beam.Pipeline, folder: str) -> int:
         folder,
         features,
         options.shards_per_split,
-        list_transforms.ListShards(options.has_clock),
+        list_shards.ListShards(options.has_clock),
     )
     _ = features | "WriteVocabulary" >> sinks.WriteVocabulary(folder)
     _ = rejects | "WriteRejects" >> sinks.WriteRejects(

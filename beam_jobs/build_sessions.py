@@ -11,6 +11,7 @@ from beam_jobs import counting
 from beam_jobs.options.sessions import PrepareOptions
 from beam_jobs.output import jobs
 from beam_jobs.output import manifest
+from beam_jobs.output import session_shards
 from beam_jobs.output import sinks
 from beam_jobs.sources.click_logs import read as click_logs
 from beam_jobs.transforms import sessionize
@@ -70,7 +71,7 @@ def build(options: PrepareOptions, pipeline: beam.Pipeline, folder: str) -> int:
     items = kept.sessions | "Vocabulary" >> vocabulary.Vocabulary(
         sessionize.item_counts
     )
-    shards = sinks.SessionShards(
+    shards = session_shards.SessionShards(
         options.max_dwell_seconds, options.last_dwell_seconds
     )
     _ = kept.sessions | "WriteShards" >> sinks.WriteShards(
@@ -86,9 +87,9 @@ def build(options: PrepareOptions, pipeline: beam.Pipeline, folder: str) -> int:
 def logged_sessions(
     options: PrepareOptions, pipeline: beam.Pipeline
 ) -> beam.PCollection:
-    """Adds the job up to `(split, sessions.LoggedSession)`s, one by one.
+    """Adds the job up to `(split, schema.Session)`s with raw item ids.
 
-    For those who write other files. What is filtered or rejected is counted.
+    Callers write files of their own. What is filtered or rejected is counted.
 
     Raises:
         schema.InputError: the log is wrong.

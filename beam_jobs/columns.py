@@ -25,7 +25,7 @@ class Clicks:
             the visitor; numbers into a dictionary of texts.
         items: `n` raw item ids, likewise.
         time_ms: `[n]` int64 milliseconds since `origin_ms`.
-        origin_ms: `[n]` int64 milliseconds UTC, see `sources.base.Click`; None
+        origin_ms: `[n]` int64 milliseconds UTC, see `fields.Click`; None
             where `time_ms` are instants.
         dwell_seconds: `[n]` float64 as the site measured it, NaN where it did
             not; None for a log without it.
@@ -45,13 +45,13 @@ class Clicks:
 
     @property
     def num_records(self) -> int:
-        """Lines of the log."""
+        """The number of lines of the log that hold the clicks."""
         if self.record_starts is None:
             return len(self)
         return int(self.record_starts.sum())
 
     def take(self, rows: np.ndarray) -> "Clicks":
-        """Some of the clicks, with the texts that they use."""
+        """Returns the clicks in `rows`, with the texts that they use."""
         origin_ms, dwell_seconds, record_starts = (
             None if column is None else column[rows]
             for column in (
@@ -71,7 +71,7 @@ class Clicks:
 
 
 def concatenate(batches: Sequence[Clicks]) -> Clicks:
-    """Batches of one log, end to end; at least one."""
+    """Joins batches of one log, at least one, into one batch."""
     if len(batches) == 1:
         return batches[0]
     lengths = list(map(len, batches))
@@ -86,9 +86,9 @@ def concatenate(batches: Sequence[Clicks]) -> Clicks:
 
 
 def first_records(clicks: Clicks) -> Clicks:
-    """The clicks without those of a visit's later lines, its copies.
+    """Returns the clicks of the first line of each visit.
 
-    A visit has one line, that may have been logged again; see `Clicks`.
+    In logs of one line a visit, later lines of it are copies.
     """
     if clicks.record_starts is None:
         return clicks
@@ -122,12 +122,12 @@ def groups(keys: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
 
 
 def codes(texts: pa.DictionaryArray) -> np.ndarray:
-    """`[n]` int32 numbers of texts in their dictionary."""
+    """Returns `[n]` int32, the place of each text in the dictionary."""
     return texts.indices.to_numpy()
 
 
 def of_codes(numbers: np.ndarray, names: pa.Array) -> pa.DictionaryArray:
-    """Texts after their numbers in a dictionary."""
+    """Returns the texts of a dictionary that have these numbers."""
     return pa.DictionaryArray.from_arrays(
         pa.array(numbers.astype(np.int32, copy=False)), names
     )
@@ -136,7 +136,7 @@ def of_codes(numbers: np.ndarray, names: pa.Array) -> pa.DictionaryArray:
 def take_texts(
     texts: pa.DictionaryArray, rows: np.ndarray
 ) -> pa.DictionaryArray:
-    """Some texts, in a dictionary that holds no others."""
+    """Returns the texts in `rows`, in a dictionary of these texts alone."""
     numbers = codes(texts)[rows]
     used = np.zeros(len(texts.dictionary), bool)
     used[numbers] = True
@@ -146,14 +146,14 @@ def take_texts(
 
 
 def join_texts(parts: Sequence[pa.DictionaryArray]) -> pa.DictionaryArray:
-    """Texts end to end, in one dictionary."""
+    """Joins texts end to end, with one dictionary."""
     joined = pa.chunked_array(parts).unify_dictionaries().combine_chunks()
     # One chunk is a chunked array still, in some versions of pyarrow.
     return joined.chunk(0) if isinstance(joined, pa.ChunkedArray) else joined
 
 
 def text_bytes(texts: pa.Array) -> list[bytes]:
-    """UTF-8 of an array of texts."""
+    """Returns the UTF-8 bytes of each text."""
     return pc.cast(texts, pa.binary()).to_pylist()
 
 
@@ -169,7 +169,7 @@ def digests(ids: Iterable[bytes]) -> np.ndarray:
 def join(
     parts: Sequence[np.ndarray | None], fill: float, lengths: Sequence[int]
 ) -> np.ndarray | None:
-    """A column end to end; a batch that lacks it is filled, to its length."""
+    """Joins a column; a batch that lacks it gives `length` times `fill`."""
     if all(part is None for part in parts):
         return None
     return np.concatenate(

@@ -1,4 +1,4 @@
-"""What the stages counted, and the law that no row gets lost between them.
+"""Counters of the stages, and the check that no row is lost between them.
 
 Beam counters are shown live by runners that have a user interface.
 """
@@ -21,8 +21,8 @@ LISTED = "listed"  # Lines in the file of rejects.
 FILTERED = "filtered"  # Clicks or rows that were dropped, by reason.
 JOINED = "joined"  # Lists that got features which their items share.
 GROUPED = "grouped"  # Clicks in sessions, before any is dropped.
-TO_COUNT = "to count"  # Clicks of which rare items are then dropped,
-COUNTED = "counted"  # and those by which an item was found to be rare or not.
+TO_COUNT = "to count"  # Clicks in sessions, before rare items are dropped.
+COUNTED = "counted"  # Clicks in the counts that tell which items are rare.
 KEPT = "kept"  # Clicks or items that passed the filters.
 RANKED = "ranked"  # Training clicks by which the vocabulary is in order.
 
@@ -79,13 +79,13 @@ def counter(name: str, part: str = ""):
 
 
 def count_filtered(reason: str, number: int) -> None:
-    """Counts clicks or rows that are dropped; a reason without any is none."""
+    """Counts clicks or rows that are dropped for a reason, if there are any."""
     if number:
         counter(FILTERED, reason).inc(number)
 
 
 def collect(result: runner.PipelineResult) -> dict[str, dict[str, int]]:
-    """Quantity -> part -> number, of a job that is done."""
+    """Returns quantity -> part -> number of a finished job."""
     filters = metrics.MetricsFilter().with_namespace(_NAMESPACE)
     counts: dict[str, dict[str, int]] = {}
     for counted in result.metrics().query(filters)["counters"]:
@@ -97,16 +97,16 @@ def collect(result: runner.PipelineResult) -> dict[str, dict[str, int]]:
 
 
 def total(counts: Counts, name: str) -> int:
-    """The sum over the parts of a quantity, or one: `quantity: part`."""
+    """Returns the sum of a quantity's parts, or one part: `quantity: part`."""
     quantity, _, part = name.partition(_SEPARATOR)
     parts = counts.get(quantity, {})
     return parts.get(part, 0) if part else sum(parts.values())
 
 
 def check(counts: Counts, stages: Sequence[Stage] = SESSION_STAGES) -> None:
-    """Holds the job to its law, stage by stage.
+    """Checks that each stage passed on, or counted, all that it received.
 
-    The stages' laws add up to rows = clicks + rejected + filtered, or
+    Together the stages' sums are rows = clicks + rejected + filtered, or
     rows = items + rejected + filtered.
 
     Raises:

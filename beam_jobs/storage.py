@@ -9,6 +9,7 @@ import os
 import pathlib
 import shutil
 import uuid
+from collections.abc import Iterable
 from collections.abc import Iterator
 
 from apache_beam.io.filesystem import CompressionTypes
@@ -37,20 +38,32 @@ def check_filesystem(name: str, path: str) -> None:
 
 
 def join(folder: str, name: str) -> str:
-    """The path of a file of a local or remote folder."""
+    """Returns the path of a file of a local or remote folder."""
     return f"{folder}/{name}"
 
 
 def write(path: str, content: bytes) -> None:
-    """Writes a local or remote file; what is at `path` is replaced."""
+    """Replaces a local or remote file, or makes it."""
     with FileSystems.create(
         path, compression_type=CompressionTypes.UNCOMPRESSED
     ) as file:
         file.write(content)
 
 
+def write_atomically(path: str, content: bytes) -> None:
+    """Writes a file under another name, then renames it: whole or absent."""
+    beside = f"{path}.tmp-{uuid.uuid4().hex[:8]}"
+    write(beside, content)
+    move_file(beside, path)
+
+
+def as_lines(texts: Iterable[str]) -> bytes:
+    """Returns the content of a file with one text a line, in UTF-8."""
+    return "".join(f"{text}\n" for text in texts).encode()
+
+
 def read(path: str) -> bytes:
-    """Reads a local or remote file."""
+    """Returns the content of a local or remote file, still packed if it is."""
     with FileSystems.open(
         path, compression_type=CompressionTypes.UNCOMPRESSED
     ) as file:
@@ -67,7 +80,7 @@ def move_file(source: str, destination: str) -> None:
 
 @contextlib.contextmanager
 def staged(output: str, overwrite: bool) -> Iterator[str]:
-    """A folder beside `output` that takes its name if all goes well.
+    """Gives a folder beside `output`, and renames it so if nothing is raised.
 
     Args:
         output: the final name, local or remote.

@@ -1,7 +1,8 @@
-"""Clicks as they happen to the same sessions that `jump-tf prepare` makes.
+"""The job that turns a stream of clicks into data folders of sessions.
 
-`python -m beam_jobs.stream_sessions --help` tells the flags. Each window of
-time becomes a data folder with the items of a given vocabulary.
+The sessions are those that `jump-tf prepare` makes of the same clicks. Each
+window of time becomes a data folder with the items of a given vocabulary.
+`python -m beam_jobs.stream_sessions --help` lists the flags.
 """
 
 import argparse
@@ -41,14 +42,14 @@ _TICK_MS = 60_000
 def run(
     options: StreamOptions, beam_arguments: Sequence[str] = ()
 ) -> dict[str, Any]:
-    """Runs until the stream ends, which that of Pub/Sub does not by itself.
+    """Runs until the stream ends; a stream of Pub/Sub must be drained.
 
     Args:
         options: what is asked for.
         beam_arguments: flags of Beam, e.g. `--runner=DataflowRunner`.
 
     Returns:
-        What was written, see `window_folders.totals`.
+        The sums over all data folders that `window_folders.totals` gives.
 
     Raises:
         schema.InputError: the request is wrong.
@@ -81,7 +82,7 @@ def run(
 
 
 class Sessionize(beam.PTransform):
-    """Messages, bytes, to the entries of data folders."""
+    """Turns messages, bytes, into the entries of data folders."""
 
     def __init__(self, options: StreamOptions):
         super().__init__()
@@ -96,7 +97,7 @@ class Sessionize(beam.PTransform):
 
 
 def pubsub(options: StreamOptions) -> beam.PTransform:
-    """Messages of the topic or subscription that the options name.
+    """Reads the topic or subscription that the options name.
 
     Raises:
         schema.InputError: Pub/Sub's client is missing.
@@ -119,7 +120,7 @@ def pubsub(options: StreamOptions) -> beam.PTransform:
 def replay(
     options: StreamOptions, lines: Sequence[bytes]
 ) -> test_stream.TestStream:
-    """Lines as a stream, in their order, as fast as can be.
+    """Replays lines as a stream, in their order, without waiting.
 
     The watermark follows the latest instant so far, a minute at least at a
     time: a click that stands behind a later one is as late as it is earlier.
@@ -166,7 +167,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def describe(written: Mapping[str, Any]) -> str:
-    """What became of all messages, in a line."""
+    """Returns a line that tells what became of all messages."""
     dropped = {**written["rejected"], **written["filtered"]}
     return (
         f"{written['rows']} messages, {written['clicks']} clicks in "
@@ -222,8 +223,8 @@ def _lines(paths: Sequence[str]) -> Iterator[bytes]:
 def _advance(stream, options, from_ms: int, to_ms: int) -> None:
     """Moves a watermark; stops before the end of every window with timers.
 
-    Beam's local runner, unlike others, does not wait with the end of a window
-    for what the timers in it have to say.
+    Unlike others, Beam's local runner ends a window without waiting for what
+    its timers emit.
     """
     window_ms = options.window * 1000
     ends = range(from_ms // window_ms * window_ms + window_ms, to_ms, window_ms)

@@ -121,7 +121,8 @@ class Session:
     Attributes:
         session_id: the raw id in the log.
         start_ms: instant of the first click, milliseconds UTC.
-        items: `l` item ids (`OOV_ID` or at least `FIRST_ITEM_ID`).
+        items: `l` item ids: numbers (`OOV_ID` or at least `FIRST_ITEM_ID`), or
+            the raw ids of the log where there is no vocabulary yet.
         dwell_seconds: `l` dwells tau after eq. 4; the last one is c2, or less
             where the log ended sooner, unless the site measured it.
         dwell_censored: `l` flags delta in {0, 1}; 1 where the dwell is only a
@@ -132,7 +133,7 @@ class Session:
 
     session_id: str
     start_ms: int
-    items: Sequence[int]
+    items: Sequence[Any]
     dwell_seconds: Sequence[float]
     dwell_censored: Sequence[int]
     session_cut: int = 0

@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def parse(
     argv: Sequence[str],
 ) -> tuple[session_options.PrepareOptions, list[str]]:
-    """What to prepare, and the options of Beam.
+    """Returns what to prepare, and the options of Beam.
 
     Raises:
         schema.InputError: a value is out of its range.
@@ -60,7 +60,7 @@ def parse(
 
 
 def for_the_work(beam_arguments: Sequence[str]) -> list[str]:
-    """The options of Beam for the job that the template's worker submits."""
+    """Returns Beam's options for the job that the template's worker submits."""
     parser = argparse.ArgumentParser(allow_abbrev=False)
     parser.add_argument("--template_location")
     parser.add_argument("--job_name")
@@ -89,7 +89,7 @@ def build(
 def prepare(
     request: session_options.PrepareOptions, beam_arguments: Sequence[str]
 ) -> tuple[bool, str]:
-    """Whether the data folder was made, and what it holds or what failed."""
+    """Makes a data folder; returns whether it did, and what it holds or why."""
     try:
         made = build_sessions.run(request, beam_arguments)
     except Exception as error:
@@ -105,7 +105,7 @@ def _report(outcome: tuple[bool, str]) -> None:
 
 
 def _flags(argv: Sequence[str]) -> Iterator[str]:
-    """Parameters of a template as the flags of `prepare`."""
+    """Yields the flags of `prepare` for the parameters of a template."""
     fields = {
         field.name: field
         for field in dataclasses.fields(session_options.PrepareOptions)

@@ -1,8 +1,4 @@
-"""What `jump-tf prepare` can be asked for; needs neither Beam nor TensorFlow.
-
-A flag and a field share one name: `--min-item-clicks` is `min_item_clicks`.
-Defaults are set once, on the fields.
-"""
+"""Options of the job that makes a data folder of sessions."""
 
 import argparse
 import dataclasses
@@ -11,6 +7,7 @@ import math
 from typing import ClassVar
 
 from beam_jobs.options import base
+from beam_jobs.options.base import option
 from jump_tf import schema
 
 YOOCHOOSE = "yoochoose"
@@ -43,53 +40,108 @@ NO_QUOTE = "none"
 REDDIT_GAP_SECONDS = 3600.0  # As the paper cuts its visitors.
 RANDOM = base.RANDOM
 TEMPORAL = base.TEMPORAL
+LENGTH_FLAGS = ("min_session_clicks", "max_session_length")
+LENGTH_FLAGS += ("max_dwell_seconds", "last_dwell_seconds")
+COLUMN_FLAGS = ("session_column", "visitor_column", "item_column")
+COLUMN_FLAGS += ("time_column", "dwell_column")
 
 
 @dataclasses.dataclass(frozen=True)
 class PrepareOptions(base.JobOptions):
     """One request to turn a click log into a data folder, checked at birth.
 
-    Attributes:
-        until: ISO 8601 instant, UTC where it names no zone; sessions that do
-            not end before it are dropped.
-        session_gap: seconds; a pause of a visitor at least this long starts
-            a new session. For logs of visitors; reddit's has a default.
-        merge_repeats: consecutive clicks on one item become one; those of
-            jd-micro always do.
-        min_item_clicks: items with fewer clicks are dropped, first.
-        min_session_clicks: then sessions with fewer clicks are dropped.
-        max_session_length: longer sessions then keep their last clicks.
-        max_dwell_seconds: c1 of eq. 4.
-        last_dwell_seconds: c2 of eq. 4.
-        session_column: name; `session_id` where no visitor column either.
-        visitor_column: name, instead of a session column.
-        item_column: name.
-        time_column: name.
-        dwell_column: name, for logs whose site measured dwells, in seconds.
-        columns: names of all columns, for files without a header line.
-        quote: one character, or `none` where nothing is quoted.
-
     Raises:
         schema.InputError: a value is out of its range.
     """
 
-    until: str | None = None
-    session_gap: float | None = None
-    merge_repeats: bool = False
-    min_item_clicks: int = 3
-    min_session_clicks: int = 2
-    max_session_length: int | None = None
-    max_dwell_seconds: float = schema.MAX_DWELL_SECONDS
-    last_dwell_seconds: float = schema.LAST_DWELL_SECONDS
-    session_column: str | None = None
-    visitor_column: str | None = None
-    item_column: str = "item_id"
-    time_column: str = "timestamp_ms"
-    dwell_column: str | None = None
-    columns: tuple[str, ...] = ()
-    quote: str = '"'
+    format: str = option(choices=FORMATS)
+    split: str = option(
+        RANDOM,
+        "test on a random fifth of the sessions, or on the last days",
+    )
+    delimiter: str = option(",", formats=(CSV,))
+    time_unit: str = option("ms", formats=NAMED_COLUMNS)
+    # An instant that names no zone is UTC.
+    until: str | None = option(
+        None,
+        "drop sessions that do not end before this instant, such as a log's "
+        "last strays (ISO 8601)",
+        metavar="INSTANT",
+    )
+    session_gap: float | None = option(
+        None,
+        "a visitor's pause of at least this many seconds starts a new session "
+        f"(logs of visitors; reddit: {REDDIT_GAP_SECONDS:.0f} by default)",
+        metavar="SECONDS",
+    )
+    merge_repeats: bool = option(
+        False, "make consecutive clicks on one item one click"
+    )
+    min_item_clicks: int = option(
+        3, "drop items with fewer clicks, first", at_least=1
+    )
+    min_session_clicks: int = option(
+        2, "then drop shorter sessions", at_least=2
+    )
+    max_session_length: int | None = option(
+        None,
+        "then keep the last clicks of longer sessions",
+        metavar="CLICKS",
+    )
+    # c1 and c2 of eq. 4.
+    max_dwell_seconds: float = option(
+        schema.MAX_DWELL_SECONDS,
+        "c1: a longer dwell counts as 'at least this'",
+        positive=True,
+    )
+    last_dwell_seconds: float = option(
+        schema.LAST_DWELL_SECONDS,
+        "c2: the last dwell of a session counts as 'at least this'",
+        positive=True,
+    )
+    session_column: str | None = option(
+        None,
+        "name of the session id (session_id where no visitor is named)",
+        formats=NAMED_COLUMNS,
+    )
+    visitor_column: str | None = option(
+        None,
+        "name of the visitor id, for logs without sessions",
+        formats=NAMED_COLUMNS,
+    )
+    item_column: str = option(
+        "item_id", "name of the item id", formats=NAMED_COLUMNS
+    )
+    time_column: str = option(
+        "timestamp_ms", "name of the click's instant", formats=NAMED_COLUMNS
+    )
+    dwell_column: str | None = option(
+        None,
+        "name of the dwell in seconds, if the site measured it",
+        formats=NAMED_COLUMNS,
+    )
+    columns: tuple[str, ...] = option(
+        (),
+        "names of all columns of csv and tsv files without a header line",
+        metavar="NAME",
+        formats=DELIMITED,
+    )
+    quote: str = option(
+        '"',
+        f"one character, or {NO_QUOTE}: what csv fields stand in",
+        formats=DELIMITED,
+    )
 
-    formats: ClassVar[tuple[str, ...]] = FORMATS
+    groups: ClassVar = {
+        "log and data folder": base.LOG_FLAGS,
+        "sessions and splits": (
+            *("session_gap", "merge_repeats", "until", "min_item_clicks"),
+            *(*LENGTH_FLAGS, *base.SPLIT_FLAGS),
+        ),
+        "columns (csv, tsv, jsonl and parquet logs)": (
+            *(*COLUMN_FLAGS, *base.CSV_FLAGS, "columns", "quote"),
+        ),
+    }
 
     def __post_init__(self):
         super().__post_init__()
@@ -125,13 +177,9 @@ class PrepareOptions(base.JobOptions):
         return self.merge_repeats or self.format == JD_MICRO
 
     def _check_numbers(self):
-        self._require_at_least(1, "min_item_clicks")
-        self._require_at_least(2, "min_session_clicks")
-        if self.max_session_length is not None:
-            self._require_at_least(
-                self.min_session_clicks, "max_session_length"
-            )
-        self._require_positive("max_dwell_seconds", "last_dwell_seconds")
+        least, longest = self.min_session_clicks, self.max_session_length
+        enough = longest is None or longest >= least
+        self._require(enough, "max_session_length", f"be at least {least}")
         ordered = self.last_dwell_seconds <= self.max_dwell_seconds
         self._require(
             ordered,
@@ -140,10 +188,6 @@ class PrepareOptions(base.JobOptions):
         )
 
     def _check_columns(self):
-        names = [name for name in self._named("") if name.endswith("_column")]
-        self._require_format([*names, "time_unit"], NAMED_COLUMNS)
-        self._require_format(["columns", "quote"], DELIMITED)
-        self._require_format(["delimiter"], [CSV])
         quote = self.quote == NO_QUOTE or (
             len(self.quote) == 1
             and self.quote.isascii()
@@ -177,75 +221,4 @@ class PrepareOptions(base.JobOptions):
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of `PrepareOptions` to a parser."""
-
-    def group(title):
-        return base.Adder(PrepareOptions, parser.add_argument_group(title))
-
-    base.add_job_arguments(group("log and data folder"))
-
-    add = group("sessions and splits")
-    add(
-        "session_gap",
-        "a visitor's pause of at least this many seconds starts a new session "
-        f"(logs of visitors; reddit: {REDDIT_GAP_SECONDS:.0f} by default)",
-        type=float,
-        metavar="SECONDS",
-    )
-    add(
-        "merge_repeats",
-        "make consecutive clicks on one item one click",
-        action="store_true",
-    )
-    add(
-        "until",
-        "drop sessions that do not end before this instant, such as a log's "
-        "last strays (ISO 8601)",
-        metavar="INSTANT",
-    )
-    add("min_item_clicks", "drop items with fewer clicks, first", type=int)
-    add_session_arguments(add)
-    base.add_split_arguments(add, "sessions")
-
-    add = group("columns (csv, tsv, jsonl and parquet logs)")
-    add_column_arguments(add)
-    base.add_csv_arguments(add)
-    add(
-        "columns",
-        "names of all columns of csv and tsv files without a header line",
-        nargs="+",
-        metavar="NAME",
-    )
-    add("quote", f"one character, or {NO_QUOTE}: what csv fields stand in")
-
-
-def add_session_arguments(add: base.Adder) -> None:
-    """Adds the flags of how long sessions and dwells may be."""
-    add("min_session_clicks", "then drop shorter sessions", type=int)
-    add(
-        "max_session_length",
-        "then keep the last clicks of longer sessions",
-        type=int,
-        metavar="CLICKS",
-    )
-    add(
-        "max_dwell_seconds",
-        "c1: a longer dwell counts as 'at least this'",
-        type=float,
-    )
-    add(
-        "last_dwell_seconds",
-        "c2: the last dwell of a session counts as 'at least this'",
-        type=float,
-    )
-
-
-def add_column_arguments(add: base.Adder) -> None:
-    """Adds the flags that name what a click is made of."""
-    add(
-        "session_column",
-        "name of the session id (session_id where no visitor is named)",
-    )
-    add("visitor_column", "name of the visitor id, for logs without sessions")
-    add("item_column", "name of the item id")
-    add("time_column", "name of the click's instant")
-    add("dwell_column", "name of the dwell in seconds, if the site measured it")
+    base.add_arguments(parser, PrepareOptions)

@@ -66,7 +66,7 @@ def make_folder(
 def runner_options(
     beam_arguments: Sequence[str],
 ) -> pipeline_options.PipelineOptions:
-    """Beam's options; runs in this process where no runner is named.
+    """Returns Beam's options; where no runner is named, it is this process.
 
     Beam's own default looks for a program to download first, so what runs
     would depend on the network.
@@ -90,10 +90,10 @@ def runner_options(
 def pin_runner(
     given: pipeline_options.PipelineOptions,
 ) -> pipeline_options.PipelineOptions:
-    """Sets the local runner where none is named, mended; refuses threads.
+    """Sets the patched local runner where none is named; refuses threads.
 
     Raises:
-        schema.InputError: see `runner_options`.
+        schema.InputError: Beam is asked for threads.
     """
     direct = given.view_as(pipeline_options.DirectOptions)
     if direct.direct_running_mode == "multi_threading":
@@ -133,10 +133,10 @@ def _finish(pipeline: beam.Pipeline) -> dict[str, dict[str, int]]:
 
 
 def _about_input(error: Exception) -> str:
-    """What is wrong with the input, where a stage found that.
+    """Returns the sentence of an `InputError` that a stage raised, or "".
 
-    Beam adds the stage to the sentence; and what another process raised it
-    raises again as a text, with the traceback.
+    Beam adds the stage to the sentence, and raises the error of another process
+    again as a text with the traceback.
     """
     text = str(error)
     if not isinstance(error, schema.InputError):

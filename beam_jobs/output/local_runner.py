@@ -1,8 +1,7 @@
-"""A mend of Beam 2.77's local runner with several workers.
+"""A patch of Beam 2.77's local runner, which loses data with several workers.
 
-Where two workers are the first to write to the same collection, each may make
-a buffer for it, and what was written to the one that is not kept is gone,
-without a word. So clicks were lost with threads and with processes alike.
+Two workers that are the first to write to one collection may each make a buffer
+for it. One buffer is kept; the data in the other is lost without an error.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""What a data folder says about itself."""
+"""The manifest of a data folder: counts, options and versions."""
 
 import dataclasses
 import platform
@@ -22,7 +22,7 @@ def build(
     num_items: int,
     vocabulary_sha256: str,
 ) -> dict[str, Any]:
-    """The manifest of a data folder; the same for the same log and options.
+    """Returns the manifest of sessions; the same for the same log and options.
 
     Args:
         options: what was asked for.
@@ -46,7 +46,7 @@ def build(
 def of_counts(
     options: PrepareOptions, counts: counting.Counts
 ) -> dict[str, Any]:
-    """What the manifest of a data folder of sessions counts."""
+    """Returns the counts in the manifest of a data folder of sessions."""
     return {
         "rows": _rows(counts),
         "clicks": counting.total(counts, counting.CLICKS),
@@ -65,7 +65,7 @@ def build_lists(
     num_features: int,
     vocabulary_sha256: str,
 ) -> dict[str, Any]:
-    """The manifest of a data folder of lists.
+    """Returns the manifest of a data folder of lists.
 
     Args:
         options: what was asked for.
@@ -100,7 +100,7 @@ def build_lists(
 
 
 def describe(manifest: dict[str, Any]) -> str:
-    """What a data folder of sessions holds, in a few lines."""
+    """Returns a few lines that tell what a data folder of sessions holds."""
     lines = [_kept(manifest, "clicks")]
     lines += [
         f"{split}: {part['sessions']} sessions, {part['clicks']} clicks"
@@ -110,7 +110,7 @@ def describe(manifest: dict[str, Any]) -> str:
 
 
 def describe_lists(manifest: dict[str, Any]) -> str:
-    """What a data folder of lists holds, in a few lines."""
+    """Returns a few lines that tell what a data folder of lists holds."""
     lines = [_kept(manifest, "items")]
     lines += [
         f"{split}: {part['lists']} lists, {part['items']} items, "

@@ -5,56 +5,30 @@ only, so a worker that repeats its work writes the same bytes again.
 """
 
 import bisect
-import dataclasses
 import hashlib
 import itertools
 import json
 import logging
-from collections.abc import Iterable
 from collections.abc import Mapping
 from collections.abc import Sequence
-from typing import Any
-from typing import Protocol
 
 import apache_beam as beam
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
-from beam_jobs import columns
 from beam_jobs import counting
 from beam_jobs import storage
+from beam_jobs.output.shards import ShardFormat
 from beam_jobs.sources.parsing import Reject
-from beam_jobs.transforms import sessions as session_transforms
 from beam_jobs.transforms import splits
-from beam_jobs.transforms.sessions import Sessions
 from jump_tf import schema
 from jump_tf.data import encoding
 
 _LOGGER = logging.getLogger(__name__)
 
 
-class ShardFormat(Protocol):
-    """How what is grouped, sessions or lists, is written to a shard."""
-
-    def file(
-        self, grouped: Iterable[Any], texts: Sequence[str]
-    ) -> tuple[bytes, Mapping[str, int]]:
-        """The content of a record file, and what the counters count in it.
-
-        Args:
-            grouped: what belongs to the shard, in any order.
-            texts: of the vocabulary, in the order of their ids.
-        """
-
-    def sizes(self, content: bytes) -> Mapping[str, int]:
-        """The same numbers, read back from the content of a record file."""
-
-
 class WriteShards(beam.PTransform):
-    """`(split, splits.Grouped)` to record files; all splits have all files.
+    """Writes `(split, splits.Grouped)`s to record files; none is left out.
 
-    That of a shard is held in memory: more of it wants more shards.
+    A worker holds a shard in memory: large splits need more shards.
     """
 
     def __init__(
@@ -85,7 +59,7 @@ class WriteShards(beam.PTransform):
 
 
 class WriteVocabulary(beam.PTransform):
-    """The one list of items or features to a text file, one a line."""
+    """Writes the list of items or features to a text file, one a line."""
 
     def __init__(self, folder: str):
         super().__init__()
@@ -96,7 +70,7 @@ class WriteVocabulary(beam.PTransform):
 
 
 class WriteRejects(beam.PTransform):
-    """`Reject`s to one file of JSON lines, in the order of the log.
+    """Writes `Reject`s to one file of JSON lines, in the order of the log.
 
     Args:
         folder: where.
@@ -120,71 +94,27 @@ class WriteRejects(beam.PTransform):
 
 def write_manifest(folder: str, manifest: Mapping) -> None:
     """Writes `manifest.json`, the last file of a data folder."""
-    text = json.dumps(manifest, indent=2, ensure_ascii=False)
-    storage.write(
-        storage.join(folder, schema.MANIFEST_FILE), f"{text}\n".encode()
+    path = storage.join(folder, schema.MANIFEST_FILE)
+    storage.write(path, encode_manifest(manifest))
+
+
+def encode_manifest(manifest: Mapping) -> bytes:
+    """Returns the content of `manifest.json`."""
+    return storage.as_lines(
+        [json.dumps(manifest, indent=2, ensure_ascii=False)]
     )
 
 
 def count_rejects(folder: str) -> int:
-    """The number of lines in `rejects.jsonl`."""
+    """Returns the number of lines in `rejects.jsonl`."""
     path = storage.join(folder, schema.REJECTS_FILE)
     return storage.read(path).count(b"\n")
 
 
 def read_vocabulary(folder: str) -> tuple[int, str]:
-    """The number of texts in `vocabulary.txt`, and its SHA-256 in hex."""
+    """Returns the number of texts in `vocabulary.txt`, and its SHA-256."""
     content = storage.read(storage.join(folder, schema.VOCABULARY_FILE))
     return content.count(b"\n"), hashlib.sha256(content).hexdigest()
-
-
-@dataclasses.dataclass(frozen=True)
-class SessionShards:
-    """Sessions as they are written: ids of items, censored dwells.
-
-    Attributes:
-        max_dwell_seconds: c1 of eq. 4.
-        last_dwell_seconds: c2 of eq. 4.
-    """
-
-    max_dwell_seconds: float
-    last_dwell_seconds: float
-
-    def file(
-        self, grouped: Iterable[Sessions], texts: Sequence[str]
-    ) -> tuple[bytes, dict[str, int]]:
-        """Items that are not in the vocabulary become `OOV_ID`."""
-        batches = list(grouped)
-        if not batches:
-            return encoding.to_file([]), _sizes([])
-        whole = session_transforms.concatenate(batches)
-        whole = whole.take(splits.shuffled(whole.digests))
-        dwell, censored = session_transforms.censored_dwell(
-            whole, self.max_dwell_seconds, self.last_dwell_seconds
-        )
-        records = encoding.encode_sessions(
-            columns.text_bytes(whole.ids),
-            whole.lengths,
-            {
-                schema.START_MS: whole.time_ms[whole.starts],
-                schema.SESSION_CUT: whole.cut.astype(np.int64),
-            },
-            {
-                schema.ITEMS: _item_ids(whole.items, texts),
-                schema.DWELL_SECONDS: dwell,
-                schema.DWELL_CENSORED: censored,
-            },
-        )
-        return encoding.to_file(records), _sizes([whole.lengths])
-
-    def sizes(self, content: bytes) -> dict[str, int]:
-        """Sessions and clicks."""
-        return _sizes(
-            [
-                encoding.unpack_integers(record, schema.SESSION_LENGTH)
-                for record in encoding.from_file(content)
-            ]
-        )
 
 
 class _WriteShard(beam.DoFn):
@@ -215,25 +145,12 @@ def _by_shard(split, grouped, number=1):
         yield (split, index), mine
 
 
-def _sizes(lengths: Sequence[np.ndarray]) -> dict[str, int]:
-    return {
-        counting.SESSIONS: sum(map(len, lengths)),
-        counting.CLICKS: sum(int(some.sum()) for some in lengths),
-    }
-
-
-def _item_ids(items: pa.DictionaryArray, texts: Sequence[str]) -> np.ndarray:
-    known = pc.index_in(items.dictionary, pa.array(texts, pa.string()))
-    ids = pc.add(known, schema.FIRST_ITEM_ID).fill_null(schema.OOV_ID)
-    return ids.to_numpy()[columns.codes(items)]
-
-
 def _write_lines(lines: Sequence[str], path: str) -> None:
-    storage.write(path, "".join(f"{line}\n" for line in lines).encode())
+    storage.write(path, storage.as_lines(lines))
 
 
 def _json_lines(rejects, line_counts) -> list[str]:
-    """The rejects, with the numbers of their lines in their files."""
+    """Returns the rejects as JSON, with the line number in the file."""
     ordered = sorted(line_counts)
     before = [0, *itertools.accumulate(number for _, number in ordered)]
     places = [place for place, _ in ordered]

@@ -1,7 +1,7 @@
-"""Columns of texts to ids and times, in bulk.
+"""Reads ids and times from whole columns of texts.
 
-`fields` says what a text means, one by one. Here only what is beyond doubt is
-read, a whole column at a time; of all else the caller asks `fields`.
+`fields` defines what one text means. Here a column is read at once where all
+its texts are plain; else `DoubtError` tells the caller to use `fields`.
 """
 
 import numpy as np
@@ -19,24 +19,24 @@ _ODD[[0x7F, 0xC2, 0xE1, 0xE2, 0xE3]] = True
 
 
 class DoubtError(Exception):
-    """Some text of a column has to be looked at on its own."""
+    """A column holds a text that must be read by itself."""
 
 
 def require(holds: bool) -> None:
-    """Leaves the decision to others where something does not hold.
+    """Checks a condition for reading rows in bulk.
 
     Raises:
-        DoubtError: it does not.
+        DoubtError: it does not hold.
     """
     if not holds:
         raise DoubtError
 
 
 def require_utf8(data: bytes) -> None:
-    """Leaves the decision to others where a text is no UTF-8.
+    """Checks that some rows are UTF-8.
 
     Raises:
-        DoubtError: it is not.
+        DoubtError: they are not.
     """
     try:
         data.isascii() or data.decode()
@@ -45,7 +45,7 @@ def require_utf8(data: bytes) -> None:
 
 
 def identifiers(texts: pa.StringArray, kind: str) -> pa.DictionaryArray:
-    """Raw ids, as `fields.identifier` gives them, each text once.
+    """Returns raw ids as `fields.identifier` does, each text once.
 
     Raises:
         DoubtError: some text is no id.
@@ -66,7 +66,7 @@ def identifiers(texts: pa.StringArray, kind: str) -> pa.DictionaryArray:
 
 
 def milliseconds(texts: pa.StringArray, unit: str) -> np.ndarray:
-    """`[n]` int64 instants, as `fields.milliseconds` gives them.
+    """Returns `[n]` int64 instants as `fields.milliseconds` does.
 
     Raises:
         DoubtError: some text may be no instant.
@@ -81,7 +81,7 @@ def milliseconds(texts: pa.StringArray, unit: str) -> np.ndarray:
 
 
 def instants(numbers: np.ndarray, scale: int = 1) -> np.ndarray:
-    """`[n]` int64 milliseconds, of numbers that are so many each.
+    """Returns `[n]` int64 milliseconds of numbers in units of `scale` ms.
 
     Raises:
         DoubtError: some number is no instant.
@@ -96,7 +96,7 @@ def instants(numbers: np.ndarray, scale: int = 1) -> np.ndarray:
 
 
 def dwells(texts: pa.StringArray) -> np.ndarray:
-    """`[n]` float64 seconds, as `fields.measured_dwell` gives them.
+    """Returns `[n]` float64 seconds as `fields.measured_dwell` does.
 
     Raises:
         DoubtError: some text may be no number.
@@ -106,14 +106,18 @@ def dwells(texts: pa.StringArray) -> np.ndarray:
 
 
 def measured(seconds: np.ndarray) -> np.ndarray:
-    """`[n]` float64: NaN for seconds that were not measured."""
+    """Returns `[n]` float64, NaN where a dwell is negative or not finite."""
     # Of zeros there are two.
     known = np.isfinite(seconds) & (seconds >= 0)
     return np.where(known, abs(seconds), np.nan)
 
 
 def midnights(texts: pa.StringArray) -> np.ndarray:
-    """`[n]` int64 milliseconds UTC of days, of which a log has few."""
+    """Returns `[n]` int64 milliseconds UTC of days, each day read once.
+
+    Raises:
+        DoubtError: some text may be no day.
+    """
     coded = texts.dictionary_encode()
     try:
         days = [

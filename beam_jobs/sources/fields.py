@@ -41,10 +41,9 @@ class Click(NamedTuple):
     dwell_seconds: float = math.nan
 
 
-# Of one line, which is a click, or in some formats all clicks of a visit; of a
-# block of lines, which raises `values.DoubtError` where it leaves the decision
-# to the former.
+# Reads one line: a click or, in some formats, all clicks of a visit.
 Parser = Callable[[str], Click | list[Click]]
+# Reads a block of lines, or raises `field_columns.DoubtError`.
 ColumnParser = Callable[[bytes], Clicks]
 
 
@@ -66,11 +65,11 @@ class LogFormat(Protocol):
         """
 
     def column_parser(self, path: str, first_line: str) -> ColumnParser | None:
-        """The same for many lines at once; None where there is none."""
+        """Returns the parser of many lines at once, or None."""
 
 
 def split_columns(line: str, delimiter: str, quote: str = '"') -> list[str]:
-    """The fields of a row; quoting as the standard library's `csv`.
+    """Returns the fields of a row; quoting as the standard library's `csv`.
 
     Raises:
         ValueError: the quotes do not match.
@@ -94,7 +93,7 @@ def column_positions(
     names: Sequence[str],
     quote: str = '"',
 ) -> tuple[list[int], int]:
-    """Where the columns called `names` stand, and how many columns there are.
+    """Returns the places of the columns `names`, and the number of columns.
 
     Raises:
         schema.InputError: a column is missing, or is there twice.
@@ -112,7 +111,7 @@ def column_positions(
 def columns_error(
     path: str, expected: Sequence[str], received: Sequence[str]
 ) -> schema.InputError:
-    """The error for a file whose columns are not those of its format."""
+    """Returns the error for a file whose columns are not those expected."""
     return schema.InputError(
         f"`input` must have the columns {', '.join(expected)}. "
         f"Received: {path} with {shown(', '.join(received))}"
@@ -120,7 +119,7 @@ def columns_error(
 
 
 def shown(text: str) -> str:
-    """What a file may hold, as part of a sentence: short, and on one line."""
+    """Returns a text of a file for an error: short, printable, on one line."""
     if len(text) > _SHOWN:
         text = f"{text[:_SHOWN]}..."
     # Rubbish may do more to a terminal than look like it.
@@ -128,7 +127,7 @@ def shown(text: str) -> str:
 
 
 def identifier(text: str, kind: str) -> str:
-    """A raw id without the blanks around it.
+    """Returns a raw id without the blanks around it.
 
     Raises:
         ValueError: it is empty, or would not fit on one line of a file.
@@ -141,7 +140,7 @@ def identifier(text: str, kind: str) -> str:
 
 
 def milliseconds(text: str, unit: str) -> int:
-    """An instant as int64 milliseconds UTC.
+    """Returns an instant in int64 milliseconds UTC.
 
     Args:
         text: the instant; one without a zone is UTC.
@@ -164,7 +163,7 @@ def milliseconds(text: str, unit: str) -> int:
 
 
 def checked_instant(instant_ms: int) -> int:
-    """An instant as int64 milliseconds UTC.
+    """Returns `instant_ms`, milliseconds UTC, if it may be a click's.
 
     Raises:
         ValueError: it is before 1970 or after 9999.
@@ -175,7 +174,7 @@ def checked_instant(instant_ms: int) -> int:
 
 
 def measured_dwell(text: str | float) -> float:
-    """Seconds that a site measured; NaN where it says nothing.
+    """Returns the seconds that a site measured; NaN where it did not.
 
     Args:
         text: a number; nothing is measured where it is empty, negative or

@@ -1,4 +1,4 @@
-"""Log files to blocks of whole lines, wherever a worker starts to read.
+"""Reads log files as blocks of whole lines, from any byte of a file.
 
 A plain file is read in ranges of bytes, each by any worker; a range holds the
 lines that start in it. A packed file is read by one worker from its start.
@@ -97,12 +97,12 @@ def read_blocks(
 
 
 def count_lines(data: bytes) -> int:
-    """How many lines a block has; the last may lack its end."""
+    """Returns the number of lines of a block; the last may lack its end."""
     return data.count(b"\n") + (not data.endswith(b"\n"))
 
 
 def split_lines(data: bytes) -> list[bytes]:
-    """The lines of a block, without their ends."""
+    """Returns the lines of a block, without their ends."""
     lines = data.split(b"\n")
     if data.endswith(b"\n"):
         lines.pop()
@@ -110,7 +110,7 @@ def split_lines(data: bytes) -> list[bytes]:
 
 
 def decode(line: bytes) -> str:
-    """The text of a line, without its end.
+    """Returns the text of a line, without its end.
 
     Raises:
         ValueError: it is not UTF-8, or far too long.
@@ -124,7 +124,7 @@ def decode(line: bytes) -> str:
 
 
 class ReadBlocks(beam.PTransform):
-    """Ranges of lines as `BLOCKS`, and how many lines as `LINE_COUNTS`.
+    """Reads ranges to `BLOCKS` of lines, and to their `LINE_COUNTS`.
 
     The latter are `((file_index, start), lines)` of each range: where a range
     starts is known in bytes alone until all before it has been read.

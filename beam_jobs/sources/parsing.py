@@ -1,8 +1,8 @@
-"""Blocks of lines to columns of clicks, and to the lines that are none.
+"""Parses blocks of lines to columns of clicks and rejected lines.
 
-Nearly all lines are read in bulk. Where a block cannot be read so beyond doubt,
-it is cut into smaller ones, and the last few lines are read one by one: these
-say what a line means, and why it is rejected.
+Nearly all lines are read in bulk. A block that raises `DoubtError` is cut into
+smaller ones, and the last few lines are read one by one, which tells what a
+line means, or why it is rejected.
 """
 
 import contextlib
@@ -82,13 +82,13 @@ def parse(
     row: fields.Parser,
     column: fields.ColumnParser | None,
 ) -> Parsed:
-    """The clicks of some lines, and which lines are none.
+    """Returns the clicks of some lines, and the lines that are no clicks.
 
     Args:
         data: whole lines.
         num_lines: how many.
         row: reads one line.
-        column: reads many; None where there is no such thing.
+        column: reads many lines at once; None reads them one by one.
 
     Returns:
         Batches in the order of the lines; offsets of bad lines, ascending.
@@ -106,7 +106,7 @@ def in_bulk(
     one_by_one: Callable[[Rows], Parsed],
     pieces: Callable[[Rows], Iterable[tuple[Rows, int]]],
 ) -> Parsed:
-    """The clicks of some rows, in as large pieces as can be.
+    """Returns the clicks of some rows, read in pieces as large as possible.
 
     Args:
         rows: of the log.
@@ -136,7 +136,7 @@ def in_bulk(
 
 
 def batch(clicks: Sequence[fields.Click]) -> Clicks:
-    """Clicks, at least one, as columns."""
+    """Returns the columns of clicks, at least one."""
     visits, items, times, origins, dwells = zip(*clicks, strict=True)
     return Clicks(
         pa.array(visits, pa.string()).dictionary_encode(),

@@ -1,4 +1,4 @@
-"""What of a log is read where: its files, looked at before a job starts."""
+"""Plans a job: which worker reads which part of the log's files."""
 
 import codecs
 import logging
@@ -20,18 +20,18 @@ _LOGGER = logging.getLogger(__name__)
 
 
 class LogLayout(Protocol):
-    """What has to be known of a log's files before they are read."""
+    """What a plan needs to know of a log format."""
 
     @property
     def has_header(self) -> bool:
         """Whether the first line names the columns."""
 
     def parser(self, path: str, first_line: str) -> Callable[..., Any]:
-        """Checks the columns of a file, see `base.LogFormat`."""
+        """Checks the columns of a file, as `fields.LogFormat` does."""
 
 
 def named_files(paths: Sequence[str]) -> list[str]:
-    """The files that paths and patterns name, in their order.
+    """Returns the files that paths and patterns name, in their order.
 
     Raises:
         schema.InputError: there is none, or it is a folder.
@@ -93,7 +93,7 @@ def plan(
 
 
 def num_bytes(ranges: Sequence[lines.Range]) -> int:
-    """About how much text all ranges hold."""
+    """Returns about how many bytes of text all ranges hold."""
     return sum(
         _size(part.path) * _UNPACKED_TIMES
         if part.stop is None

@@ -1,7 +1,7 @@
-"""Values that have a type, as JSON and Parquet know it, to clicks.
+"""Reads clicks from values that have a type, as those of JSON and Parquet.
 
 Texts mean what they mean in delimited logs. Whole numbers may be ids, and any
-numbers times and dwells. One by one, and the same in bulk.
+numbers times and dwells. `click` reads one row, `clicks` whole columns.
 """
 
 import dataclasses
@@ -40,7 +40,7 @@ class Columns:
 
     @property
     def names(self) -> list[str]:
-        """Of all columns, in the order in which a row is read."""
+        """The names of all columns, in the order in which a row is read."""
         return [
             *(self.visit, self.item, self.time),
             *([self.dwell] if self.dwell else []),
@@ -48,7 +48,7 @@ class Columns:
 
 
 def click(row: Sequence[Any], time_unit: str) -> fields.Click:
-    """A click.
+    """Returns the click of a row.
 
     Args:
         row: values of the columns that `Columns.names` names. None is a value
@@ -68,10 +68,10 @@ def click(row: Sequence[Any], time_unit: str) -> fields.Click:
 
 
 def clicks(columns: Sequence[pa.Array], time_unit: str) -> Clicks:
-    """The same of columns.
+    """Returns the clicks of columns, as `click` reads their rows.
 
     Raises:
-        values.DoubtError: some value has to be looked at on its own.
+        field_columns.DoubtError: some value must be read by itself.
     """
     visit, item, time, *dwell = columns
     return Clicks(

@@ -1,4 +1,4 @@
-"""Files of a log, unpacked after the endings of their names.
+"""Unpacks the files of a log by the endings of their names.
 
 The modules `bz2` and `lzma` take what does not start like a packed stream for
 the end of the file, and say nothing. Files that several processes packed, or
@@ -90,13 +90,13 @@ _UNPACK: dict[str, Callable[[BinaryIO], Any]] = {
 
 
 def is_packed(path: str) -> bool:
-    """Whether the name of a file says so."""
+    """Returns whether the name of a file ends as that of a packed one."""
     return _suffix(path) in _UNPACK
 
 
 @contextlib.contextmanager
 def opened(path: str) -> Iterator[BinaryIO]:
-    """A local or remote file, unpacked."""
+    """Opens a local or remote file, unpacked, for reading bytes."""
     unpack = _UNPACK.get(_suffix(path), contextlib.nullcontext)
     with (
         FileSystems.open(

@@ -1,4 +1,4 @@
-"""Messages of a stream to clicks: a JSON object each."""
+"""Reads clicks from the messages of a stream, a JSON object each."""
 
 import dataclasses
 
@@ -23,7 +23,7 @@ _LARGEST = 2**63
 
 
 class ParseMessages(beam.PTransform):
-    """Messages, bytes, to `(visit, (Row, message))`s, and to reject entries."""
+    """Parses messages to `(visit, (Row, message))`s and rejected entries."""
 
     def __init__(self, options: StreamOptions):
         super().__init__()
@@ -51,14 +51,14 @@ class Reader:
 
     @classmethod
     def of(cls, options: StreamOptions) -> "Reader":
-        """The reader that the options ask for."""
+        """Returns the reader that the options ask for."""
         return cls(click_logs.named_columns(options), options.position_column)
 
     def read(self, message: bytes) -> tuple[str, Row]:
-        """The visit and the click of a message.
+        """Returns the visit and the click of a message.
 
         Raises:
-            ValueError: it is none; a short reason, one of few.
+            ValueError: it is no click; a short reason, one of few.
         """
         found = jsonl.parse_object(lines.decode(message))
         row = [found.value(name) for name in self.columns.names]
@@ -97,6 +97,6 @@ class _Parse(beam.DoFn):
 
 
 def rejected(reason: str, message: str) -> tuple[str, tuple[str, str]]:
-    """Counts a message that is none of a session's, and lists it."""
+    """Counts a message that is in no session, and returns its entry."""
     counting.counter(counting.REJECTED, reason).inc()
     return counting.REJECTED, (reason, message)

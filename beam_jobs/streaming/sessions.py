@@ -1,4 +1,4 @@
-"""Clicks of a stream to sessions, as soon as these are complete.
+"""Turns clicks of a stream into sessions, as soon as these are complete.
 
 A session is complete when the watermark has passed its last click by the gap
 and the allowed lateness: then all clicks that could join it are there, or are
@@ -63,7 +63,7 @@ _ID = _value("id", coders.StrUtf8Coder())
 
 
 class CompleteSessions(beam.DoFn):
-    """`(visit, (Row, message))`s to entries: sessions, and what became none.
+    """Turns `(visit, (Row, message))`s into `Entry`s: sessions and the rest.
 
     State of a visit: its clicks that are in no complete session; the instant
     that the timer is set to; the instant before which all is done, so that
@@ -146,7 +146,7 @@ class CompleteSessions(beam.DoFn):
         _wake(wake_ms, due, timer)
 
     def _in_order(self, rows: list[Row]) -> tuple[list[Row], int]:
-        """Rows by time, position and item; and how many were doubles."""
+        """Returns rows by time, position and item; and how many doubles."""
         received = len(rows)
         if self.has_positions:
             rows = list({row[:3]: row for row in rows}.values())
@@ -164,9 +164,9 @@ class CompleteSessions(beam.DoFn):
         return dataclasses.replace(found, ids=pa.array(ids, pa.string()))
 
     def _surplus(self, session: Sessions, final_ms: int) -> dict[str, int]:
-        """First clicks of an open session that none of its last can be.
+        """Counts, by reason, clicks that an open session will surely drop.
 
-        No click will come before `final_ms`. Gives reasons and numbers.
+        They are its first ones: no click will come before `final_ms`.
         """
         final = session.keep(session.time_ms < final_ms)
         if self.longest is None or final.num_clicks <= self.longest:
@@ -189,7 +189,7 @@ class CompleteSessions(beam.DoFn):
 
 
 def to_clicks(visits: Sequence[tuple[str, Sequence[Row]]]) -> Clicks:
-    """Columns of the rows of visits, in their order; names may repeat."""
+    """Returns the columns of visits' rows, in order; names may repeat."""
     names = pa.array([name for name, _ in visits], pa.string())
     lengths = np.array([len(rows) for _, rows in visits], int)
     rows = [row for _, mine in visits for row in mine]

@@ -1,4 +1,4 @@
-"""What became complete in a window of time, as a data folder of its own.
+"""Writes the sessions that a window of time completed to a data folder.
 
 A folder is complete when its manifest is there. Each of its files is complete
 or absent: it is written beside its name, then renamed. A worker that repeats
@@ -9,7 +9,6 @@ import collections
 import functools
 import itertools
 import json
-import uuid
 from collections.abc import Callable
 from collections.abc import Iterable
 from collections.abc import Mapping
@@ -27,6 +26,7 @@ from beam_jobs import counting
 from beam_jobs import storage
 from beam_jobs.options.streaming import StreamOptions
 from beam_jobs.output import manifest
+from beam_jobs.output import session_shards
 from beam_jobs.output import sinks
 from beam_jobs.sources import fields
 from beam_jobs.streaming import sessions as stream_transforms
@@ -42,11 +42,10 @@ _Counts = dict[str, collections.Counter[str]]
 
 
 class WriteFolders(beam.PTransform):
-    """Entries, see `stream_transforms`, to data folders; gives their names.
+    """Writes `stream_transforms.Entry`s to data folders; gives their names.
 
-    A window's entries are held in memory by one worker. What comes after a
-    window has been written, such as a visitor's first click that is later
-    than any is waited for, gets a folder with the next number.
+    One worker holds a window's entries in memory. Entries that come after
+    their window has been written get a folder with the next number.
 
     Args:
         options: what is asked for.
@@ -82,7 +81,7 @@ class WriteFolders(beam.PTransform):
 
 
 def filters(options: StreamOptions) -> list[tuple[str, Filter]]:
-    """What is done to complete sessions: reasons and functions, in order."""
+    """Returns the filters of complete sessions: (reason, function)s."""
     shortest, longest = options.min_session_clicks, options.max_session_length
     found: list[tuple[str, Filter]] = [
         (sessionize.SHORT_SESSION, functools.partial(_long, shortest))
@@ -96,7 +95,7 @@ def filters(options: StreamOptions) -> list[tuple[str, Filter]]:
 
 
 def totals(output: str) -> dict[str, Any]:
-    """What the manifests of all data folders of a stream count together."""
+    """Returns the sums of the counts in the manifests of a stream's folders."""
     (match,) = FileSystems.match([f"{output}/*/{schema.MANIFEST_FILE}"])
     found = [
         json.loads(storage.read(each.path)) for each in match.metadata_list
@@ -116,7 +115,7 @@ class _WriteFolder(beam.DoFn):
         self.options = options
         self.about = about
         self.filters = filters(options)
-        self.shards = sinks.SessionShards(
+        self.shards = session_shards.SessionShards(
             options.max_dwell_seconds, options.last_dwell_seconds
         )
 
@@ -139,18 +138,21 @@ class _WriteFolder(beam.DoFn):
         counts: _Counts = collections.defaultdict(collections.Counter)
         found, rejects = _apart(keyed[1], counts)
         for name, content in self._shards(self._filter(found, counts), counts):
-            path = _publish(folder, name, content)
+            path = storage.join(folder, name)
+            storage.write_atomically(path, content)
             _count_back(name, self.shards.sizes(storage.read(path)), counts)
         counting.check(counts, counting.WINDOW_STAGES)
-        _publish(folder, schema.VOCABULARY_FILE, self.vocabulary)
-        _publish(folder, schema.REJECTS_FILE, _json_lines(rejects))
         made = {
             **self.about,
             **manifest.of_counts(self.options, counts),
             "window_start": start.isoformat(),
         }
-        text = json.dumps(made, indent=2, ensure_ascii=False)
-        _publish(folder, schema.MANIFEST_FILE, f"{text}\n".encode())
+        for name, content in (
+            (schema.VOCABULARY_FILE, self.vocabulary),
+            (schema.REJECTS_FILE, _json_lines(rejects)),
+            (schema.MANIFEST_FILE, sinks.encode_manifest(made)),
+        ):
+            storage.write_atomically(storage.join(folder, name), content)
         for name in counts.keys() - {counting.PARSED, counting.REJECTED}:
             for part, number in counts[name].items():
                 counting.counter(name, part).inc(number)
@@ -185,7 +187,7 @@ class _WriteFolder(beam.DoFn):
 def _apart(
     entries: Iterable[stream_transforms.Entry], counts: _Counts
 ) -> tuple[Sessions, list[tuple[str, str]]]:
-    """The sessions, and the rejects; all is counted by what it is."""
+    """Returns the sessions and the rejects, and counts all entries by kind."""
     complete, rejects = [], []
     for kind, (name, value) in entries:
         if kind == counting.REJECTED:
@@ -212,16 +214,7 @@ def _count_back(name: str, sizes: Mapping[str, int], counts: _Counts) -> None:
 
 
 def _json_lines(rejects: Sequence[tuple[str, str]]) -> bytes:
-    lines = (
+    return storage.as_lines(
         json.dumps({"reason": reason, "line": line}, ensure_ascii=False)
         for reason, line in rejects
     )
-    return "".join(f"{line}\n" for line in lines).encode()
-
-
-def _publish(folder: str, name: str, content: bytes) -> str:
-    path = storage.join(folder, name)
-    beside = f"{path}.tmp-{uuid.uuid4().hex[:8]}"
-    storage.write(beside, content)
-    storage.move_file(beside, path)
-    return path

@@ -1,4 +1,4 @@
-"""What the datasets share: a log from the manual folder to sessions.
+"""The base of the datasets: sessions of a log in the manual folder.
 
 The sessions, their dwells and their splits are those of `jump-tf prepare`; one
 pass over the log makes all splits.
@@ -17,11 +17,10 @@ from beam_jobs import build_sessions
 from beam_jobs import counting
 from beam_jobs.options import sessions as session_options
 from beam_jobs.output import jobs
-from beam_jobs.transforms import sessions as session_transforms
 from jump_tf import schema
 
 _ENDINGS = ("", ".gz", ".xz", ".bz2")  # What the job unpacks by itself.
-# What of the job's law holds where others write the files.
+# The checks of the job that hold where another writes the files.
 _STAGES = [
     stage
     for stage in counting.SESSION_STAGES
@@ -121,10 +120,10 @@ class SessionsBuilder(  # type: ignore[call-arg] # The base has no types.
 
 
 def _examples(
-    logged: tuple[str, session_transforms.LoggedSession], wanted: str
+    logged: tuple[str, schema.Session], wanted: str
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yields a session under its id if it is of the split that is wanted."""
     split, session = logged
     if split == wanted:
         counting.counter(counting.CLICKS, split).inc(len(session.items))
-        yield session.session_id, session._asdict()
+        yield session.session_id, dict(vars(session))

@@ -1,4 +1,4 @@
-"""Shown items to lists: group, order, cut, drop; and lists as written.
+"""Shown items to lists: group, order, cut, drop.
 
 Between the stages a list is a plain tuple, which Beam encodes fast.
 """
@@ -7,7 +7,6 @@ import dataclasses
 import itertools
 from collections.abc import Iterable
 from collections.abc import Iterator
-from collections.abc import Mapping
 from collections.abc import Sequence
 
 import apache_beam as beam
@@ -16,11 +15,6 @@ import numpy as np
 from beam_jobs import columns
 from beam_jobs import counting
 from beam_jobs.sources.impression_logs.parsing import Row
-from beam_jobs.transforms import splits
-from beam_jobs.transforms import vocabulary
-from jump_tf import schema
-from jump_tf.data import encoding
-from jump_tf.data import list_records
 
 # List id, and its rows in their order.
 Shown = tuple[str, list[Row]]
@@ -29,16 +23,9 @@ NO_CLICK = "conversion without click"
 SHORT_LIST = "short list"
 REPEATED = "copy of a list"
 
-_COUNTED = (
-    counting.LISTS,
-    counting.ITEMS,
-    counting.CLICKS,
-    counting.CONVERSIONS,
-)
-
 
 class GroupLists(beam.PTransform):
-    """`(list key, [Row])` to `Shown`s, ordered by time, then by the log.
+    """Turns `(list key, [Row])`s into `Shown`s, by time, then by the log.
 
     Without a gap a key is a list. With one it is a visitor or a long list,
     cut into lists called `key/start_ms`.
@@ -67,8 +54,8 @@ class GroupLists(beam.PTransform):
 class JoinFeatures(beam.PTransform):
     """Adds the features of a list to each of its items.
 
-    Takes `{"shown": Shown, "common": (list id, [Row])}`; lists of which
-    nothing is told in common stay as they are.
+    Takes `{"shown": Shown, "common": (list id, [Row])}`; lists without
+    common features stay as they are.
     """
 
     def expand(self, pcolls):
@@ -92,7 +79,7 @@ class KeepLists(beam.PTransform):
 
 @dataclasses.dataclass(frozen=True)
 class Lists:
-    """Several lists, as the stages after the filters want them."""
+    """A batch of lists, which the stages after the filters pass on."""
 
     shown: list[Shown]
 
@@ -106,95 +93,19 @@ class Lists:
         return np.array([rows[0][0] for _, rows in self.shown], np.int64)
 
     def take(self, rows: np.ndarray) -> "Lists":
-        """Some of the lists, in the order given."""
+        """Returns the lists in `rows`, in that order."""
         return Lists([self.shown[row] for row in rows])
 
 
 class BatchLists(beam.PTransform):
-    """`Shown`s to `Lists`."""
+    """Joins `Shown`s to `Lists`."""
 
     def expand(self, shown):
         return shown | beam.BatchElements(64, 1024) | beam.Map(Lists)
 
 
-@dataclasses.dataclass(frozen=True)
-class ListShards:
-    """Lists as they are written: ids of features, times since the start.
-
-    Attributes:
-        has_clock: whether times are instants.
-    """
-
-    has_clock: bool
-
-    def file(
-        self, grouped: Iterable[Lists], texts: Sequence[str]
-    ) -> tuple[bytes, dict[str, int]]:
-        """Features that are not in the vocabulary become `OOV_ID`."""
-        whole = Lists([shown for some in grouped for shown in some.shown])
-        ordered = whole.take(splits.shuffled(whole.digests)).shown
-        ids = vocabulary.ids(texts)
-        written = [to_list(shown, ids, self.has_clock) for shown in ordered]
-        sizes = (
-            len(written),
-            sum(map(len, written)),
-            sum(sum(each.clicked) for each in written),
-            sum(sum(each.converted) for each in written),
-        )
-        return encoding.to_file(list_records.encode_all(written)), dict(
-            zip(_COUNTED, sizes, strict=True)
-        )
-
-    def sizes(self, content: bytes) -> dict[str, int]:
-        """Lists, items, clicks and conversions."""
-        sizes = dict.fromkeys(_COUNTED, 0)
-        for record in encoding.from_file(content):
-            lengths = encoding.unpack_integers(record, schema.LIST_LENGTH)
-            sizes[counting.LISTS] += len(lengths)
-            sizes[counting.ITEMS] += int(lengths.sum())
-            for counted, name in (
-                (counting.CLICKS, schema.CLICKED),
-                (counting.CONVERSIONS, schema.CONVERTED),
-            ):
-                values = encoding.unpack_integers(record, name)
-                sizes[counted] += int(values.sum())
-        return sizes
-
-
-def to_list(
-    shown: Shown, ids: Mapping[str, int], has_clock: bool
-) -> schema.ShownList:
-    """A list as it is written.
-
-    Args:
-        shown: the list.
-        ids: of the vocabulary's features.
-        has_clock: whether times are instants; else the list starts at 0.
-    """
-    list_id, rows = shown
-    times, _, clicked, converted, features, values = zip(*rows, strict=True)
-    start_ms = times[0]
-    # An item of which nothing is known has one feature, that nobody knows.
-    known = [
-        [ids.get(text, schema.OOV_ID) for text in texts] or [schema.OOV_ID]
-        for texts in features
-    ]
-    return schema.ShownList(
-        list_id,
-        start_ms if has_clock else 0,
-        [(time_ms - start_ms) / 1000 for time_ms in times],
-        known,
-        [
-            list(told) or [1.0] * len(mine)
-            for told, mine in zip(values, known, strict=True)
-        ],
-        list(clicked),
-        list(converted),
-    )
-
-
 def feature_texts(lists: Lists) -> list[str]:
-    """All features of the lists' items, without the missing ones."""
+    """Returns all features of the lists' items, without the missing ones."""
     return [
         text
         for _, rows in lists.shown

@@ -29,14 +29,14 @@ COPY = "copy of a session"
 
 
 def item_counts(grouped: Sessions) -> dict[str, int]:
-    """Raw item id -> clicks."""
+    """Returns raw item id -> number of clicks."""
     names = grouped.items.dictionary.to_pylist()
     counts = np.bincount(columns.codes(grouped.items), minlength=len(names))
     return dict(zip(names, counts.tolist(), strict=True))
 
 
 class LogEnd(beam.PTransform):
-    """The clicks' last instant, ms UTC, where a gap cuts sessions; else 0."""
+    """Finds the clicks' last instant, ms UTC; 0 where no gap cuts sessions."""
 
     def __init__(self, gap_seconds: float | None):
         super().__init__()
@@ -54,7 +54,7 @@ class LogEnd(beam.PTransform):
 
 
 class Sessionize(beam.PTransform):
-    """`(place, Clicks)`s to `Sessions`, in the order of the log.
+    """Turns `(place, Clicks)`s into `Sessions`, in the order of the log.
 
     Args:
         options: what is asked for.

@@ -7,7 +7,6 @@ import dataclasses
 import functools
 from collections.abc import Iterator
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -15,17 +14,7 @@ import pyarrow.compute as pc
 
 from beam_jobs import columns
 from beam_jobs.columns import Clicks
-
-
-class LoggedSession(NamedTuple):
-    """One session, as a data folder has it but with raw item ids."""
-
-    session_id: str
-    start_ms: int
-    items: list[str]
-    dwell_seconds: list[float]
-    dwell_censored: list[int]
-    session_cut: int
+from jump_tf import schema
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,8 +28,8 @@ class Sessions:
         time_ms: `[C]` int64 milliseconds UTC.
         dwell_seconds: `[C]` float64 as measured, NaN where it was not; None
             where nothing was.
-        cut: `[S]` bool: whether the session may have gone on when the log
-            ended.
+        session_cut: `[S]` bool: whether the session may have gone on when
+            the log ended.
         log_end_ms: the log's last instant; 0 where no session is cut.
     """
 
@@ -49,7 +38,7 @@ class Sessions:
     items: pa.DictionaryArray
     time_ms: np.ndarray
     dwell_seconds: np.ndarray | None
-    cut: np.ndarray
+    session_cut: np.ndarray
     log_end_ms: int
 
     def __len__(self) -> int:
@@ -69,7 +58,7 @@ class Sessions:
 
     @property
     def num_clicks(self) -> int:
-        """C."""
+        """The number of clicks, C."""
         return len(self.time_ms)
 
     @property
@@ -87,7 +76,7 @@ class Sessions:
         return self.time_ms[np.cumsum(self.lengths) - 1]
 
     def take(self, sessions: np.ndarray) -> "Sessions":
-        """Some of the sessions, in the order given."""
+        """Returns some of the sessions, in the order given."""
         lengths = self.lengths[sessions]
         first = np.repeat(self.starts[sessions], lengths)
         inside = np.arange(len(first)) - np.repeat(
@@ -100,7 +89,7 @@ class Sessions:
             columns.take_texts(self.items, clicks),
             self.time_ms[clicks],
             None if self.dwell_seconds is None else self.dwell_seconds[clicks],
-            self.cut[sessions],
+            self.session_cut[sessions],
             self.log_end_ms,
         )
         if "digests" in self.__dict__:  # They are, once somebody asked.
@@ -108,7 +97,7 @@ class Sessions:
         return taken
 
     def keep(self, clicks: np.ndarray) -> "Sessions":
-        """Only some clicks, `[C]` bool; sessions without any are gone."""
+        """Returns only some clicks, `[C]` bool, and no session without any."""
         session = np.repeat(np.arange(len(self)), self.lengths)
         lengths = np.bincount(session[clicks], minlength=len(self))
         left = lengths > 0
@@ -118,7 +107,7 @@ class Sessions:
             columns.take_texts(self.items, np.flatnonzero(clicks)),
             self.time_ms[clicks],
             None if self.dwell_seconds is None else self.dwell_seconds[clicks],
-            self.cut[left],
+            self.session_cut[left],
             self.log_end_ms,
         )
 
@@ -150,24 +139,25 @@ def cut_sessions(
     if clicks.origin_ms is not None:
         time_ms = time_ms + np.repeat(clicks.origin_ms[starts], lengths)
     ids = pc.take(clicks.visits.dictionary, pa.array(visits[starts]))
-    cut = np.zeros(len(starts), bool)
+    session_cut = np.zeros(len(starts), bool)
     if gap_seconds is not None:
         start_ms = pa.array(time_ms[starts]).cast(pa.string())
         ids = pc.binary_join_element_wise(ids, start_ms, "/")
-        cut = log_end_ms - time_ms[starts + lengths - 1] < gap_ms
+        last_ms = time_ms[starts + lengths - 1]
+        session_cut = log_end_ms - last_ms < gap_ms
     return Sessions(
         ids,
         lengths,
         clicks.items,
         time_ms,
         clicks.dwell_seconds,
-        cut,
+        session_cut,
         log_end_ms,
     )
 
 
 def merge_repeats(sessions: Sessions) -> Sessions:
-    """Consecutive clicks on one item become one, with the first's time.
+    """Merges consecutive clicks on one item into one, with the first's time.
 
     Its measured dwell is the sum of theirs, unknown where one of them is.
     """
@@ -183,14 +173,14 @@ def merge_repeats(sessions: Sessions) -> Sessions:
 
 
 def runs_backward(sessions: Sessions) -> np.ndarray:
-    """`[S]` bool: whether a click of the session is before its predecessor."""
+    """Returns `[S]` bool: whether a click is earlier than its predecessor."""
     back = np.diff(sessions.time_ms, prepend=0) < 0
     back[sessions.starts] = False
     return np.logical_or.reduceat(back, sessions.starts)
 
 
 def last_clicks(sessions: Sessions, most: int) -> Sessions:
-    """At most so many clicks of each session, its last ones."""
+    """Returns the last `most` clicks of each session."""
     ends = np.repeat(np.cumsum(sessions.lengths), sessions.lengths)
     return sessions.keep(ends - np.arange(len(ends)) <= most)
 
@@ -200,17 +190,19 @@ def censored_dwell(
     max_dwell_seconds: float,
     last_dwell_seconds: float,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Dwell of each click and its censoring (JUMP, IJCAI 2018, eq. 4).
+    """Returns the dwell of each click and its censoring (JUMP, eq. 4).
 
-    A dwell that was measured is what was measured. Else it ends with the next
-    click of the session that is kept. From `max_dwell_seconds` on, and on a
-    last click, all that is known is a lower bound.
+    A dwell that the site measured is taken as it is. Else it ends with the
+    session's next click that is kept. From `max_dwell_seconds` on, and on a
+    last click, it is only a lower bound.
 
     Args:
         sessions: whose clicks.
         max_dwell_seconds: c1; a dwell of exactly c1 is censored.
         last_dwell_seconds: c2, given to the last click; where the log's end
             came sooner, the time up to that.
+
+    Reference: JUMP, IJCAI 2018, eq. 4.
 
     Returns:
         `[C]` dwells tau in float32 seconds, and `[C]` int64 flags delta (1 =
@@ -219,50 +211,50 @@ def censored_dwell(
     last = np.cumsum(sessions.lengths) - 1
     seconds = np.diff(sessions.time_ms, append=0) / 1000
     seconds[last] = last_dwell_seconds
-    cut = sessions.cut
+    cut = sessions.session_cut
     seen = (sessions.log_end_ms - sessions.last_ms[cut]) / 1000
     seconds[last[cut]] = np.minimum(seen, last_dwell_seconds)
-    censored = np.zeros(len(seconds), bool)
-    censored[last] = True
+    dwell_censored = np.zeros(len(seconds), bool)
+    dwell_censored[last] = True
     if sessions.dwell_seconds is not None:
         measured = ~np.isnan(sessions.dwell_seconds)
         seconds = np.where(measured, sessions.dwell_seconds, seconds)
-        censored &= ~measured
-    censored |= seconds >= max_dwell_seconds
+        dwell_censored &= ~measured
+    dwell_censored |= seconds >= max_dwell_seconds
     seconds = np.minimum(seconds, max_dwell_seconds)
-    return seconds.astype(np.float32), censored.astype(np.int64)
+    return seconds.astype(np.float32), dwell_censored.astype(np.int64)
 
 
 def one_by_one(
     sessions: Sessions, max_dwell_seconds: float, last_dwell_seconds: float
-) -> Iterator[LoggedSession]:
-    """Yields the sessions with their dwells, see `censored_dwell`."""
-    dwell, censored = censored_dwell(
+) -> Iterator[schema.Session]:
+    """Yields the sessions with raw item ids and the `censored_dwell`s."""
+    dwell_seconds, dwell_censored = censored_dwell(
         sessions, max_dwell_seconds, last_dwell_seconds
     )
     items = sessions.items.to_pylist()
     starts = sessions.starts
-    for session_id, start, length, start_ms, cut in zip(
+    for session_id, start, length, start_ms, session_cut in zip(
         sessions.ids.to_pylist(),
         starts.tolist(),
         sessions.lengths.tolist(),
         sessions.time_ms[starts].tolist(),
-        sessions.cut.tolist(),
+        sessions.session_cut.tolist(),
         strict=True,
     ):
         mine = slice(start, start + length)
-        yield LoggedSession(
+        yield schema.Session(
             session_id,
             start_ms,
             items[mine],
-            dwell[mine].tolist(),
-            censored[mine].tolist(),
-            int(cut),
+            dwell_seconds[mine].tolist(),
+            dwell_censored[mine].tolist(),
+            int(session_cut),
         )
 
 
 def concatenate(parts: Sequence[Sessions]) -> Sessions:
-    """Sessions end to end; at least one batch of them."""
+    """Joins batches of sessions, at least one, into one batch."""
     dwell = [part.dwell_seconds for part in parts]
     return Sessions(
         pa.concat_arrays([part.ids for part in parts]),
@@ -270,7 +262,7 @@ def concatenate(parts: Sequence[Sessions]) -> Sessions:
         columns.join_texts([part.items for part in parts]),
         np.concatenate([part.time_ms for part in parts]),
         columns.join(dwell, np.nan, [part.num_clicks for part in parts]),
-        np.concatenate([part.cut for part in parts]),
+        np.concatenate([part.session_cut for part in parts]),
         max(part.log_end_ms for part in parts),
     )
 

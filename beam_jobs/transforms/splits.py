@@ -1,4 +1,4 @@
-"""Which split a session or a list belongs to: always one, in every run."""
+"""Chooses the split of a session or a list: the same one in every run."""
 
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ _NUMBERS = {split: number for number, split in enumerate(schema.SPLITS)}
 
 
 class Grouped(Protocol):
-    """Several sessions or lists."""
+    """A batch of sessions or lists."""
 
     @property
     def digests(self) -> np.ndarray:
@@ -31,11 +31,11 @@ class Grouped(Protocol):
         """`[S]` ms UTC, by which each is split."""
 
     def take(self, rows: np.ndarray) -> Any:
-        """Some of them, in the order given."""
+        """Returns some of them, in the order given."""
 
 
 def random_splits(digests: np.ndarray) -> np.ndarray:
-    """`[S]` numbers in `schema.SPLITS` by digest: 20 % test, 8 % validation."""
+    """Returns `[S]` places in `schema.SPLITS`: 20 % test, 8 % validation."""
     digits = _modulo(digests, _SPLIT_DIGITS)
     return np.select(
         [digits % 100 < TEST_PERCENT, digits // 100 < VALIDATION_PERCENT],
@@ -47,7 +47,7 @@ def random_splits(digests: np.ndarray) -> np.ndarray:
 def temporal_splits(
     instants_ms: np.ndarray, end_ms: int, test_days: float
 ) -> np.ndarray:
-    """`[S]` numbers in `schema.SPLITS`.
+    """Returns `[S]` places in `schema.SPLITS`, by time.
 
     Args:
         instants_ms: `[S]`: a session's last click, a list's first item.
@@ -64,14 +64,14 @@ def temporal_splits(
 
 
 def shards(digests: np.ndarray, number: int) -> np.ndarray:
-    """`[S]`: which of `number` files of its split each is written to."""
+    """Returns `[S]`, the file of its split, of `number`, that holds each."""
     return _modulo(digests, _SPLIT_DIGITS * number) // _SPLIT_DIGITS
 
 
 def shuffled(digests: np.ndarray) -> np.ndarray:
-    """`[S]` rows in the order in which a file has them: by digest.
+    """Returns `[S]` rows in the order in which a file has them: by digest.
 
-    Not by time: so files are shuffled when they are written.
+    By digest, not by time, files are shuffled already.
     """
     return np.lexsort(digests.T[::-1])
 
@@ -84,11 +84,11 @@ def by_shard(grouped: Grouped, number: int) -> Iterator[tuple[int, Any]]:
 
 
 class Split(beam.PTransform):
-    """`Grouped` to `(split, Grouped)`s.
+    """Splits `Grouped`s into `(split, Grouped)`s.
 
     Args:
         split: `random` or `temporal`.
-        test_days: see `temporal_splits`.
+        test_days: days of the test split, as `temporal_splits` takes it.
     """
 
     def __init__(self, split: str, test_days: float):
@@ -110,15 +110,15 @@ class Split(beam.PTransform):
 
 
 def latest(instants: Iterable[int]) -> int:
-    """The last of some instants in ms UTC; 0 where there is none."""
+    """Returns the last of some instants in ms UTC; 0 where there is none."""
     return int(max(instants, default=0))
 
 
 def check_latest(stage: str, instants_ms: np.ndarray, end_ms: int) -> None:
-    """Holds a stage to an end that is the end of all.
+    """Checks that a stage knows the last instant of all.
 
     Raises:
-        RuntimeError: an instant is later; so the latest was lost.
+        RuntimeError: an instant is later, so that the last one was lost.
     """
     last_ms = int(instants_ms.max(initial=0))
     if last_ms > end_ms:

@@ -1,4 +1,4 @@
-"""Which items or features there are, in the order of their ids."""
+"""Lists the items or features of training, in the order of their ids."""
 
 import collections
 from collections.abc import Callable
@@ -16,7 +16,7 @@ Texts = list[str] | Mapping[str, int]
 
 
 class CountTexts(beam.CombineFn):
-    """`Texts`, raw item ids or features, to one mapping: text -> count."""
+    """Sums `Texts`, raw item ids or features, to one mapping: text -> count."""
 
     def create_accumulator(self):
         return collections.Counter()
@@ -36,18 +36,18 @@ class CountTexts(beam.CombineFn):
 
 
 def ranked(counts: Mapping[str, int], min_count: int = 1) -> list[str]:
-    """Texts seen often enough, by (count descending, text ascending)."""
+    """Returns the frequent texts by (count descending, text ascending)."""
     frequent = (text for text, count in counts.items() if count >= min_count)
     return sorted(frequent, key=lambda text: (-counts[text], text))
 
 
 def ids(items: Sequence[str]) -> dict[str, int]:
-    """Text -> id of the items or features of a vocabulary."""
+    """Returns text -> id of the items or features of a vocabulary."""
     return {item: id_ for id_, item in enumerate(items, schema.FIRST_ITEM_ID)}
 
 
 class Vocabulary(beam.PTransform):
-    """`(split, grouped)`s to the training texts in id order.
+    """Turns `(split, grouped)`s into the training texts in id order.
 
     Args:
         texts: of what is counted.

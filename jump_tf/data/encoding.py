@@ -1,16 +1,19 @@
-"""Sessions as bytes, without TensorFlow: what the data jobs write.
+"""Sessions and lists as bytes, without TensorFlow: what the data jobs write.
 
 A record is one `tf.train.Example` that holds `n` sessions as columns: the
-values of all their clicks end to end, and the length of each session. Packing
-many sessions into a record makes files smaller and parsing faster than one
-Example a session; `n = 1` is the same format. Files are gzipped TFRecords.
+values of all their clicks end to end, and the length of each session. A record
+of lists holds the values of their items likewise, and the features of all
+items end to end with the number that each item has. Packing many into a record
+makes files smaller and parsing faster than one Example each; `n = 1` is the
+same format. Files are gzipped TFRecords.
 
-`records` reads them into tensors. Importing TensorFlow takes a worker longer
-than writing a million clicks.
+`session_records` and `list_records` read them into tensors. Importing
+TensorFlow takes a worker longer than writing a million clicks.
 """
 
 import gzip
 import io
+import itertools
 import struct
 from collections.abc import Iterable
 from collections.abc import Iterator
@@ -23,6 +26,9 @@ import numpy as np
 from jump_tf import schema
 
 SESSIONS_PER_RECORD = 1024
+LISTS_PER_RECORD = 1024
+# Items may have hundreds of features; the reader holds many records at once.
+FEATURES_PER_RECORD = 1 << 16
 FILE_SUFFIX = ".tfrecord.gz"
 
 _COMPRESSION = 3  # A third of the time of 6, and as small within 2 %.
@@ -30,7 +36,7 @@ _MASK_DELTA = 0xA282EAD8
 
 
 def shard_name(split: str, index: int, count: int) -> str:
-    """The file name of a shard, e.g. `train-00000-of-00004.tfrecord.gz`."""
+    """Returns a shard's file name, e.g. `train-00000-of-00004.tfrecord.gz`."""
     return f"{split}-{index:05d}-of-{count:05d}{FILE_SUFFIX}"
 
 
@@ -67,11 +73,43 @@ def encode_sessions(
         )
 
 
+def encode_lists(lists: Iterable[schema.ShownList]) -> Iterator[bytes]:
+    """Packs lists into as many serialized records as they fill."""
+    return map(encode_list_record, _packs(lists))
+
+
+def encode_list_record(lists: Sequence[schema.ShownList]) -> bytes:
+    """Packs all `lists` into one serialized record."""
+
+    def items(name):
+        return [value for each in lists for value in getattr(each, name)]
+
+    features = items(schema.FEATURES)
+    integers = {
+        schema.START_MS: (each.start_ms for each in lists),
+        schema.LIST_LENGTH: map(len, lists),
+        schema.FEATURES_LENGTH: map(len, features),
+        schema.FEATURES: itertools.chain(*features),
+        schema.CLICKED: items(schema.CLICKED),
+        schema.CONVERTED: items(schema.CONVERTED),
+    }
+    floats = {
+        schema.OFFSET_SECONDS: items(schema.OFFSET_SECONDS),
+        schema.FEATURE_VALUES: itertools.chain(*items(schema.FEATURE_VALUES)),
+    }
+    return pack(
+        {schema.LIST_ID: [each.list_id.encode() for each in lists]}
+        | {name: np.array([*of], np.int64) for name, of in integers.items()}
+        | {name: np.array([*of], np.float32) for name, of in floats.items()}
+    )
+
+
 def pack(columns: Mapping[str, Sequence[bytes] | np.ndarray]) -> bytes:
-    """One serialized `tf.train.Example`: bytes, floats or whole numbers.
+    """Returns a serialized `tf.train.Example` of columns.
 
     Args:
-        columns: the numbers are not negative, and floats become float32.
+        columns: texts in bytes, floats, which become float32, or whole
+            numbers, none of them negative.
     """
     entries = (
         _field(1, _field(1, name.encode()) + _field(2, _feature(column)))
@@ -81,7 +119,11 @@ def pack(columns: Mapping[str, Sequence[bytes] | np.ndarray]) -> bytes:
 
 
 def unpack_integers(record: bytes, name: str) -> np.ndarray:
-    """A column of whole numbers of a serialized `tf.train.Example`."""
+    """Returns a column of whole numbers of a serialized `tf.train.Example`.
+
+    Raises:
+        KeyError: there is no such column.
+    """
     ((_, features),) = _fields(record)
     for _, entry in _fields(features):
         (_, key), (_, feature) = _fields(entry)
@@ -94,7 +136,7 @@ def unpack_integers(record: bytes, name: str) -> np.ndarray:
 
 
 def to_file(records: Iterable[bytes]) -> bytes:
-    """The content of a gzipped TFRecord file; the same for the same records."""
+    """Returns a gzipped TFRecord file; the same for the same records."""
     content = io.BytesIO()
     # A file's own time and name would make every run's bytes differ.
     with gzip.GzipFile("", "wb", _COMPRESSION, content, mtime=0) as file:
@@ -121,6 +163,23 @@ def from_file(content: bytes) -> Iterator[bytes]:
             raise ValueError(f"A record must be whole. Received: byte {place}")
         yield record
         place = start + size + 4
+
+
+def _packs(
+    lists: Iterable[schema.ShownList],
+) -> Iterator[list[schema.ShownList]]:
+    """Consecutive lists that fill a record; one list alone may overfill it."""
+    pack: list[schema.ShownList] = []
+    room = FEATURES_PER_RECORD
+    for each in lists:
+        size = sum(map(len, each.features))
+        if pack and (len(pack) == LISTS_PER_RECORD or size > room):
+            yield pack
+            pack, room = [], FEATURES_PER_RECORD
+        pack.append(each)
+        room -= size
+    if pack:
+        yield pack
 
 
 def _crc(data: bytes) -> bytes:

@@ -208,14 +208,14 @@ def _input_steps(dwell_seconds: tf.RaggedTensor, step_seconds: float):
 
 def _flat(columns):
     """A pool's clicks end to end, then one of zeros, and its sessions."""
-    items, dwell, censored = (
+    items, dwell_seconds, dwell_censored = (
         tf.pad(columns[name].values, [[0, 1]]) for name in _OF_CLICK
     )
     lengths = tf.cast(columns[schema.ITEMS].row_lengths(), tf.int32)
     return {
         schema.ITEMS: tf.cast(items, tf.int32),
-        schema.DWELL_SECONDS: dwell,
-        schema.DWELL_CENSORED: tf.cast(censored, tf.float32),
+        schema.DWELL_SECONDS: dwell_seconds,
+        schema.DWELL_CENSORED: tf.cast(dwell_censored, tf.float32),
         schema.SESSION_LENGTH: lengths,
         _FIRST: tf.cumsum(lengths, exclusive=True),
         schema.SESSION_END: tf.where(
@@ -238,18 +238,20 @@ def _batch(clicks, rows, shape=None):
     # One look-up for all that a click has, as its place is the same in all.
     padding = tf.size(clicks[schema.ITEMS]) - 1
     at = tf.where(real, first[:, tf.newaxis] + column, padding)
-    items, dwell, censored = (tf.gather(clicks[n], at) for n in _OF_CLICK)
+    items, dwell_seconds, dwell_censored = (
+        tf.gather(clicks[n], at) for n in _OF_CLICK
+    )
     # Of each session all clicks but the last are inputs; the last one's dwell
     # is the constant c2, which would tell the model that the session ends.
     known = real[:, 1:]
     inputs = {
         schema.ITEMS: tf.where(known, items[:, :-1], schema.PAD_ID),
-        schema.DWELL_SECONDS: tf.where(known, dwell[:, :-1], 0.0),
+        schema.DWELL_SECONDS: tf.where(known, dwell_seconds[:, :-1], 0.0),
     }
     targets = {
         schema.ITEMS: items,
-        schema.DWELL_SECONDS: dwell,
-        schema.DWELL_CENSORED: censored,
+        schema.DWELL_SECONDS: dwell_seconds,
+        schema.DWELL_CENSORED: dwell_censored,
         schema.SESSION_END: tf.one_hot(lengths - 1, longest)
         * end[:, tf.newaxis],
     }

@@ -1,7 +1,4 @@
-"""Sessions <-> bytes <-> tensors: reads what `encoding` writes.
-
-The format of files and records is told in `encoding`.
-"""
+"""Reads sessions into tensors from the records of `encoding`."""
 
 import pathlib
 from collections.abc import Iterable
@@ -61,7 +58,7 @@ def read(paths: Sequence[str]) -> Iterator[schema.Session]:
 
 
 def write(path: str, sessions: Iterable[schema.Session]) -> None:
-    """Writes sessions to one gzipped record file."""
+    """Writes sessions to the gzipped record file at `path`, in their order."""
     written = list(sessions)
 
     def of_sessions(name):

@@ -43,8 +43,8 @@ def count(logs: Mapping[str, ClickLog], manifest: Mapping[str, Any]) -> Tree:
     log = click_log.joined(logs.values())
     upper = manifest["max_dwell_seconds"]
     last, sessions = log.last, len(log.length)
-    cut = log.censored & ~last
-    seen = log.dwell_seconds[~log.censored].astype(np.float64)
+    cut = log.dwell_censored & ~last
+    seen = log.dwell_seconds[~log.dwell_censored].astype(np.float64)
     return {
         "items": manifest["num_items"],
         "clicks": len(log),
@@ -76,7 +76,7 @@ def known_dwells(log: ClickLog, max_dwell_seconds: float) -> np.ndarray:
     bounds of last clicks, which come of the visitor's leaving, are not.
     """
     seconds = log.dwell_seconds
-    return seconds[~log.censored | (seconds >= max_dwell_seconds)]
+    return seconds[~log.dwell_censored | (seconds >= max_dwell_seconds)]
 
 
 def item_counts(log: ClickLog, num_items: int) -> np.ndarray:
@@ -131,11 +131,11 @@ def _dwell_bins(seconds, upper):
 
 
 def _censoring(log, upper):
-    at_c1 = log.censored & (log.dwell_seconds >= upper)
-    left = log.censored & ~at_c1
+    at_c1 = log.dwell_censored & (log.dwell_seconds >= upper)
+    left = log.dwell_censored & ~at_c1
     ended = np.repeat(log.session_cut, log.length)
     return {
-        "observed": _share(~log.censored),
+        "observed": _share(~log.dwell_censored),
         "c1": _share(at_c1),
         "last_click": _share(left & ~ended),
         "log_end": _share(left & ended),

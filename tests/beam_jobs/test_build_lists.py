@@ -292,8 +292,9 @@ def test_a_second_run_writes_the_same_bytes(made, log, tmp_path):
     # In a process of its own: the order of hashed things differs there.
     code = (
         "import sys\n"
-        "from beam_jobs import build_lists, list_options\n"
-        "build_lists.run(list_options.ListOptions('csv', (sys.argv[1],), "
+        "from beam_jobs import build_lists\n"
+        "from beam_jobs.options import lists\n"
+        "build_lists.run(lists.ListOptions('csv', (sys.argv[1],), "
         f"sys.argv[2], **{CSV!r}))"
     )
     again = tmp_path / "again"

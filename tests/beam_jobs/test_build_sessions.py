@@ -261,8 +261,9 @@ def test_a_second_run_writes_the_same_bytes(made, csv_log, tmp_path):
     # In a process of its own: the order of hashed things differs there.
     code = (
         "import sys\n"
-        "from beam_jobs import build_sessions, options\n"
-        "build_sessions.run(options.PrepareOptions('csv', (sys.argv[1],), "
+        "from beam_jobs import build_sessions\n"
+        "from beam_jobs.options import sessions\n"
+        "build_sessions.run(sessions.PrepareOptions('csv', (sys.argv[1],), "
         "sys.argv[2]))"
     )
     again = tmp_path / "again"

@@ -114,9 +114,15 @@ def test_the_steps_are_those_of_the_job(steps):
     assert set(STAGES) < set(steps)
 
 
+# Between them, the three tests below tamper with every step once; the full run
+# does with every step in each of them.
+EVERY = [3, pytest.param(1, marks=pytest.mark.exhaustive)]
+
+
 @pytest.mark.slow
-def test_a_crash_at_any_step_leaves_nothing(log, made, steps, tmp_path):
-    for label in steps:
+@pytest.mark.parametrize("every", EVERY)
+def test_a_crash_at_any_step_leaves_nothing(log, made, steps, tmp_path, every):
+    for label in steps[::every]:
         with (
             tampering.tampered(label, tampering.crash),
             pytest.raises(RuntimeError, match=tampering.CRASHED),
@@ -128,12 +134,16 @@ def test_a_crash_at_any_step_leaves_nothing(log, made, steps, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("change", [tampering.lose, tampering.double])
+@pytest.mark.parametrize("every", EVERY)
+@pytest.mark.parametrize(
+    ("change", "first"), [(tampering.lose, 1), (tampering.double, 2)]
+)
 def test_no_step_loses_or_doubles_in_silence(
-    log, made, steps, tmp_path, change
+    log, made, steps, tmp_path, change, first, every
 ):
     """The job fails, or what was lost or doubled did not matter."""
-    for number, label in enumerate(steps):
+    chosen = steps[first % every :: every]
+    for number, label in enumerate(chosen):
         folder = tmp_path / str(number)
         with tampering.tampered(label, change):
             if label in STAGES:
@@ -146,7 +156,7 @@ def test_no_step_loses_or_doubles_in_silence(
             with contextlib.suppress(*errors):
                 run(log, folder)
         assert not folder.exists() or contents(folder) == made, label
-    assert len(list(tmp_path.iterdir())) < len(steps)
+    assert len(list(tmp_path.iterdir())) < len(chosen)
 
 
 def named(label, change):
@@ -230,13 +240,19 @@ def dying_rename(path, target):
 
 storage.write = dying_write
 pathlib.Path.rename = dying_rename
-tests.lines.BLOCK_BYTES, tests.sources.PARTITION_BYTES = 1500, 3000
+tests.lines.BLOCK_BYTES, tests.click_logs.PARTITION_BYTES = 1500, 3000
 tests.run(log, folder, overwrite=True)
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("writes", [1, 4, 9, 100])
+@pytest.mark.parametrize(
+    "writes",
+    [
+        *(4, 100),
+        *(pytest.param(n, marks=pytest.mark.exhaustive) for n in (1, 9)),
+    ],
+)
 def test_a_killed_job_leaves_no_half_of_anything(log, made, tmp_path, writes):
     """6 shards, then vocabulary, rejects and manifest; then the renames."""
     folder = tmp_path / "data"

@@ -115,7 +115,7 @@ def all_cases(visits):
     )
 
 
-def exhaustive(max_examples, phases=tuple(Phase)):
+def drawn(max_examples, phases=tuple(Phase)):
     # The same examples on every machine, however slow it is.
     return settings(
         max_examples=max_examples,
@@ -136,7 +136,7 @@ JUST_ENDED = (
 )
 
 
-@exhaustive(100)
+@drawn(100)
 @given(st.one_of(all_cases(visits=3)))
 def test_python_and_sql_agree(case):
     found = oracle.expected(*case)
@@ -147,7 +147,7 @@ def test_the_drawn_logs_have_every_case():
     reasons = collections.Counter()
     sessions = []
 
-    @exhaustive(200)
+    @drawn(200)
     @given(st.one_of(all_cases(visits=3)))
     def draw(case):
         found = oracle.expected(*case)
@@ -173,11 +173,27 @@ def test_the_drawn_logs_have_every_case():
     } <= dwells.keys()
 
 
+def examples(few, many):
+    return pytest.mark.parametrize(
+        "number", [few, pytest.param(many, marks=pytest.mark.exhaustive)]
+    )
+
+
 @pytest.mark.slow
-@exhaustive(15, AS_DRAWN)
-@example(JUST_ENDED)
-@given(all_cases(visits=8)[0])
-def test_the_job_agrees_on_csv(case):
+@examples(4, 15)
+def test_the_job_agrees_on_csv(number):
+    cases = all_cases(visits=8)[0]
+    drawn(number, AS_DRAWN)(example(JUST_ENDED)(given(cases)(check_csv)))()
+
+
+@pytest.mark.slow
+@examples(3, 10)
+def test_the_job_agrees_on_clocks(number):
+    cases = all_cases(visits=8)[1]
+    drawn(number, AS_DRAWN)(given(cases)(check_clocks))()
+
+
+def check_csv(case):
     rows, rules = case
     lines = [("dwell", "when", "what", "who")]
     for number, row in enumerate(rows):
@@ -198,10 +214,7 @@ def test_the_job_agrees_on_csv(case):
     )
 
 
-@pytest.mark.slow
-@exhaustive(10, AS_DRAWN)
-@given(all_cases(visits=8)[1])
-def test_the_job_agrees_on_clocks(case):
+def check_clocks(case):
     rows, rules = case
     lines = [("sessionId", "userId", "itemId", "timeframe", "eventdate")]
     for row in rows:

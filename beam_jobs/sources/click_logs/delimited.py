@@ -55,7 +55,7 @@ class Delimited:
         return functools.partial(self._parse, positions, count)
 
     def column_parser(self, path: str, first_line: str) -> fields.ColumnParser:
-        """The same for many lines at once."""
+        """Returns the parser of many lines at once."""
         positions, count = self._positions(path, first_line)
         return functools.partial(self._parse_columns, positions, count)
 
@@ -108,7 +108,7 @@ class Delimited:
     def _columns(self, positions, count, data):
         """The columns at some positions, if every line surely has `count`."""
         if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
-            # What ends a line would be a matter.
+            # Which of them ends a line is decided line by line.
             raise field_columns.DoubtError
         # Of the columns that are ignored, too.
         field_columns.require_utf8(data)

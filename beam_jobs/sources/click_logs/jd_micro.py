@@ -57,11 +57,11 @@ class JDMicro:
         return _views
 
     def column_parser(self, path: str, first_line: str) -> None:
-        """There is none."""
+        """Returns None: lines are read one by one."""
 
 
 def check_columns(path: str, first_line: str) -> None:
-    """Holds a file to the layout.
+    """Checks that a file has the layout.
 
     Raises:
         schema.InputError: its first behaviour has other columns.
@@ -72,12 +72,12 @@ def check_columns(path: str, first_line: str) -> None:
 
 
 def session_id(line: str) -> str:
-    """What the session of a line is called."""
+    """Returns the id of the session on a line: the digest of its text."""
     return hashlib.sha256(line.encode()).hexdigest()[:32]
 
 
 def behaviours(line: str) -> list[Behaviour]:
-    """The behaviours of a session, at least one.
+    """Returns the behaviours of a session, at least one.
 
     Raises:
         ValueError: a behaviour is none.

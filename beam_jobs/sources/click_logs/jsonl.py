@@ -45,7 +45,7 @@ class JsonLines:
         return self._parse
 
     def column_parser(self, path: str, first_line: str) -> fields.ColumnParser:
-        """The same for many lines at once."""
+        """Returns the parser of many lines at once."""
         return self._parse_columns
 
     def _parse(self, line: str) -> fields.Click:
@@ -89,7 +89,7 @@ class JsonLines:
             raise field_columns.DoubtError from error
 
     def _types(self, first):
-        """Of the columns, as a first line has them; else there is doubt."""
+        """Returns the columns' types, as the values of the first line are."""
         names = self.columns.names
         texts = [isinstance(first.value(name), str) for name in names]
         numbers = [pa.int64(), pa.int64(), pa.float64(), pa.float64()]
@@ -104,11 +104,11 @@ class JsonObject(list):
 
     @property
     def names(self) -> list[str]:
-        """As they come."""
+        """The names of all pairs, in their order."""
         return [name for name, _ in self]
 
     def value(self, wanted: str) -> Any:
-        """The value of a name, None where there is none.
+        """Returns the value of a name, None where there is none.
 
         Raises:
             ValueError: there are several.
@@ -120,7 +120,7 @@ class JsonObject(list):
 
 
 def parse_object(line: str) -> JsonObject:
-    """The object of a line.
+    """Returns the object that a line holds.
 
     Raises:
         ValueError: it holds something else.
@@ -144,7 +144,7 @@ _DECODER = json.JSONDecoder(
 
 
 def _depth(data: bytes, num_lines: int) -> int:
-    """Anything in some lines, each an object, is nested at most so deep."""
+    """Returns a bound on how deep anything in lines of objects is nested."""
     opened = data.count(b"{") + data.count(b"[")
     if opened - num_lines < _DEEPEST:
         return opened - num_lines + 1

@@ -1,4 +1,4 @@
-"""Parquet: columns by name, read by row groups, any worker any of them."""
+"""Parquet: columns by name; each row group is read by any worker."""
 
 import contextlib
 import functools
@@ -59,7 +59,7 @@ class RowGroup(NamedTuple):
 def plan(
     paths: Sequence[str], columns: typed_columns.Columns
 ) -> list[RowGroup]:
-    """Looks at the end of every file, which tells all about it.
+    """Lists the row groups by the metadata at the end of each file.
 
     Raises:
         schema.InputError: a file is missing, without rows, not readable, or
@@ -90,7 +90,7 @@ def plan(
 def read(
     group: RowGroup, columns: typed_columns.Columns
 ) -> Iterator[tuple[int, Sequence[pa.Array]]]:
-    """Yields the columns of some rows, and how many of the group are before.
+    """Yields the place of some rows in their group, and their columns.
 
     Raises:
         schema.InputError: the file is damaged.
@@ -107,7 +107,7 @@ def read(
 def parse(
     columns: Sequence[pa.Array], time_unit: str
 ) -> tuple[list[Clicks], list[tuple[int, ValueError]]]:
-    """The clicks of some rows, and which rows are none.
+    """Returns the clicks of some rows, and the rows that are no clicks.
 
     Args:
         columns: of equal length, see `typed_columns.Columns`.
@@ -127,7 +127,7 @@ def parse(
 
 
 class ReadClicks(beam.PTransform):
-    """Row groups as `parsing.ParseClicks` and `lines.ReadBlocks` give lines.
+    """Reads row groups; gives what `lines` and `parsing` give for lines.
 
     Outputs `parsing.CLICKS`, `parsing.REJECTS` and `lines.LINE_COUNTS`; rows
     stand for lines, and a row group starts at its first row.
@@ -229,7 +229,7 @@ def _value_type(type_):
 
 
 def _plain(columns, time_unit):
-    """The columns as texts, in bytes, and numbers; and the times' unit."""
+    """Returns columns of texts in bytes, or numbers, and the unit of times."""
     visit, item, time, *dwell = map(_without_dictionary, columns)
     if pa.types.is_timestamp(time.type):
         time_unit, number = _UNITS[time.type.unit]
@@ -269,7 +269,7 @@ def _pieces(columns):
 
 
 def _shown(value: pa.Scalar):
-    """A value of a row, as JSON has it."""
+    """Returns a value of a row that JSON can hold."""
     if pa.types.is_timestamp(value.type):
         return str(value)
     if isinstance(value, pa.DictionaryScalar):

@@ -1,4 +1,4 @@
-"""Click logs: one format a file, all of them giving the same columns."""
+"""Chooses the reader of a click log; all formats give the same columns."""
 
 import math
 from typing import NamedTuple
@@ -36,7 +36,7 @@ _FORMATS: dict[str, LogFormat] = {
 
 
 class Log(NamedTuple):
-    """A log as the job reads it.
+    """What the job reads of a log.
 
     Attributes:
         clicks: `(place, Clicks)`s, see `parsing.ParseClicks`.
@@ -54,7 +54,7 @@ class Log(NamedTuple):
 
 
 def read_clicks(options: PrepareOptions, pipeline: beam.Pipeline) -> Log:
-    """Adds to a pipeline what reads the log.
+    """Adds the steps that read the log to a pipeline.
 
     Raises:
         schema.InputError: a file is missing or not of its format.
@@ -75,7 +75,7 @@ def read_clicks(options: PrepareOptions, pipeline: beam.Pipeline) -> Log:
 
 
 def log_format(options: PrepareOptions) -> LogFormat:
-    """The reader of the log format of lines that `options` name."""
+    """Returns the reader of the format that `options` name, one of lines."""
     if options.format in _FORMATS:
         return _FORMATS[options.format]
     columns = named_columns(options)
@@ -98,7 +98,7 @@ def log_format(options: PrepareOptions) -> LogFormat:
 
 
 def named_columns(options: PrepareOptions) -> typed_columns.Columns:
-    """The columns that `options` name."""
+    """Returns the names of a click's columns that `options` give."""
     return typed_columns.Columns(
         visit=options.visitor_column or options.session_column or "session_id",
         item=options.item_column,

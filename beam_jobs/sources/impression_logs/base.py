@@ -83,7 +83,7 @@ class ListFormat(Protocol):
 
 
 def row(line: str, delimiter: str, count: int) -> list[str]:
-    """The columns of a line.
+    """Returns the columns of a line.
 
     Raises:
         ValueError: there are not `count` of them.
@@ -97,7 +97,7 @@ def row(line: str, delimiter: str, count: int) -> list[str]:
 # A log repeats its features; so they are texts that are checked and kept once.
 @functools.lru_cache(maxsize=1 << 18)
 def feature(field: str, value: str) -> str:
-    """The text of a feature; "" for an empty value.
+    """Returns the text of a feature, `field=value`; "" for an empty value.
 
     Raises:
         ValueError: it would not fit on one line of a file.
@@ -111,15 +111,15 @@ def feature(field: str, value: str) -> str:
 
 
 def features(fields: Sequence[str], values: Sequence[str]) -> list[str]:
-    """The texts of the features of an item, one a field."""
+    """Returns the texts of an item's features, one a field."""
     return list(map(feature, fields, values))
 
 
 def flag(text: str, name: str) -> int:
-    """0 or 1.
+    """Returns the 0 or 1 that a text says.
 
     Raises:
-        ValueError: it is something else.
+        ValueError: the text says something else.
     """
     text = text.strip()
     if text not in ("0", "1"):

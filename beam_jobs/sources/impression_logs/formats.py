@@ -1,4 +1,4 @@
-"""Logs of shown items: one format a file, all of them giving the same items."""
+"""Chooses the reader of a log of shown items; all give the same items."""
 
 from beam_jobs.options import lists as list_options
 from beam_jobs.sources.impression_logs import ali_ccp
@@ -11,7 +11,7 @@ from beam_jobs.sources.impression_logs.base import ListFormat
 
 
 def log_format(options: list_options.ListOptions) -> ListFormat:
-    """The reader of the log format that `options` name."""
+    """Returns the reader of the log format that `options` name."""
     if options.format == list_options.CRITEO:
         return criteo.Criteo(options.criteo_label)
     if options.format == list_options.CRITEO_SEQUENCES:

@@ -1,4 +1,4 @@
-"""Logs of shown items to rows: records are parsed, and none is lost."""
+"""Parses blocks of logs of shown items to rows and rejected lines."""
 
 import collections
 from collections.abc import Iterator

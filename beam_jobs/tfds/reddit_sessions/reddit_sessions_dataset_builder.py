@@ -1,4 +1,4 @@
-"""Where 25,000 users of Reddit went; `reddit` is another dataset of TFDS."""
+"""Actions of 25,000 users of Reddit; `reddit` is another TFDS dataset."""
 
 from beam_jobs.tfds import sessions_builder
 

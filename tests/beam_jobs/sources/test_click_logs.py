@@ -534,7 +534,9 @@ def test_jd_micro_dwells_are_measured(tmp_path):
     )
     with test_pipeline.TestPipeline(runner="FnApiRunner") as pipeline:
         kept = build_sessions.logged_sessions(asked, pipeline)
-        dwells = kept | beam.MapTuple(lambda _, session: session[1:])
+        dwells = kept | beam.MapTuple(
+            lambda _, session: tuple(vars(session).values())[1:]
+        )
         util.assert_that(
             dwells,
             util.equal_to(

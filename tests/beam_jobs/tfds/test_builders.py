@@ -183,20 +183,33 @@ def test_threads_are_refused(tmp_path):
         )
 
 
+IN_PROCESSES = (
+    "--beam_pipeline_options=direct_num_workers=2,"
+    "direct_running_mode=multi_processing"
+)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "dataset",
-    [[str(ROOT / "cikm16")], ["cikm16", "--imports=beam_jobs.tfds"]],
-    ids=["folder", "import"],
+    "arguments",
+    [
+        ["cikm16", "--imports=beam_jobs.tfds"],
+        pytest.param(
+            [str(ROOT / "cikm16"), IN_PROCESSES], marks=pytest.mark.exhaustive
+        ),
+        pytest.param(
+            ["cikm16", "--imports=beam_jobs.tfds", IN_PROCESSES],
+            marks=pytest.mark.exhaustive,
+        ),
+    ],
+    ids=["import", "folder, processes", "import, processes"],
 )
-def test_tfds_build(dataset, tmp_path):
+def test_tfds_build(arguments, tmp_path):
     subprocess.run(
         [
             *(sys.executable, "-m", "tensorflow_datasets.scripts.cli.main"),
-            *("build", *dataset, f"--data_dir={tmp_path}"),
+            *("build", *arguments, f"--data_dir={tmp_path}"),
             f"--manual_dir={dummy_log('cikm16').parent}",
-            "--beam_pipeline_options=direct_num_workers=2,"
-            "direct_running_mode=multi_processing",
         ],
         check=True,
     )

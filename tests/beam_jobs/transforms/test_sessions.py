@@ -7,6 +7,7 @@ import pytest
 from beam_jobs import columns
 from beam_jobs.columns import Clicks
 from beam_jobs.transforms import sessions as session_transforms
+from jump_tf import schema
 
 GAP_MS = 1_800_000
 
@@ -88,11 +89,11 @@ def test_a_measured_dwell_overrides_the_difference():
 def test_sessions_that_the_log_cut():
     rows = [("a", "x", 0), ("b", "x", 10_000), ("c", "x", 39_000)]
     found = cut(rows, gap=35.0, end=40_000)
-    assert found.cut.tolist() == [False, True, True]
+    assert found.session_cut.tolist() == [False, True, True]
     # All that is known of the last dwell is the time up to the log's end.
     assert dwell(found) == ([30.0, 30.0, 1.0], [1, 1, 1])
-    assert not cut(rows, gap=1.0, end=40_000).cut.any()
-    assert not cut(rows, end=40_000).cut.any()
+    assert not cut(rows, gap=1.0, end=40_000).session_cut.any()
+    assert not cut(rows, end=40_000).session_cut.any()
 
 
 def test_gap_cuts_at_exactly_its_length():
@@ -192,8 +193,6 @@ def test_one_by_one_tells_what_the_columns_hold():
     rows = [("v", "a", 5), ("v", "b", 1005), ("w", "c", 7)]
     found = list(session_transforms.one_by_one(cut(rows), 2000.0, 30.0))
     assert found == [
-        session_transforms.LoggedSession(
-            "v", 5, ["a", "b"], [1.0, 30.0], [0, 1], 0
-        ),
-        session_transforms.LoggedSession("w", 7, ["c"], [30.0], [1], 0),
+        schema.Session("v", 5, ["a", "b"], [1.0, 30.0], [0, 1], 0),
+        schema.Session("w", 7, ["c"], [30.0], [1], 0),
     ]

@@ -4,6 +4,7 @@ import pytest
 import tensorflow as tf
 
 from jump_tf import schema
+from jump_tf.data import encoding
 from jump_tf.data import list_records
 from tests import small_lists
 
@@ -18,7 +19,7 @@ def lists(request):
 def test_encode_and_decode_are_inverse(lists):
     packs = [lists[:5], [], lists[5:]]
     columns = list_records.decode(
-        tf.constant([*map(list_records.encode, packs)])
+        tf.constant([*map(encoding.encode_list_record, packs)])
     )
     ids = [list_id.decode() for list_id in columns[schema.LIST_ID].numpy()]
     assert ids == [each.list_id for each in lists]
@@ -38,9 +39,11 @@ def test_encode_and_decode_are_inverse(lists):
 
 
 def test_a_record_of_one_list_is_the_same_format(lists):
-    packed = list_records.decode(tf.constant([list_records.encode(lists[:3])]))
+    packed = list_records.decode(
+        tf.constant([encoding.encode_list_record(lists[:3])])
+    )
     single = list_records.decode(
-        tf.constant([list_records.encode([each]) for each in lists[:3]])
+        tf.constant([encoding.encode_list_record([each]) for each in lists[:3]])
     )
     assert packed.keys() == single.keys()
     assert (
@@ -52,7 +55,7 @@ def test_a_record_of_one_list_is_the_same_format(lists):
 def test_written_files_are_read_back_in_order(
     tmp_path, lists, monkeypatch, limit
 ):
-    monkeypatch.setattr(list_records, limit, 7)
+    monkeypatch.setattr(encoding, limit, 7)
     mine = [dataclasses.replace(lists[0], list_id="Zürich/1"), *lists[1:]]
     path = str(tmp_path / "lists.tfrecord.gz")
     list_records.write(path, mine)
@@ -62,7 +65,7 @@ def test_written_files_are_read_back_in_order(
 def test_records_hold_a_bounded_number_of_features(
     tmp_path, lists, monkeypatch
 ):
-    monkeypatch.setattr(list_records, "FEATURES_PER_RECORD", 40)
+    monkeypatch.setattr(encoding, "FEATURES_PER_RECORD", 40)
     path = str(tmp_path / "lists.tfrecord.gz")
     list_records.write(path, lists)
     sizes = [
