@@ -12,6 +12,8 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
@@ -19,10 +21,9 @@ import numpy as np
 import tensorflow as tf
 
 from serving.protocol import errors
-from serving.runtime import merging
 from serving.runtime.batching_options import BatchingOptions
-from serving.runtime.merging import Arrays
 
+Arrays = Mapping[str, np.ndarray]
 Run = Callable[[str, Arrays], Arrays]
 
 
@@ -41,11 +42,11 @@ class Batcher:
     """Runs requests of one loaded model in batches.
 
     Requests share a run if they ask the same signature and their inputs go
-    together, see `merging.key`.
+    together: those with the same `merge_key`.
 
     Args:
         run: answers signature and inputs; called by several threads.
-        options: see there.
+        options: how many requests wait for how long, see `BatchingOptions`.
         observe: called from the threads after each run, with its rows, the
             seconds that its first request waited and those that it took.
     """
@@ -111,7 +112,7 @@ class Batcher:
         answers = asyncio.gather(*(task.answer for task in tasks))
         try:
             async with asyncio.timeout_at(deadline):
-                return merging.merged(await answers)
+                return merge(await answers)
         except TimeoutError as error:
             raise errors.ServingError(
                 grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded"
@@ -143,7 +144,7 @@ class Batcher:
         if not self._options.merge_requests:
             return [(inputs, rows)], alone
         most = self._options.max_batch_size
-        key = merging.key(inputs, self._options.pad_variable_length_inputs)
+        key = merge_key(inputs, self._options.pad_variable_length_inputs)
         if rows <= most:
             return [(inputs, rows)], key
         if not self._options.enable_large_batch_splitting:
@@ -153,7 +154,7 @@ class Batcher:
             )
         starts = range(0, rows, most)
         return [
-            (merging.rows(inputs, start, start + most), min(most, rows - start))
+            (take_rows(inputs, start, start + most), min(most, rows - start))
             for start in starts
         ], key
 
@@ -225,30 +226,66 @@ class Batcher:
     def _run_together(self, batch: list[_Task]) -> list[Arrays]:
         first = batch[0]
         sizes = [task.rows for task in batch]
-        inputs = first.inputs
-        if len(batch) > 1:
-            inputs = merging.merged([task.inputs for task in batch])
-        spare = self._spare_rows(sum(sizes))
-        if spare:
-            inputs = merging.merged(
-                [inputs, *[merging.rows(inputs, 0, 1)] * spare]
-            )
+        inputs = merge([task.inputs for task in batch])
         started = time.perf_counter()
         outputs = self._run(first.signature, inputs)
         took = time.perf_counter() - started
         self._observe(sum(sizes), started - first.queued, took)
-        if len(batch) == 1 and not spare:
+        if len(batch) == 1:
             return [outputs]
-        _check_batched(outputs, sum(sizes) + spare)
+        _check_batched(outputs, sum(sizes))
         ends = np.cumsum(sizes)
         return [
-            merging.rows(outputs, end - size, end)
+            take_rows(outputs, end - size, end)
             for end, size in zip(ends, sizes, strict=True)
         ]
 
-    def _spare_rows(self, rows: int) -> int:
-        allowed = self._options.allowed_batch_sizes if rows else ()
-        return next((size - rows for size in allowed if size >= rows), 0)
+
+def merge_key(inputs: Arrays, pad: bool) -> Any:
+    """What must agree for inputs of one signature to be merged.
+
+    Filling up must hide nothing that the graph would refuse, such as two
+    inputs of unequal lengths: of any two lengths in a request, the same one
+    must be the greater in all that are merged, or both be equal.
+
+    Args:
+        inputs: by name, all with the same number of rows.
+        pad: whether lengths may differ at all.
+    """
+    shapes = [inputs[name].shape[1:] for name in sorted(inputs)]
+    if not pad:
+        return tuple(shapes)
+    lengths = [length for shape in shapes for length in shape]
+    order = {length: rank for rank, length in enumerate(sorted(set(lengths)))}
+    ranks = tuple(order[length] for length in lengths)
+    return tuple(map(len, shapes)), ranks
+
+
+def take_rows(arrays: Arrays, start: int, stop: int) -> Arrays:
+    """Some rows of each."""
+    return {name: array[start:stop] for name, array in arrays.items()}
+
+
+def merge(parts: Sequence[Arrays]) -> Arrays:
+    """One below the other; shorter ones filled up on the right."""
+    if len(parts) == 1:
+        return parts[0]
+    return {name: _stacked([part[name] for part in parts]) for name in parts[0]}
+
+
+def _stacked(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    shapes = {array.shape[1:] for array in arrays}
+    if len(shapes) == 1:
+        return np.concatenate(arrays)
+    sizes = np.max([array.shape for array in arrays], axis=0)
+    sizes[0] = sum(map(len, arrays))
+    dtype = arrays[0].dtype
+    stacked = np.full(sizes, b"" if dtype.hasobject else 0, dtype)
+    end = 0
+    for array in arrays:
+        start, end = end, end + len(array)
+        stacked[(slice(start, end), *map(slice, array.shape[1:]))] = array
+    return stacked
 
 
 def _check_batched(outputs: Arrays, rows: int) -> None:

@@ -24,7 +24,6 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from jump_tf import schema
 from serving.protocol import errors
-from serving.runtime import lookup
 from serving.runtime import model_config
 from serving.runtime import versions
 from serving.runtime.versions import Status
@@ -135,7 +134,7 @@ class Manager:
         Raises:
             ServingError: it is not available.
         """
-        version = lookup.find(spec, self._available, self._labels)
+        version = model_config.find(spec, self._available, self._labels)
         assert version.servable
         version.users += 1
         try:
@@ -153,7 +152,7 @@ class Manager:
         Raises:
             ServingError: there is no such version.
         """
-        found = lookup.find_all(spec, self._versions)
+        found = model_config.find_all(spec, self._versions)
         return [version.status() for version in found]
 
     async def reload(self, config: ModelServerConfig) -> None:

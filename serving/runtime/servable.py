@@ -15,10 +15,10 @@ from jump_tf import schema
 from serving import warmup
 from serving.protocol import errors
 from serving.protocol import tensors
+from serving.runtime.batching import Arrays
 from serving.runtime.batching import Batcher
 from serving.runtime.batching_options import BatchingOptions
 from serving.runtime.limits import Limits
-from serving.runtime.merging import Arrays
 from serving.runtime.metrics import Metrics
 from serving.runtime.saved_model import LoadedModel
 
