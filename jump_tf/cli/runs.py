@@ -5,6 +5,7 @@ without them.
 """
 
 import argparse
+import functools
 import pathlib
 
 from jump_tf import schema
@@ -145,9 +146,15 @@ def run_export(arguments: argparse.Namespace) -> int:
     from jump_tf.runs import folder as run_folder
     from jump_tf.runs import model_factory
     from serving import warmup
+    from serving.client import warmup_requests
 
     config = cli_arguments.config_of_run(arguments)
     lists = config.kind == schema.LISTS
+    requests = warmup_requests.session_requests
+    if lists:
+        requests = functools.partial(
+            warmup_requests.list_requests, num_fields=config.model.num_fields
+        )
     model = model_factory.load_run(arguments.run_folder)
     folder = saved_model.export_model(
         model,
@@ -160,7 +167,9 @@ def run_export(arguments: argparse.Namespace) -> int:
         max_k=arguments.max_k,
         max_session_length=arguments.max_session_length,
         index=_index(arguments, model),
-        finish=warmup.writer(config.model),
+        finish=functools.partial(
+            warmup.write_warmup_requests, requests=requests
+        ),
     )
     print(f"written to {folder}")
     return 0

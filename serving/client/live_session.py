@@ -140,7 +140,7 @@ class LiveSession:
 
     def _start(self, session):
         return self._client.predict(
-            schema.START, sessions.inputs([session], sessions.Wanted())
+            schema.START, sessions.inputs([session], sessions.RequestOptions())
         )
 
     def _must_have_clicks(self, name):

@@ -44,8 +44,8 @@ class Session:
 
 
 @dataclasses.dataclass(frozen=True)
-class Wanted:
-    """Which answer is wanted; by default what the model was exported for.
+class RequestOptions:
+    """What a request asks for; by default what the model was exported for.
 
     Attributes:
         k: recommendations, at most what the export allows.
@@ -150,22 +150,22 @@ def clicks(sessions: Sequence[Session]) -> dict[str, np.ndarray]:
 
 
 def inputs(
-    sessions: Sequence[Session], wanted: Wanted
+    sessions: Sequence[Session], options: RequestOptions
 ) -> dict[str, np.ndarray]:
-    """The inputs of `wanted.signature` for a batch."""
+    """The inputs of `options.signature` for a batch."""
     elapsed = np.array([s.elapsed_seconds for s in sessions], np.float32)
     arrays = {**clicks(sessions), schema.ELAPSED_SECONDS: elapsed}
-    if wanted.signature == schema.SERVING_DEFAULT:
+    if options.signature == schema.SERVING_DEFAULT:
         return arrays
     rows = len(sessions)
-    k = DEFAULT_K if wanted.k is None else wanted.k
+    k = DEFAULT_K if options.k is None else options.k
     return {
         **arrays,
         schema.K: np.full(rows, k, np.int32),
-        schema.EXCLUDE_SEEN: np.full(rows, wanted.exclude_seen, bool),
-        schema.ALLOW: _rows(wanted.allow, rows, object),
-        schema.DENY: _rows(wanted.deny, rows, object),
-        schema.TIMES_SECONDS: _rows(wanted.times_seconds, rows, np.float32),
+        schema.EXCLUDE_SEEN: np.full(rows, options.exclude_seen, bool),
+        schema.ALLOW: _rows(options.allow, rows, object),
+        schema.DENY: _rows(options.deny, rows, object),
+        schema.TIMES_SECONDS: _rows(options.times_seconds, rows, np.float32),
     }
 
 

@@ -16,7 +16,7 @@ from jump_tf import schema
 from serving.cli import predict as predict_command
 
 if typing.TYPE_CHECKING:
-    from serving.load_test import generator
+    from serving.load_test import senders
     from serving.load_test import traffic
     from serving.load_test.report import Result
     from serving.load_test.report import Slo
@@ -206,7 +206,7 @@ def _requests(arguments, visits, most: int):
     return protocol, [protocol.encode(arrays) for arrays in inputs]
 
 
-def _protocol(arguments) -> generator.Protocol:
+def _protocol(arguments) -> senders.Protocol:
     from serving.load_test import senders
 
     connections = arguments.connections
@@ -216,17 +216,13 @@ def _protocol(arguments) -> generator.Protocol:
         raise schema.InputError(
             f"`--connections` must be at least 1. Received: {connections}"
         )
-    of_all = (arguments.address, arguments.model, arguments.signature)
-    if arguments.protocol == GRPC:
-        return senders.GrpcProtocol(
-            *of_all,
-            credentials=predict_command.credentials(arguments),
-            connections=connections,
-            timeout_seconds=arguments.timeout,
-        )
-    return senders.RestProtocol(
-        *of_all,
-        tls=predict_command.credentials(arguments, http=True),
+    rest = arguments.protocol == REST
+    make = senders.RestProtocol if rest else senders.GrpcProtocol
+    return make(
+        arguments.address,
+        arguments.model,
+        arguments.signature,
+        tls=predict_command.credentials(arguments, http=rest),
         connections=connections,
         timeout_seconds=arguments.timeout,
     )

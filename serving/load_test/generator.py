@@ -20,8 +20,7 @@ import numpy as np
 from jump_tf import schema
 from serving.load_test import senders
 from serving.load_test.report import Result
-from serving.load_test.senders import GrpcProtocol
-from serving.load_test.senders import RestProtocol
+from serving.load_test.senders import Protocol
 from serving.protocol import errors
 
 _START_SECONDS = 0.1
@@ -77,9 +76,6 @@ class Load:
             )
         )
         return np.sort(np.concatenate(list(parts)))
-
-
-Protocol = GrpcProtocol | RestProtocol
 
 
 def check(protocol: Protocol, body: bytes) -> None:

@@ -1,13 +1,16 @@
 """Two tiny models, exported once, and one server over both."""
 
+import functools
+
 import pytest
 from tensorflow_serving.apis import model_pb2
 
 from jump_tf.export.saved_model import export_model
+from serving import warmup
+from serving.client import warmup_requests
 from serving.client.client import Client
 from serving.server import Server
 from serving.settings import Settings
-from serving.warmup import write_warmup_requests
 from tests.small_models import OPTIONS
 from tests.small_models import VOCABULARY
 from tests.small_models import make_model
@@ -35,7 +38,10 @@ def models_folder(models, tmp_path_factory):
             name=name,
             version=7,
             top_k=4,
-            finish=write_warmup_requests,
+            finish=functools.partial(
+                warmup.write_warmup_requests,
+                requests=warmup_requests.session_requests,
+            ),
         )
     return made.rename(tmp_path_factory.mktemp("moved") / "here")
 

@@ -455,7 +455,7 @@ def test_refusals_of_a_load_are_its_statuses():
         raise errors.ServingError(grpc.StatusCode.RESOURCE_EXHAUSTED, "full")
 
     protocol_of = {
-        "credentials": None,
+        "tls": None,
         "connections": 2,
         "timeout_seconds": 5.0,
     }
