@@ -122,7 +122,7 @@ def to_example(shown: ShownItems) -> bytes:
         schema.CLICKED: _floats(shown.clicked),
     }
     example = tf.train.Example(features=tf.train.Features(feature=feature))
-    return example.SerializeToString()
+    return example.SerializeToString(deterministic=True)
 
 
 def _floats(values) -> tf.train.Feature:

@@ -140,4 +140,4 @@ def _example(items: list[str], dwell_seconds: list[float]) -> bytes:
         ),
     }
     example = tf.train.Example(features=tf.train.Features(feature=feature))
-    return example.SerializeToString()
+    return example.SerializeToString(deterministic=True)
