@@ -30,7 +30,7 @@ NAMES = (_PREDICTION.full_name, _MODEL.full_name)
 
 
 def handlers(core: Core) -> list[grpc.GenericRpcHandler]:
-    """What answers both services."""
+    """Returns the handlers of PredictionService and ModelService."""
     return [
         _handler(_PREDICTION, _PredictionService(core)),
         _handler(_MODEL, _ModelService(core)),
@@ -77,7 +77,7 @@ def _answering(kind, method):
 
 
 class _PredictionService:
-    """Predictions, and what can be asked."""
+    """Answers PredictionService: predictions and metadata."""
 
     def __init__(self, core: Core):
         self._core = core
@@ -125,7 +125,7 @@ class _PredictionService:
 
 
 class _ModelService:
-    """The states of models, and another set of them."""
+    """Answers ModelService: the states of models, and a new set of them."""
 
     def __init__(self, core: Core):
         self._core = core

@@ -72,7 +72,7 @@ def application(
     timeout_seconds: float = 30.0,
     max_bytes: int = 64 * 2**20,
 ) -> web.Application:
-    """What answers HTTP.
+    """Returns the application that answers HTTP.
 
     Args:
         core: answers.
@@ -144,7 +144,7 @@ class _Api:
         return web.Response(body=body, content_type=_JSON)
 
     def _read(self, body: bytes, message, method: str) -> bool:
-        """Fills a request from its JSON; whether it came as rows."""
+        """Fills a request from its JSON; returns whether it came as rows."""
         document = rest_requests.parse(body)
         name = rest_requests.signature_name(document)
         message.model_spec.signature_name = name

@@ -41,10 +41,10 @@ class Client:
         timeout_seconds: of each method, retries included.
         version: a number; by default the latest.
         version_label: instead of a number, e.g. "stable".
-        credentials: see `connection.tls_credentials`; None is plain text.
+        credentials: of `connection.tls_credentials`; None is plain text.
         max_message_bytes: of a request and of an answer.
         max_batch: sessions of a request; more are sent as several.
-        attempts: see `connection.Connection`; 1 never tries again.
+        attempts: how often a request is tried, as in `connection.Connection`.
     """
 
     def __init__(
@@ -118,9 +118,9 @@ class Client:
     def answer(
         self, sessions: Sequence[Session], options: RequestOptions = _PLAIN
     ) -> list[Answer]:
-        """What follows each of several sessions.
+        """Returns what follows each of several sessions.
 
-        More sessions than fit a request are sent at the same time.
+        More sessions than `max_batch` are sent as several requests at a time.
         """
         deadline = self._deadline()
         batches = [
@@ -148,7 +148,14 @@ class Client:
         candidates: Sequence[str],
         times_seconds: Sequence[float],
     ) -> list[DwellForecast]:
-        """How long each candidate would be looked at after a session."""
+        """Returns the dwell on each candidate, were it clicked next.
+
+        Args:
+            items: as in `Session`.
+            dwell_seconds: as in `Session`.
+            candidates: raw ids.
+            times_seconds: at which survivals are told.
+        """
         outputs = self.predict(
             schema.DWELL,
             {
@@ -162,7 +169,7 @@ class Client:
         return session_client.read_forecasts(outputs, candidates, times_seconds)
 
     def status(self) -> dict[int, str]:
-        """The state of each version, e.g. `{3: "AVAILABLE"}`."""
+        """Returns the state of each version, e.g. `{3: "AVAILABLE"}`."""
         request = get_model_status_pb2.GetModelStatusRequest()
         request.model_spec.name = self._model
         response = self._connection.call(
@@ -177,7 +184,12 @@ class Client:
     def predict(
         self, signature_name: str, arrays: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
-        """The outputs of a signature, by name."""
+        """Returns the outputs of a signature, by name.
+
+        Args:
+            signature_name: that is asked.
+            arrays: its inputs, by name.
+        """
         return self._predict(signature_name, arrays, self._deadline())
 
     def _deadline(self):

@@ -156,7 +156,7 @@ def run(arguments: argparse.Namespace, visits: traffic.Visits | None) -> int:
 
 
 def _exit_code(results: list[Result], slo: Slo, *, ramp: bool) -> int:
-    """A ramp fails if its first rate does; the last one is meant to."""
+    """Returns 1 if the load was not held; of a ramp, if its first was not."""
     first = results[0]
     good = first.holds(slo) if ramp else not first.errors and first.meets(slo)
     return 0 if good else 1
@@ -183,7 +183,7 @@ def _rates(arguments) -> list[float]:
 
 
 def _requests(arguments, visits, most: int):
-    """The way to send, and the requests as bytes."""
+    """Returns the protocol and the requests as bytes."""
     from serving.client import client
     from serving.load_test import senders
 

@@ -2,7 +2,7 @@
 
 When each is due is fixed before the first is sent, by a Poisson process, and
 its latency counts from that moment. A client that waits for an answer before
-it asks again would send less to a slow server, and leave out the very requests
+it asks again sends less to a slow server, and leaves out the very requests
 that would have waited ("coordinated omission").
 """
 

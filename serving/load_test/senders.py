@@ -43,7 +43,12 @@ Send = Callable[[bytes], Awaitable[tuple[str, bytes]]]
 def inputs_of(
     signature: str, sessions: Sequence[Session]
 ) -> list[dict[str, np.ndarray]]:
-    """What is sent of each session, to `serving_default` or `recommend`."""
+    """Returns the inputs of a request for each session.
+
+    Args:
+        signature: `serving_default`, or `recommend` with filters and times.
+        sessions: one a request.
+    """
     plain = signature == schema.SERVING_DEFAULT
     options = session_client.RequestOptions() if plain else _EXCLUDE_SEEN
     return [session_client.inputs([session], options) for session in sessions]
@@ -52,11 +57,13 @@ def inputs_of(
 def steps(
     sessions: Sequence[Session], asking: client.Client
 ) -> list[dict[str, np.ndarray]]:
-    """What is sent to `step`: the last clicks, after some of the sessions.
+    """Returns the inputs of `step` for the last click of each session.
+
+    The state before it is that of one of the first sessions, in turn.
 
     Args:
         sessions: one a request.
-        asking: starts those that are gone on with.
+        asking: starts the first sessions.
     """
     states = []
     for session in sessions[:_STATES]:
@@ -87,7 +94,7 @@ class Protocol(abc.ABC):
         address: "host:port", of gRPC or of REST.
         model: its name.
         signature: that is asked.
-        tls: of the protocol, see `serving.cli.predict.credentials`; None is
+        tls: `grpc.ChannelCredentials` or, over REST, `ssl.SSLContext`; None is
             plain text.
         connections: how many, over REST at most.
         timeout_seconds: of each request.
@@ -207,7 +214,7 @@ class RestProtocol(Protocol):
 
 
 def fault_of(outputs: Mapping[str, Any]) -> str | None:
-    """What is wrong with an answer about one session; None if nothing is."""
+    """Returns what is wrong with an answer for one session, or None."""
     for name in (schema.ITEMS, schema.PROBABILITIES):
         if name not in outputs:
             return f"no `{name}`"

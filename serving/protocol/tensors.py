@@ -51,7 +51,7 @@ def fill(proto: tensor_pb2.TensorProto, array: np.ndarray) -> None:
 
 
 def to_proto(array: Any) -> tensor_pb2.TensorProto:
-    """A tensor of these values, see `fill`.
+    """Returns the tensor of an array, its values in a typed field.
 
     Args:
         array: strings as objects: NumPy's own bytes lose the zeros at their
@@ -63,7 +63,7 @@ def to_proto(array: Any) -> tensor_pb2.TensorProto:
 
 
 def to_array(proto: tensor_pb2.TensorProto) -> np.ndarray:
-    """The values of a tensor; strings as bytes.
+    """Returns the values of a tensor; strings as bytes.
 
     Raises:
         ValueError: they do not fit the shape or the type.
@@ -135,7 +135,7 @@ def read_outputs(
 
 
 def padded(rows: Any, filler: Any, dtype: Any) -> np.ndarray:
-    """Rows of unequal length as one `[B, T]` array, filled on the right."""
+    """Returns rows of unequal length as `[B, T]`, filled on the right."""
     longest = max((len(row) for row in rows), default=0)
     array = np.full((len(rows), longest), filler, dtype)
     for number, row in enumerate(rows):

@@ -1,8 +1,9 @@
-"""Requests that wait for a thread together are answered in one run.
+"""Requests that wait at the same time are answered in one run of the graph.
 
-The event loop queues, a few threads take: whoever becomes free takes all that
-waits and fits together, so no request waits for others while a thread has
-nothing to do. A whole batch goes back to the loop in one hop.
+The event loop puts requests into a queue, a few threads take them out. A
+thread that becomes free takes all requests that fit one batch, so no request
+waits for others while a thread is idle. A batch returns to the loop in one
+call.
 """
 
 import asyncio
@@ -29,7 +30,7 @@ Run = Callable[[str, Arrays], Arrays]
 
 @dataclasses.dataclass(eq=False, slots=True)
 class _Task:
-    """A request, or a part of one; without rows it can only run alone."""
+    """A request, or a part of one; one with 0 rows runs alone."""
 
     signature: str
     inputs: Arrays
@@ -61,10 +62,10 @@ class Batcher:
         self._options = options or BatchingOptions()
         self._observe = observe or (lambda rows, waited, took: None)
         self._lock = threading.Lock()
-        # By what must agree in a batch; the next to be served comes first.
+        # By signature and `merge_key`; the next to be served comes first.
         self._waiting: dict[Any, collections.deque[_Task]] = {}
         self._waiting_rows = 0
-        # One for each request that may be looked at; False ends a thread.
+        # One for each request that may run; False ends a thread.
         self._tokens: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._threads = [
             threading.Thread(target=self._work, name="batch", daemon=True)
@@ -79,10 +80,9 @@ class Batcher:
         inputs: Arrays,
         deadline: float | None = None,
     ) -> Arrays:
-        """The outputs for one request.
+        """Returns the outputs for one request.
 
-        A request that is cancelled, or whose time is up, is not run any more
-        unless it is already.
+        A request that is cancelled or late is not run, unless it runs already.
 
         Args:
             signature: its name.
@@ -124,18 +124,18 @@ class Batcher:
 
     @property
     def waiting_rows(self) -> int:
-        """Rows that wait for a thread."""
+        """The number of rows that wait for a thread."""
         return self._waiting_rows
 
     def close(self) -> None:
-        """Ends the threads; nobody may be waiting any more."""
+        """Ends the threads. No request may be waiting."""
         for _ in self._threads:
             self._tokens.put(False)
         for thread in self._threads:
             thread.join()
 
     def _parts(self, inputs: Arrays) -> tuple[list[tuple[Arrays, int]], Any]:
-        """The inputs in pieces of at most a batch, and what they go with."""
+        """Splits inputs into batches; returns them and their `merge_key`."""
         sizes = {array.shape[:1] for array in inputs.values()}
         alone = object()  # Equal to nothing else.
         if len(sizes) != 1 or sizes == {()}:
@@ -192,7 +192,7 @@ class Batcher:
                     return
 
     def _take(self) -> list[_Task]:
-        """What runs next: of the queue that waits longest, all that fits."""
+        """Takes the next batch: what fits of the queue that waits longest."""
         batch: list[_Task] = []
         rows = 0
         with self._lock:
@@ -214,7 +214,7 @@ class Batcher:
         return batch
 
     def _answers(self, batch: list[_Task]) -> list[Any]:
-        """The outputs of each task, or what it failed with."""
+        """Returns for each task its outputs or its exception."""
         try:
             return self._run_together(batch)
         except Exception as error:
@@ -242,11 +242,11 @@ class Batcher:
 
 
 def merge_key(inputs: Arrays, pad: bool) -> Any:
-    """What must agree for inputs of one signature to be merged.
+    """Returns a key that is equal for inputs that may be merged.
 
-    Filling up must hide nothing that the graph would refuse, such as two
-    inputs of unequal lengths: of any two lengths in a request, the same one
-    must be the greater in all that are merged, or both be equal.
+    Padding must not hide what the graph would refuse, such as two inputs of
+    unequal lengths. So the order of the lengths is part of the key: of any two
+    lengths, the same one is greater in all merged requests, or both are equal.
 
     Args:
         inputs: by name, all with the same number of rows.
@@ -262,12 +262,15 @@ def merge_key(inputs: Arrays, pad: bool) -> Any:
 
 
 def take_rows(arrays: Arrays, start: int, stop: int) -> Arrays:
-    """Some rows of each."""
+    """Returns the rows from `start` to before `stop` of each array."""
     return {name: array[start:stop] for name, array in arrays.items()}
 
 
 def merge(parts: Sequence[Arrays]) -> Arrays:
-    """One below the other; shorter ones filled up on the right."""
+    """Stacks the rows of several requests.
+
+    Shorter arrays are filled up on the right with 0 or b"".
+    """
     if len(parts) == 1:
         return parts[0]
     return {name: _stacked([part[name] for part in parts]) for name in parts[0]}

@@ -1,4 +1,4 @@
-"""How many requests wait for whom, under TF Serving's names."""
+"""How requests are batched, under TF Serving's names."""
 
 import dataclasses
 import logging
@@ -57,11 +57,11 @@ class BatchingOptions:
 
 
 def read_batching_options(path: str | pathlib.Path) -> BatchingOptions:
-    """The options of a file, a text proto `BatchingParameters`.
+    """Returns the options of a file, a text proto `BatchingParameters`.
 
-    What it does not set stays as it is by default, but for padding, which it
-    must ask for. `allowed_batch_sizes` and `thread_pool_name` are accepted and
-    change nothing.
+    What it does not set keeps its default, except that padding is off unless
+    the file turns it on. `allowed_batch_sizes` and `thread_pool_name` are
+    accepted and change nothing.
 
     Raises:
         InputError: the file cannot be read, or a setting makes no sense.

@@ -1,4 +1,4 @@
-"""What gRPC and REST both ask: every request is counted and bounded here."""
+"""Answers requests of gRPC and REST alike; counts and bounds them."""
 
 import asyncio
 import contextlib
@@ -35,7 +35,7 @@ _INFERENCES = {
 
 
 class Core:
-    """Answers, whatever the protocol; its methods belong to one loop.
+    """Answers requests of any protocol. Its methods belong to one event loop.
 
     Every method raises `ServingError` where TF Serving answers a status that
     is not OK.
@@ -58,7 +58,7 @@ class Core:
         deadline: float | None,
         entrypoint: str,
     ) -> predict_pb2.PredictResponse:
-        """Answers a session or many.
+        """Answers a request for predictions.
 
         Args:
             request: as TF Serving takes it.
@@ -86,7 +86,7 @@ class Core:
     def metadata(
         self, request: get_model_metadata_pb2.GetModelMetadataRequest
     ) -> get_model_metadata_pb2.GetModelMetadataResponse:
-        """The signatures of a version."""
+        """Returns the signatures of a version."""
         spec = model_config.model_spec(request)
         if not request.metadata_field:
             raise errors.invalid_argument(
@@ -111,7 +111,7 @@ class Core:
     def status(
         self, request: get_model_status_pb2.GetModelStatusRequest
     ) -> get_model_status_pb2.GetModelStatusResponse:
-        """The states of a model's versions."""
+        """Returns the states of a model's versions."""
         return get_model_status_pb2.GetModelStatusResponse(
             model_version_status=self.manager.status(
                 model_config.model_spec(request)
@@ -121,7 +121,7 @@ class Core:
     async def reload(
         self, request: model_management_pb2.ReloadConfigRequest
     ) -> model_management_pb2.ReloadConfigResponse:
-        """Replaces the whole set of models."""
+        """Replaces the whole set of models; returns an empty OK status."""
         await self.manager.reload(request.config)
         return model_management_pb2.ReloadConfigResponse(status={})
 
@@ -133,7 +133,7 @@ class Core:
         api: str,
         entrypoint: str = "GRPC",
     ) -> Iterator[None]:
-        """Counts and logs a request, whatever becomes of it in the block."""
+        """Counts and logs the request that its block answers or refuses."""
         started = time.perf_counter()
         code = grpc.StatusCode.OK
         try:

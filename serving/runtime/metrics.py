@@ -37,7 +37,7 @@ _ROWS = exponential(1, 2, 15)
 
 
 class _Registry(prometheus_client.CollectorRegistry):
-    """Leaves out when a metric was created, which TF Serving does not tell."""
+    """Leaves out the `_created` samples, which TF Serving does not have."""
 
     def collect(self) -> Iterator[metrics_core.Metric]:
         for family in super().collect():
@@ -50,7 +50,7 @@ class _Registry(prometheus_client.CollectorRegistry):
 
 
 class _Labelled:
-    """A counter or histogram, for each of at most so many label values.
+    """A counter or a histogram with a bounded number of label values.
 
     A client may ask for models that do not exist; after `MAX_LABELS` values
     the others are counted together, so that it cannot fill the memory.
@@ -140,20 +140,32 @@ class Metrics:
             self._request_micros(model, api, entrypoint).observe(latency_micros)
 
     def runtime(self, model: str, api: str, micros: float) -> None:
-        """Times one run of a graph."""
+        """Records how long a run of a graph took.
+
+        Args:
+            model: its name.
+            api: "Predict".
+            micros: of the run.
+        """
         self._runtime_micros(model, api, "TF1").observe(micros)
 
     def batch(self, model: str, size: int, queued_micros: float) -> None:
-        """Counts the rows of a batch, and how long its first one waited."""
+        """Records a batch that runs.
+
+        Args:
+            model: its name.
+            size: rows.
+            queued_micros: that its first request waited.
+        """
         self._batch_size(model).observe(size)
         self._queued_micros(model).observe(queued_micros)
 
     def warmup(self, model: str, micros: float) -> None:
-        """Times the warm-up of a version."""
+        """Records how long all warm-up requests of a version took."""
         self._warmup_micros(model, "OK").observe(micros)
 
     def text(self) -> str:
-        """All of it in Prometheus' text format 0.0.4."""
+        """Returns all metrics in Prometheus' text format 0.0.4."""
         text = exposition.generate_latest(self._registry).decode()
         return _ADDED.sub(r"\1", text)
 

@@ -33,7 +33,7 @@ ByVersion = Mapping[str, Mapping[int, Version]]  # By name, then by number.
 def config_of_folder(
     models: str | pathlib.Path,
 ) -> ModelServerConfig:
-    """The latest version of each model of a folder.
+    """Returns a configuration of the latest version of each model of a folder.
 
     Args:
         models: holds `<name>/<version>/`.
@@ -61,9 +61,9 @@ def config_of_folder(
 
 
 def version_folders(base: pathlib.Path) -> dict[int, pathlib.Path]:
-    """The versions below a base path: the folders that a number names.
+    """Returns the version folders of a base path: those named by a number.
 
-    What is half-written hides behind any other name.
+    A folder that is still being written has another name.
 
     Raises:
         OSError: the base path cannot be listed.
@@ -80,7 +80,7 @@ def version_folders(base: pathlib.Path) -> dict[int, pathlib.Path]:
 def wanted_versions(
     model: model_server_config_pb2.ModelConfig,
 ) -> dict[int, pathlib.Path]:
-    """The versions that a model's policy wants, of those that are there.
+    """Returns the versions on disk that a model's policy asks for.
 
     Raises:
         OSError: its base path cannot be listed.
@@ -98,7 +98,7 @@ def wanted_versions(
 
 
 def found_versions(config: ModelServerConfig) -> Found:
-    """What the policies of all models want, of what is there."""
+    """Returns the versions on disk that each model's policy asks for."""
     found: Found = {}
     for model in config.model_config_list.config:
         try:
@@ -181,7 +181,7 @@ def labels(
     before: Labels,
     for_unavailable: bool,
 ) -> Labels:
-    """The versions that labels stand for, by model, then by label.
+    """Returns the version of each label, by model, then by label.
 
     Args:
         config: that names them.
@@ -213,7 +213,7 @@ def labels(
 
 
 def model_spec(request: message.Message) -> model_pb2.ModelSpec:
-    """The model a request names.
+    """Returns the model that a request names.
 
     Raises:
         ServingError: it names none.
@@ -228,7 +228,7 @@ def find(
     served: ByVersion[Version],
     labels: Labels,
 ) -> Version:
-    """The version that answers: the one asked for, or else the highest.
+    """Returns the version that answers: the one asked for, or the highest.
 
     Args:
         spec: of the request.
@@ -263,7 +263,7 @@ def find(
 def find_all(
     spec: model_pb2.ModelSpec, states: ByVersion[Version]
 ) -> list[Version]:
-    """What GetModelStatus tells: one version, or all, the highest first.
+    """Returns what GetModelStatus reports: one version, or all downwards.
 
     Args:
         spec: of the request; its label is not heeded, as in TF Serving.

@@ -103,7 +103,7 @@ class ServedVersion:
     def predict_at_once(
         self, request: predict_pb2.PredictRequest
     ) -> predict_pb2.PredictResponse:
-        """The same without a queue, in this thread."""
+        """Answers as `predict` does, without a queue, in this thread."""
         question = self._question(request)
         try:
             outputs = self._model.run(question.signature, question.inputs)
@@ -112,7 +112,7 @@ class ServedVersion:
         return self._response(request, question, outputs)
 
     def close(self) -> None:
-        """Frees what it holds; no request may be under way."""
+        """Frees the model and its threads. No request may be under way."""
         self._batcher.close()
         self._model.close()
 

@@ -3,6 +3,7 @@
 import functools
 
 import pytest
+import tensorflow as tf
 from tensorflow_serving.apis import model_pb2
 
 from jump_tf.export.saved_model import export_model
@@ -44,6 +45,15 @@ def models_folder(models, tmp_path_factory):
             ),
         )
     return made.rename(tmp_path_factory.mktemp("moved") / "here")
+
+
+@pytest.fixture(scope="session")
+def in_python(models_folder):
+    """What TensorFlow's own loader makes of each, by name."""
+    return {
+        name: tf.saved_model.load(str(models_folder / name / "7"))
+        for name in OPTIONS
+    }
 
 
 @pytest.fixture(scope="session")
