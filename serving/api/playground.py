@@ -69,6 +69,8 @@ def add(app: web.Application, manager: Manager, model: str) -> None:
     app.middlewares.append(_from_this_machine)
     app.router.add_get("/playground", _redirect)
     for path in _FOLDER.iterdir():
+        if path.suffix not in _TYPES:  # The picture of the README.
+            continue
         name = "" if path.name == "index.html" else path.name
         app.router.add_get(f"/playground/{name}", _static(path))
     app.router.add_get("/playground/items", _Items(manager, model).answer)

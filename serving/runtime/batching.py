@@ -122,11 +122,6 @@ class Batcher:
             for task in tasks:
                 task.answer.cancel()
 
-    @property
-    def waiting_rows(self) -> int:
-        """The number of rows that wait for a thread."""
-        return self._waiting_rows
-
     def close(self) -> None:
         """Ends the threads. No request may be waiting."""
         for _ in self._threads:

@@ -25,7 +25,7 @@ def test_prints_a_table(address, capsys):
 
 
 def test_a_session_may_be_empty(address, capsys):
-    assert predict("--address", address, "--model", "shared") == 0
+    assert predict("--address", address, "--model", "jump") == 0
     assert len(capsys.readouterr().out.splitlines()) == 5
 
 

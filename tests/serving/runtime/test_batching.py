@@ -191,7 +191,7 @@ def test_a_full_queue_refuses(model):
         answers = asyncio.run(
             together(batcher, model, *[rows(1, 1)] * 3, rows(2, 1), rows(1, 1))
         )
-        assert batcher.waiting_rows == 0
+        assert batcher._waiting_rows == 0
     refused = answers.pop(3)  # There was room for one row, not for two.
     assert code(refused) == "UNAVAILABLE"
     assert refused.details == (

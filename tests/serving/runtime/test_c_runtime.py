@@ -10,7 +10,6 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from jump_tf import schema
-from tests.small_models import OPTIONS
 
 pytestmark = [
     pytest.mark.slow,
@@ -131,7 +130,6 @@ def ask(loaded, key, signature, inputs):
     return {name: tensor.numpy() for name, tensor in answer.items()}
 
 
-@pytest.mark.parametrize("name", list(OPTIONS))
 def test_every_signature_answers_as_in_python(
     models_folder, in_python, program, name
 ):
