@@ -1,4 +1,4 @@
-"""TF Serving's gRPC services over `Core`."""
+"""TF Serving's gRPC services over `core.Core`."""
 
 import logging
 from typing import Any
@@ -15,7 +15,6 @@ from serving.protocol import errors
 from serving.runtime import core as runtime_core
 from serving.runtime import model_config
 from serving.runtime import servable as runtime_servable
-from serving.runtime.core import Core
 
 _LOGGER = logging.getLogger(__name__)
 _NO_TASK = inference_pb2.InferenceTask()
@@ -29,7 +28,7 @@ _PREDICTION, _MODEL = (
 NAMES = (_PREDICTION.full_name, _MODEL.full_name)
 
 
-def handlers(core: Core) -> list[grpc.GenericRpcHandler]:
+def handlers(core: runtime_core.Core) -> list[grpc.GenericRpcHandler]:
     """Returns the handlers of PredictionService and ModelService."""
     return [
         _handler(_PREDICTION, _PredictionService(core)),
@@ -79,7 +78,7 @@ def _answering(kind, method):
 class _PredictionService:
     """Answers PredictionService: predictions and metadata."""
 
-    def __init__(self, core: Core):
+    def __init__(self, core: runtime_core.Core):
         self._core = core
 
     async def Predict(self, request):  # noqa: N802
@@ -127,7 +126,7 @@ class _PredictionService:
 class _ModelService:
     """Answers ModelService: the states of models, and a new set of them."""
 
-    def __init__(self, core: Core):
+    def __init__(self, core: runtime_core.Core):
         self._core = core
 
     async def GetModelStatus(self, request):  # noqa: N802
