@@ -17,23 +17,23 @@ MAX_LABELS = 1000
 _OTHER = "other"
 _TF = ":tensorflow:serving:"
 _JUMP = ":jump_tf:serving:"
-# The library ends every counter in `_total`, TF Serving not this one.
+# The library adds `_total` to the names of counters; TF Serving does not.
 _COUNTER = f"{_TF}request_count"
 _ADDED = re.compile(rf"^((?:# \w+ )?{_COUNTER})_total\b", re.MULTILINE)
 
 
-def exponential(scale: float, growth: float, count: int) -> tuple[float, ...]:
-    """The upper limits of `count` buckets; one without a limit is implied.
+def _exponential(scale: float, growth: float, count: int) -> tuple[float, ...]:
+    """Returns the upper limits of `count` buckets, but for the infinite one.
 
     They have six digits, as TF Serving prints them.
     """
     return tuple(float(f"{scale * growth**k:g}") for k in range(count))
 
 
-# Of the same name in TF Serving's sources.
-_MICROS = exponential(10, 1.8, 33)  # 10 us to 24 minutes.
-_QUEUED_MICROS = exponential(100, 1.2, 52)
-_ROWS = exponential(1, 2, 15)
+# The buckets of TF Serving's sources.
+_MICROS = _exponential(10, 1.8, 33)  # 10 us to 24 minutes.
+_QUEUED_MICROS = _exponential(100, 1.2, 52)
+_ROWS = _exponential(1, 2, 15)
 
 
 class _Registry(prometheus_client.CollectorRegistry):
