@@ -19,6 +19,7 @@ SERVING = [
     "grpcio~=1.85",
     "grpcio-health-checking>=1.75,<2",  # The newest wants what Beam refuses,
     "grpcio-reflection>=1.75,<2",  # protobuf 7; pip finds the one that fits.
+    "prometheus-client~=0.26",
     "tensorflow-serving-api~=2.21.0",
 ]
 REPORT = ["matplotlib~=3.11"]
@@ -38,7 +39,6 @@ TEST = [
     "hypothesis~=6.170",
     "jax~=0.10.2",
     "kubernetes-validate~=1.37",
-    "prometheus-client~=0.26",
     "pytest>=8,<10",
     "pytest-xdist~=3.8",
     "scipy~=1.17",

@@ -9,6 +9,7 @@ its flags without TensorFlow.
 """
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Callable
 from collections.abc import Sequence
@@ -229,8 +230,10 @@ class Sessions(_Task):
 
     def write_warmup_requests(self, model, folder):
         from serving import warmup
+        from serving.client import warmup_requests
 
-        warmup.write_warmup_requests(folder)
+        del model
+        warmup.write_warmup_requests(folder, warmup_requests.session_requests)
 
 
 class Lists(_Task):
@@ -353,8 +356,12 @@ class Lists(_Task):
 
     def write_warmup_requests(self, model, folder):
         from serving import warmup
+        from serving.client import warmup_requests
 
-        warmup.write_warmup_requests(folder, model.config.num_fields)
+        requests = functools.partial(
+            warmup_requests.list_requests, num_fields=model.config.num_fields
+        )
+        warmup.write_warmup_requests(folder, requests)
 
 
 Task = Sessions | Lists

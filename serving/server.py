@@ -37,8 +37,8 @@ from serving.settings import Settings
 _LOGGER = logging.getLogger(__name__)
 # As tensorflow_model_server calls them, beside their full names.
 _HEALTH_NAMES = ("", *grpc_api.NAMES, "PredictionService", "ModelService")
-# Python lets a thread compute for 5 ms while others wait. A graph that has
-# ended would wait so long to hand back its answers, or the loop to take them.
+# By default a thread computes for 5 ms before another gets its turn; so long
+# would a graph's answers wait for the loop.
 _SWITCH_SECONDS = 0.0005
 
 
@@ -48,7 +48,7 @@ class Server:
     Args:
         config: the models.
         settings: where and how to answer them.
-        **managing: see `Manager`.
+        **managing: arguments of `Manager`.
 
     Attributes:
         address: "host:port" of gRPC, once it is started.
@@ -88,9 +88,9 @@ class Server:
 
         Args:
             models: the folder that holds `<name>/<version>/`.
-            settings: see `Server`.
+            settings: where and how to answer.
             poll_seconds: between looks at the folder.
-            **managing: see `Manager`.
+            **managing: arguments of `Manager`.
 
         Raises:
             InputError: there is nothing in it.
@@ -135,7 +135,7 @@ class Server:
         _LOGGER.info("serving at %s", self.address)
 
     async def stop(self) -> None:
-        """Refuses new requests; those under way have a while to finish."""
+        """Refuses new requests, and waits for those under way."""
         await self._health.enter_graceful_shutdown()
         await asyncio.gather(
             self._grpc.stop(self._settings.grace_seconds),
@@ -225,7 +225,7 @@ def serve(
     *,
     ready: Callable[[Server], None] = lambda server: None,
 ) -> None:
-    """Serves until SIGINT or SIGTERM; the second of them ends it at once.
+    """Serves until SIGINT or SIGTERM; a second signal ends it at once.
 
     Args:
         server: not started.
@@ -235,8 +235,8 @@ def serve(
         InputError: there is nothing to serve, or nowhere.
     """
     sys.setswitchinterval(_SWITCH_SECONDS)
-    # What is there by now, mostly code, stays. Looking through it takes a
-    # third of a second, in which nobody would be answered.
+    # The objects that exist by now, mostly code, stay. To collect among them
+    # takes a third of a second, in which no request is answered.
     gc.collect()
     gc.freeze()
 

@@ -1,4 +1,4 @@
-"""How a server runs, whatever it serves."""
+"""Where and how a server answers: addresses, TLS, limits, batching."""
 
 import dataclasses
 import ssl

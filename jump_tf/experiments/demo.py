@@ -22,6 +22,7 @@ from serving import server
 from serving import settings
 from serving.cli import predict as predict_command
 from serving.client import client
+from serving.client import warmup_requests
 
 MODEL_NAME = "jump"
 SHOWN = 5
@@ -87,7 +88,9 @@ def _all_steps(workdir, config, request, beam_arguments):
     results, _ = session_evaluation.evaluate_moments(model, data, run)
     print(session_tables.format_table(*results))
     session_report.write_report(run)
-    demo_steps.export_run(workdir, model, MODEL_NAME)
+    demo_steps.export_run(
+        workdir, model, MODEL_NAME, warmup_requests.session_requests
+    )
     demo_steps.say("6. serve, and ask over gRPC")
     print(_served_answer(workdir))
     return model

@@ -1,7 +1,9 @@
 """What the demos of all kinds of models have in common."""
 
+import functools
 import pathlib
 import time
+from collections.abc import Callable
 from typing import Any
 
 from jump_tf import schema
@@ -44,8 +46,10 @@ def train(config: Config, workdir: pathlib.Path) -> Any:
     return model_factory.load_run(run)
 
 
-def export_run(workdir: pathlib.Path, model: Any, model_name: str) -> None:
-    """Exports the model of `run` into `models`."""
+def export_run(
+    workdir: pathlib.Path, model: Any, model_name: str, requests: Callable
+) -> None:
+    """Exports the model of `run` into `models`, with warm-up requests."""
     say("5. export")
     print(
         tasks.export_model(
@@ -53,7 +57,9 @@ def export_run(workdir: pathlib.Path, model: Any, model_name: str) -> None:
             run_folder.read_vocabulary(workdir / "run"),
             workdir / "models",
             name=model_name,
-            finish=warmup.writer(model.config),
+            finish=functools.partial(
+                warmup.write_warmup_requests, requests=requests
+            ),
         )
     )
 

@@ -1,5 +1,6 @@
 """From a log of shown items to a served score in one go."""
 
+import functools
 import pathlib
 from collections.abc import Sequence
 
@@ -20,6 +21,7 @@ from jump_tf.runs import folder as run_folder
 from serving import server
 from serving import settings
 from serving.client import lists as list_client
+from serving.client import warmup_requests
 
 MODEL_NAME = "heroes"
 SHOWN = 6
@@ -90,7 +92,10 @@ def _all_steps(workdir, config, request, beam_arguments):
     result = list_prediction_table.evaluate_run(run, model, data)
     print(list_tables.format_table(result))
     list_report.write_report(run)
-    demo_steps.export_run(workdir, model, MODEL_NAME)
+    requests = functools.partial(
+        warmup_requests.list_requests, num_fields=model.config.num_fields
+    )
+    demo_steps.export_run(workdir, model, MODEL_NAME, requests)
     demo_steps.say("6. serve, and ask over gRPC")
     print(_served_scores(workdir))
     return result

@@ -1,4 +1,4 @@
-"""TF Serving's gRPC services over `Core`."""
+"""TF Serving's gRPC services over `core.Core`."""
 
 import logging
 from typing import Any
@@ -11,10 +11,10 @@ from tensorflow_serving.apis import inference_pb2
 from tensorflow_serving.apis import model_service_pb2
 from tensorflow_serving.apis import prediction_service_pb2
 
-from serving.api import unimplemented
 from serving.protocol import errors
-from serving.runtime import lookup
-from serving.runtime.core import Core
+from serving.runtime import core as runtime_core
+from serving.runtime import model_config
+from serving.runtime import servable as runtime_servable
 
 _LOGGER = logging.getLogger(__name__)
 _NO_TASK = inference_pb2.InferenceTask()
@@ -28,8 +28,8 @@ _PREDICTION, _MODEL = (
 NAMES = (_PREDICTION.full_name, _MODEL.full_name)
 
 
-def handlers(core: Core) -> list[grpc.GenericRpcHandler]:
-    """What answers both services."""
+def handlers(core: runtime_core.Core) -> list[grpc.GenericRpcHandler]:
+    """Returns the handlers of PredictionService and ModelService."""
     return [
         _handler(_PREDICTION, _PredictionService(core)),
         _handler(_MODEL, _ModelService(core)),
@@ -76,9 +76,9 @@ def _answering(kind, method):
 
 
 class _PredictionService:
-    """Predictions, and what can be asked."""
+    """Answers PredictionService: predictions and metadata."""
 
-    def __init__(self, core: Core):
+    def __init__(self, core: runtime_core.Core):
         self._core = core
 
     async def Predict(self, request):  # noqa: N802
@@ -87,18 +87,25 @@ class _PredictionService:
         return await self._core.predict(request, None, "GRPC")
 
     async def Classify(self, request):  # noqa: N802
-        self._refuse(request, unimplemented.CLASSIFY, "Classify")
+        self._refuse(request, runtime_servable.CLASSIFY, "Classify")
 
     async def Regress(self, request):  # noqa: N802
-        self._refuse(request, unimplemented.REGRESS, "Regress")
+        self._refuse(request, runtime_servable.REGRESS, "Regress")
 
     async def MultiInference(self, request):  # noqa: N802
-        spec = next(iter(request.tasks), _NO_TASK).model_spec
+        # No inference is answered: the first one's reason is the answer.
+        task = next(iter(request.tasks), _NO_TASK)
+        spec = task.model_spec
         with (
             self._core.counted(request, spec, "MultiInference"),
             self._core.manager.use(spec) as servable,
         ):
-            unimplemented.refuse_many(servable.signature_defs, request)
+            runtime_core.refuse_inference(
+                servable.signature_defs,
+                spec.signature_name,
+                task.method_name,
+                "Requested signature not found in model graph",
+            )
 
     async def GetModelMetadata(self, request):  # noqa: N802
         return self._core.metadata(request)
@@ -107,17 +114,19 @@ class _PredictionService:
         spec = request.model_spec
         with (
             self._core.counted(request, spec, api),
-            self._core.manager.use(lookup.model_spec(request)) as servable,
+            self._core.manager.use(
+                model_config.model_spec(request)
+            ) as servable,
         ):
-            unimplemented.refuse(
+            runtime_core.refuse_inference(
                 servable.signature_defs, spec.signature_name, method
             )
 
 
 class _ModelService:
-    """The states of models, and another set of them."""
+    """Answers ModelService: the states of models, and a new set of them."""
 
-    def __init__(self, core: Core):
+    def __init__(self, core: runtime_core.Core):
         self._core = core
 
     async def GetModelStatus(self, request):  # noqa: N802

@@ -69,13 +69,15 @@ def add(app: web.Application, manager: Manager, model: str) -> None:
     app.middlewares.append(_from_this_machine)
     app.router.add_get("/playground", _redirect)
     for path in _FOLDER.iterdir():
+        if path.suffix not in _TYPES:  # The picture of the README.
+            continue
         name = "" if path.name == "index.html" else path.name
         app.router.add_get(f"/playground/{name}", _static(path))
     app.router.add_get("/playground/items", _Items(manager, model).answer)
 
 
 class Vocabulary:
-    """A version's items, most clicked first; a million take no objects.
+    """A version's items, most clicked first, in one text without objects.
 
     Args:
         path: its vocabulary.
@@ -89,7 +91,7 @@ class Vocabulary:
     def page(
         self, search: str, start: int, limit: int = PAGE_SIZE
     ) -> tuple[list[str], int | None]:
-        """Items that contain a text, whatever the case of its ASCII letters.
+        """Returns items that contain a text, in any case of ASCII letters.
 
         Args:
             search: the text; "" is in all.
@@ -122,7 +124,7 @@ class Vocabulary:
 
 
 class _Items:
-    """Pages of the vocabulary of the version that answers."""
+    """Answers with pages of the vocabulary of the served version."""
 
     def __init__(self, manager: Manager, model: str):
         self._manager = manager

@@ -25,13 +25,10 @@ from jump_tf import schema
 from serving.api import playground as api_playground
 from serving.api import rest_answers
 from serving.api import rest_requests
-from serving.api import unimplemented
 from serving.protocol import errors
+from serving.runtime import core as runtime_core
 from serving.runtime import metrics as runtime_metrics
 from serving.runtime import servable as runtime_servable
-
-if typing.TYPE_CHECKING:
-    from serving.runtime.core import Core
 
 _LOGGER = logging.getLogger(__name__)
 _CHOICE = r"(?:/versions/(\d+)|/labels/([^/:]+))?"
@@ -68,14 +65,14 @@ _CODES = {
 
 
 def application(
-    core: Core,
+    core: runtime_core.Core,
     *,
     monitoring_path: str | None = None,
     playground: str | None = None,
     timeout_seconds: float = 30.0,
     max_bytes: int = 64 * 2**20,
 ) -> web.Application:
-    """What answers HTTP.
+    """Returns the application that answers HTTP.
 
     Args:
         core: answers.
@@ -98,7 +95,7 @@ def application(
 
 
 class _Api:
-    def __init__(self, core: Core, timeout_seconds: float):
+    def __init__(self, core: runtime_core.Core, timeout_seconds: float):
         self._core = core
         self._timeout_seconds = timeout_seconds
 
@@ -147,14 +144,14 @@ class _Api:
         return web.Response(body=body, content_type=_JSON)
 
     def _read(self, body: bytes, message, method: str) -> bool:
-        """Fills a request from its JSON; whether it came as rows."""
+        """Fills a request from its JSON; returns whether it came as rows."""
         document = rest_requests.parse(body)
         name = rest_requests.signature_name(document)
         message.model_spec.signature_name = name
         with self._core.manager.use(message.model_spec) as servable:
             signatures = servable.signature_defs
         if method != "predict":
-            unimplemented.refuse(signatures, name, _METHODS[method])
+            runtime_core.refuse_inference(signatures, name, _METHODS[method])
         signature = signatures.get(name or schema.SERVING_DEFAULT)
         if signature is None:
             raise errors.invalid_argument(

@@ -19,7 +19,7 @@ _BYTES_SUFFIX = "_bytes"
 
 
 def write(outputs: Mapping[str, tensor_pb2.TensorProto], rows: bool) -> bytes:
-    """The body of an answer; a single output drops its name.
+    """Returns the body of an answer; a single output drops its name.
 
     Numbers that are not finite are NaN, Infinity and -Infinity. Strings are
     `{"b64": ...}` where their name ends in "_bytes" or they are not UTF-8.
@@ -51,7 +51,7 @@ def write(outputs: Mapping[str, tensor_pb2.TensorProto], rows: bool) -> bytes:
 
 
 def to_bytes(value: Any) -> bytes:
-    """JSON in UTF-8 without blanks."""
+    """Returns a value as JSON in UTF-8 without blanks."""
     return _ENCODER.encode(value).encode()
 
 
@@ -92,7 +92,7 @@ def _lists(names: list[str], arrays: list[np.ndarray]) -> list[Any]:
 
 
 def short_decimals(values: np.ndarray) -> np.ndarray:
-    """Float32 as float64 that print in 6 digits, or in 9 if it takes more.
+    """Returns float32 as float64 that print in 6 digits, or in 9 if needed.
 
     9 digits tell all float32 apart; 0.1 prints as 0.1 and not as
     0.10000000149.

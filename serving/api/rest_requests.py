@@ -22,7 +22,7 @@ _BLANKS = " \t\r\n"
 
 
 def parse(body: bytes) -> dict[str, Any]:
-    """The object that a body begins with.
+    """Returns the JSON object that a body begins with.
 
     As in TF Serving, NaN, Infinity and -Infinity are numbers, and what
     follows the object is not looked at.
@@ -47,7 +47,7 @@ def parse(body: bytes) -> dict[str, Any]:
 
 
 def signature_name(document: Mapping[str, Any]) -> str:
-    """The signature that is asked, "" where none is named."""
+    """Returns the name of the signature that is asked, "" if none is named."""
     name = document.get("signature_name", "")
     if not isinstance(name, str):
         raise rest_values.wrong(
@@ -151,7 +151,7 @@ def _of_columns(document, expected) -> dict[str, np.ndarray]:
 
 
 def _batch(values: list, info, key: str) -> np.ndarray:
-    """The array of all rows; where there is none, says which row is wrong."""
+    """Returns the array of all rows, or raises which row is wrong."""
     try:
         return rest_values.dense(values, info)
     except errors.ServingError:

@@ -32,7 +32,7 @@ _JSON_TYPES = {
 
 
 class _Kind(NamedTuple):
-    """A type of tensors as TensorFlow, NumPy and JSON name it."""
+    """The name of a type in TensorFlow, in NumPy and in JSON."""
 
     name: str
     dtype: Any
@@ -55,7 +55,7 @@ _KINDS = {
 
 
 def dense(value: Any, info: meta_graph_pb2.TensorInfo) -> np.ndarray:
-    """The array of a value, or of nested lists of equal lengths.
+    """Returns the array of a value, or of nested lists of equal lengths.
 
     Args:
         value: numbers, truth values, or strings as text or `{"b64": ...}`.
@@ -90,12 +90,12 @@ def dense(value: Any, info: meta_graph_pb2.TensorInfo) -> np.ndarray:
 
 
 def is_object(value: Any) -> bool:
-    """Whether it is a JSON object that is not the code of a string."""
+    """Returns whether a value is a JSON object and not `{"b64": ...}`."""
     return isinstance(value, dict) and not _is_base64(value)
 
 
 def wrong(value: Any, text: str) -> errors.ServingError:
-    """What is wrong with a value, which is quoted."""
+    """Returns the error that quotes a value and says what is wrong with it."""
     shown = json.dumps(value)[:_SHOWN_CHARACTERS]
     return errors.invalid_argument(f"JSON Value: {shown} {text}")
 

@@ -144,7 +144,7 @@ def _ask_about_session(arguments) -> str:
         _numbers("--dwell", arguments.dwell, schema.UNKNOWN_DWELL),
         arguments.elapsed,
     )
-    wanted = client.Wanted(
+    options = client.RequestOptions(
         exclude_seen=arguments.exclude_seen,
         allow=_texts(arguments.allow),
         deny=_texts(arguments.deny),
@@ -155,7 +155,7 @@ def _ask_about_session(arguments) -> str:
         arguments.timeout,
         credentials=credentials(arguments),
     ) as asked:
-        answer = asked.answer([session], wanted)[0]
+        answer = asked.answer([session], options)[0]
     return format_answer(answer, arguments.top, page=bool(session.items))
 
 

@@ -13,7 +13,6 @@ from typing import Self
 import grpc
 import numpy as np
 from tensorflow_serving.apis import get_model_status_pb2
-from tensorflow_serving.apis import predict_pb2
 
 from jump_tf import schema
 from serving.client import connection
@@ -21,13 +20,13 @@ from serving.client import sessions as session_client
 from serving.client.sessions import Answer
 from serving.client.sessions import DwellForecast
 from serving.client.sessions import Recommendation
+from serving.client.sessions import RequestOptions
 from serving.client.sessions import Session
-from serving.client.sessions import Wanted
 from serving.protocol import tensors
 
 MAX_BATCH = 64  # What our servers batch.
 _CONCURRENT_BATCHES = 8
-_PLAIN = Wanted()
+_PLAIN = RequestOptions()
 
 
 class Client:
@@ -42,10 +41,10 @@ class Client:
         timeout_seconds: of each method, retries included.
         version: a number; by default the latest.
         version_label: instead of a number, e.g. "stable".
-        credentials: see `connection.tls_credentials`; None is plain text.
+        credentials: of `connection.tls_credentials`; None is plain text.
         max_message_bytes: of a request and of an answer.
         max_batch: sessions of a request; more are sent as several.
-        attempts: see `connection.Connection`; 1 never tries again.
+        attempts: how often a request is tried, as in `connection.Connection`.
     """
 
     def __init__(
@@ -100,17 +99,28 @@ class Client:
         deny: Sequence[str] = (),
         times_seconds: Sequence[float] = (),
     ) -> list[Recommendation]:
-        """The likeliest next clicks of a session, see `Session`, `Wanted`."""
+        """Returns the likeliest next clicks of a session, best first.
+
+        Args:
+            items: as in `Session`.
+            dwell_seconds: as in `Session`.
+            elapsed_seconds: as in `Session`.
+            k: as in `RequestOptions`.
+            exclude_seen: as in `RequestOptions`.
+            allow: as in `RequestOptions`.
+            deny: as in `RequestOptions`.
+            times_seconds: as in `RequestOptions`.
+        """
         session = Session(items, dwell_seconds, elapsed_seconds)
-        wanted = Wanted(k, exclude_seen, allow, deny, times_seconds)
-        return self.answer([session], wanted)[0].recommendations
+        options = RequestOptions(k, exclude_seen, allow, deny, times_seconds)
+        return self.answer([session], options)[0].recommendations
 
     def answer(
-        self, sessions: Sequence[Session], wanted: Wanted = _PLAIN
+        self, sessions: Sequence[Session], options: RequestOptions = _PLAIN
     ) -> list[Answer]:
-        """What follows each of several sessions.
+        """Returns what follows each of several sessions.
 
-        More sessions than fit a request are sent at the same time.
+        More sessions than `max_batch` are sent as several requests at a time.
         """
         deadline = self._deadline()
         batches = [
@@ -119,11 +129,10 @@ class Client:
         ]
 
         def ask(batch):
-            outputs = self._predict(
-                wanted.signature, session_client.inputs(batch, wanted), deadline
-            )
+            inputs = session_client.inputs(batch, options)
+            outputs = self._predict(options.signature, inputs, deadline)
             return [
-                session_client.read_answer(outputs, row, wanted.times_seconds)
+                session_client.read_answer(outputs, row, options.times_seconds)
                 for row in range(len(batch))
             ]
 
@@ -139,7 +148,14 @@ class Client:
         candidates: Sequence[str],
         times_seconds: Sequence[float],
     ) -> list[DwellForecast]:
-        """How long each candidate would be looked at after a session."""
+        """Returns the dwell on each candidate, were it clicked next.
+
+        Args:
+            items: as in `Session`.
+            dwell_seconds: as in `Session`.
+            candidates: raw ids.
+            times_seconds: at which survivals are told.
+        """
         outputs = self.predict(
             schema.DWELL,
             {
@@ -153,7 +169,7 @@ class Client:
         return session_client.read_forecasts(outputs, candidates, times_seconds)
 
     def status(self) -> dict[int, str]:
-        """The state of each version, e.g. `{3: "AVAILABLE"}`."""
+        """Returns the state of each version, e.g. `{3: "AVAILABLE"}`."""
         request = get_model_status_pb2.GetModelStatusRequest()
         request.model_spec.name = self._model
         response = self._connection.call(
@@ -168,14 +184,19 @@ class Client:
     def predict(
         self, signature_name: str, arrays: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
-        """The outputs of a signature, by name."""
+        """Returns the outputs of a signature, by name.
+
+        Args:
+            signature_name: that is asked.
+            arrays: its inputs, by name.
+        """
         return self._predict(signature_name, arrays, self._deadline())
 
     def _deadline(self):
         return time.monotonic() + self._timeout_seconds
 
     def _predict(self, signature_name, arrays, deadline):
-        request = predict_request(self._model, signature_name, arrays)
+        request = tensors.predict_request(self._model, signature_name, arrays)
         if self._version is not None:
             request.model_spec.version.value = self._version
         elif self._version_label is not None:
@@ -183,26 +204,4 @@ class Client:
         response = self._connection.call(
             self._connection.predictions.Predict, request, deadline
         )
-        return read_outputs(response)
-
-
-def predict_request(
-    model: str, signature_name: str, arrays: Mapping[str, np.ndarray]
-) -> predict_pb2.PredictRequest:
-    """The message that asks the latest version of a model."""
-    request = predict_pb2.PredictRequest()
-    request.model_spec.name = model
-    request.model_spec.signature_name = signature_name
-    for name, array in arrays.items():
-        request.inputs[name].CopyFrom(tensors.to_proto(array))
-    return request
-
-
-def read_outputs(
-    response: predict_pb2.PredictResponse,
-) -> dict[str, np.ndarray]:
-    """What it answers, by name; strings as bytes."""
-    return {
-        name: tensors.to_array(proto)
-        for name, proto in response.outputs.items()
-    }
+        return tensors.read_outputs(response)

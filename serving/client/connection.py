@@ -26,7 +26,7 @@ class Connection:
 
     Args:
         address: "host:port".
-        credentials: of TLS, see `tls_credentials`; None is plain text.
+        credentials: of `tls_credentials`; None is plain text.
         max_message_bytes: of a request and of an answer.
         attempts: how often a call is tried where the server is not there or
             overloaded, with pauses that double, at random up to the full one,
@@ -58,13 +58,13 @@ class Connection:
         self.models = model_service_pb2_grpc.ModelServiceStub(self._channel)
 
     def close(self) -> None:
-        """Ends it, and the calls under way."""
+        """Closes the channel and cancels the calls under way."""
         self._channel.close()
 
     def call(
         self, method: Callable[..., Any], request: Any, deadline: float
     ) -> Any:
-        """The answer of a stub's method.
+        """Returns the answer of a stub's method.
 
         Args:
             method: of `predictions` or `models`.
@@ -98,7 +98,14 @@ def open_channel(
     credentials: grpc.ChannelCredentials | None = None,
     max_message_bytes: int = MAX_MESSAGE_BYTES,
 ) -> Any:
-    """A channel of `grpc` or `grpc.aio` with a connection of its own."""
+    """Returns a channel with a connection of its own.
+
+    Args:
+        library: `grpc` or `grpc.aio`.
+        address: "host:port".
+        credentials: of TLS; None is plain text.
+        max_message_bytes: of a request and of an answer.
+    """
     options = [
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.max_send_message_length", max_message_bytes),
@@ -115,7 +122,7 @@ def tls_credentials(
     key: str | pathlib.Path | None = None,
     certificate: str | pathlib.Path | None = None,
 ) -> grpc.ChannelCredentials:
-    """Credentials of PEM files.
+    """Returns credentials of PEM files, for gRPC.
 
     Args:
         root: certificate that signs the server's; by default those that the
@@ -136,7 +143,7 @@ def tls_context(
     key: str | pathlib.Path | None = None,
     certificate: str | pathlib.Path | None = None,
 ) -> ssl.SSLContext:
-    """The same as `tls_credentials`, for HTTP."""
+    """Returns what `tls_credentials` does, for HTTP."""
     _check_pair(key, certificate)
     try:
         context = ssl.create_default_context(cafile=root)

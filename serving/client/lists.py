@@ -64,10 +64,10 @@ class Score:
 
 
 class ListClient(client.Client):
-    """Asks one model of lists; see `client.Client`."""
+    """Asks one model of lists, as `client.Client` asks one of sessions."""
 
     def score(self, lists: Sequence[ShownItems]) -> list[list[Score]]:
-        """Of each list a score for each item, in one call."""
+        """Returns for each list a score of each item, in one call."""
         outputs = self.predict(schema.SERVING_DEFAULT, to_arrays(lists))
         columns = [outputs[field.name] for field in dataclasses.fields(Score)]
         return [
@@ -80,7 +80,7 @@ class ListClient(client.Client):
 
 
 def to_arrays(lists: Sequence[ShownItems]) -> dict[str, np.ndarray]:
-    """The inputs of `serving_default` for a batch of lists."""
+    """Returns the inputs of `serving_default` for a batch of lists."""
     items = max((len(shown.features) for shown in lists), default=0)
     width = max(
         (len(item) for shown in lists for item in shown.features), default=0
@@ -105,7 +105,7 @@ def to_arrays(lists: Sequence[ShownItems]) -> dict[str, np.ndarray]:
 
 
 def to_example(shown: ShownItems) -> bytes:
-    """A list as the signature `examples` takes it."""
+    """Returns a list as the signature `examples` takes it."""
     lengths = [len(item) for item in shown.features]
     values = [x for row in shown.feature_values for x in row]
     feature = {
@@ -122,7 +122,7 @@ def to_example(shown: ShownItems) -> bytes:
         schema.CLICKED: _floats(shown.clicked),
     }
     example = tf.train.Example(features=tf.train.Features(feature=feature))
-    return example.SerializeToString()
+    return example.SerializeToString(deterministic=True)
 
 
 def _floats(values) -> tf.train.Feature:

@@ -54,17 +54,17 @@ class LiveSession:
 
     @property
     def answer(self) -> Answer:
-        """What follows, as of the last thing that was told."""
+        """What follows the session, as the last answer says."""
         return self._answer
 
     def recommendations(self) -> list[Recommendation]:
-        """The likeliest next clicks, as of the last thing that was told."""
+        """Returns the likeliest next clicks, as the last answer says."""
         return self._answer.recommendations
 
     def click(
         self, item: str, dwell_seconds: float = schema.UNKNOWN_DWELL
     ) -> Answer:
-        """The visitor is now on the page of `item`.
+        """Tells that the visitor has clicked `item` and is on its page.
 
         Args:
             item: its raw id.
@@ -83,14 +83,18 @@ class LiveSession:
         return self._look(self._after, session)
 
     def wait(self, elapsed_seconds: float) -> Answer:
-        """The visitor has been on the page for so long, and still is."""
+        """Tells that the visitor is still on the page.
+
+        Args:
+            elapsed_seconds: since the click on it.
+        """
         self._must_have_clicks("wait")
         there = _left(self._session, schema.UNKNOWN_DWELL)
         session = Session(there.items, there.dwell_seconds, elapsed_seconds)
         return self._look(self._before, session)
 
     def leave(self, dwell_seconds: float) -> Answer:
-        """The visitor has left the page, `dwell_seconds` after they came."""
+        """Tells that the visitor has left the page after `dwell_seconds`."""
         self._must_have_clicks("leave")
         session = _left(self._session, dwell_seconds)
         # The state after is not kept: the next click tells the dwell again.
@@ -100,7 +104,7 @@ class LiveSession:
         return self._answer
 
     def _look(self, before, session):
-        """Has the page on screen, the last click, answered for."""
+        """Asks for the answer on the page on screen, the last click."""
         earlier = Session(session.items[:-1], session.dwell_seconds[:-1])
         self._before, outputs = self._step(
             before, earlier, session.items[-1], session.elapsed_seconds
@@ -140,7 +144,7 @@ class LiveSession:
 
     def _start(self, session):
         return self._client.predict(
-            schema.START, sessions.inputs([session], sessions.Wanted())
+            schema.START, sessions.inputs([session], sessions.RequestOptions())
         )
 
     def _must_have_clicks(self, name):
@@ -151,6 +155,6 @@ class LiveSession:
 
 
 def _left(session: Session, dwell_seconds: float) -> Session:
-    """The session once its last page has been left."""
+    """Returns the session after its last page has been left."""
     known = (*session.dwell_seconds[:-1], dwell_seconds)
     return Session(session.items, known[: len(session.items)])

@@ -44,8 +44,8 @@ class Session:
 
 
 @dataclasses.dataclass(frozen=True)
-class Wanted:
-    """Which answer is wanted; by default what the model was exported for.
+class RequestOptions:
+    """What a request asks for; by default what the model was exported for.
 
     Attributes:
         k: recommendations, at most what the export allows.
@@ -69,7 +69,7 @@ class Wanted:
 
     @property
     def signature(self) -> str:
-        """The one that answers; every model has the default one."""
+        """The signature that answers: the default one unless `recommend`."""
         special = (
             self.k is not None
             or self.exclude_seen
@@ -141,7 +141,7 @@ class DwellForecast:
 
 
 def clicks(sessions: Sequence[Session]) -> dict[str, np.ndarray]:
-    """The clicks of a batch, as every signature of sessions takes them."""
+    """Returns the inputs that hold clicks, which all signatures share."""
     items = tensors.padded([s.items for s in sessions], "", object)
     dwell_seconds = np.full(items.shape, schema.UNKNOWN_DWELL, np.float32)
     for row, session in enumerate(sessions):
@@ -150,35 +150,35 @@ def clicks(sessions: Sequence[Session]) -> dict[str, np.ndarray]:
 
 
 def inputs(
-    sessions: Sequence[Session], wanted: Wanted
+    sessions: Sequence[Session], options: RequestOptions
 ) -> dict[str, np.ndarray]:
-    """The inputs of `wanted.signature` for a batch."""
+    """Returns the inputs of `options.signature` for a batch of sessions."""
     elapsed = np.array([s.elapsed_seconds for s in sessions], np.float32)
     arrays = {**clicks(sessions), schema.ELAPSED_SECONDS: elapsed}
-    if wanted.signature == schema.SERVING_DEFAULT:
+    if options.signature == schema.SERVING_DEFAULT:
         return arrays
     rows = len(sessions)
-    k = DEFAULT_K if wanted.k is None else wanted.k
+    k = DEFAULT_K if options.k is None else options.k
     return {
         **arrays,
         schema.K: np.full(rows, k, np.int32),
-        schema.EXCLUDE_SEEN: np.full(rows, wanted.exclude_seen, bool),
-        schema.ALLOW: _rows(wanted.allow, rows, object),
-        schema.DENY: _rows(wanted.deny, rows, object),
-        schema.TIMES_SECONDS: _rows(wanted.times_seconds, rows, np.float32),
+        schema.EXCLUDE_SEEN: np.full(rows, options.exclude_seen, bool),
+        schema.ALLOW: _rows(options.allow, rows, object),
+        schema.DENY: _rows(options.deny, rows, object),
+        schema.TIMES_SECONDS: _rows(options.times_seconds, rows, np.float32),
     }
 
 
 def step_inputs(
     item: str, last_dwell_seconds: float, elapsed_seconds: float, state: Arrays
 ) -> dict[str, np.ndarray]:
-    """The inputs of `step` for one session.
+    """Returns the inputs of `step` for one session.
 
     Args:
         item: the click that follows; "" for none.
         last_dwell_seconds: on the page before it.
         elapsed_seconds: on its own page.
-        state: see `state_of`.
+        state: of `state_of`.
     """
     return {
         schema.ITEM: np.array([item], object),
@@ -191,7 +191,7 @@ def step_inputs(
 
 
 def state_of(outputs: Arrays) -> Arrays:
-    """What an answer of `start` or `step` holds for the next `step`."""
+    """Returns the state in an answer of `start` or `step`, for the next."""
     return {
         name: array
         for name, array in outputs.items()
@@ -207,12 +207,12 @@ def _rows(values, rows, dtype):
 def read_answer(
     outputs: Arrays, row: int, times_seconds: Sequence[float] = ()
 ) -> Answer:
-    """A session's answer.
+    """Returns the answer for one session of a batch.
 
     Args:
         outputs: of a signature that recommends.
-        row: of the session.
-        times_seconds: that were asked about.
+        row: of the session in the batch.
+        times_seconds: at which survivals were asked for.
     """
     levels = _levels(outputs, row)
     left = outputs.get(schema.PAGE_REMAINING_QUANTILES_SECONDS)
@@ -239,7 +239,7 @@ def read_answer(
 def read_forecasts(
     outputs: Arrays, candidates: Sequence[str], times_seconds: Sequence[float]
 ) -> list[DwellForecast]:
-    """A forecast for each candidate, of the one session that was sent."""
+    """Returns a forecast for each candidate, after the one session sent."""
     return [
         DwellForecast(
             item,

@@ -1,9 +1,10 @@
 """The protocol's descriptors, for tools like grpcurl.
 
-    python -m serving.protoset FILE
+    python -m serving.deploy.protoset FILE
     grpcurl -protoset FILE ...
 
-TF Serving has no reflection that would tell them; our own server has.
+TF Serving has no reflection, from which such tools could learn them; our own
+server has.
 """
 
 import pathlib
@@ -16,7 +17,7 @@ from tensorflow_serving.apis import prediction_service_pb2
 
 
 def protoset() -> descriptor_pb2.FileDescriptorSet:
-    """PredictionService, ModelService and all that they need, in order."""
+    """Returns PredictionService, ModelService and their dependencies first."""
     files: dict[str, descriptor.FileDescriptor] = {}
 
     def add(file: descriptor.FileDescriptor) -> None:

@@ -7,7 +7,7 @@
 #
 # Needs curl, and for the gRPC half grpcurl; without it, that half is left out
 # and said so. TF Serving has no reflection: it needs PROTOSET, a file that
-#   python -m serving.protoset FILE
+#   python -m serving.deploy.protoset FILE
 # writes.
 set -euo pipefail
 

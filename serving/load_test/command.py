@@ -16,7 +16,7 @@ from jump_tf import schema
 from serving.cli import predict as predict_command
 
 if typing.TYPE_CHECKING:
-    from serving.load_test import generator
+    from serving.load_test import senders
     from serving.load_test import traffic
     from serving.load_test.report import Result
     from serving.load_test.report import Slo
@@ -156,7 +156,7 @@ def run(arguments: argparse.Namespace, visits: traffic.Visits | None) -> int:
 
 
 def _exit_code(results: list[Result], slo: Slo, *, ramp: bool) -> int:
-    """A ramp fails if its first rate does; the last one is meant to."""
+    """Returns 1 if the load was not held; of a ramp, if its first was not."""
     first = results[0]
     good = first.holds(slo) if ramp else not first.errors and first.meets(slo)
     return 0 if good else 1
@@ -183,7 +183,7 @@ def _rates(arguments) -> list[float]:
 
 
 def _requests(arguments, visits, most: int):
-    """The way to send, and the requests as bytes."""
+    """Returns the protocol and the requests as bytes."""
     from serving.client import client
     from serving.load_test import senders
 
@@ -206,7 +206,7 @@ def _requests(arguments, visits, most: int):
     return protocol, [protocol.encode(arrays) for arrays in inputs]
 
 
-def _protocol(arguments) -> generator.Protocol:
+def _protocol(arguments) -> senders.Protocol:
     from serving.load_test import senders
 
     connections = arguments.connections
@@ -216,17 +216,13 @@ def _protocol(arguments) -> generator.Protocol:
         raise schema.InputError(
             f"`--connections` must be at least 1. Received: {connections}"
         )
-    of_all = (arguments.address, arguments.model, arguments.signature)
-    if arguments.protocol == GRPC:
-        return senders.GrpcProtocol(
-            *of_all,
-            credentials=predict_command.credentials(arguments),
-            connections=connections,
-            timeout_seconds=arguments.timeout,
-        )
-    return senders.RestProtocol(
-        *of_all,
-        tls=predict_command.credentials(arguments, http=True),
+    rest = arguments.protocol == REST
+    make = senders.RestProtocol if rest else senders.GrpcProtocol
+    return make(
+        arguments.address,
+        arguments.model,
+        arguments.signature,
+        tls=predict_command.credentials(arguments, http=rest),
         connections=connections,
         timeout_seconds=arguments.timeout,
     )

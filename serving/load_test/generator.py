@@ -2,7 +2,7 @@
 
 When each is due is fixed before the first is sent, by a Poisson process, and
 its latency counts from that moment. A client that waits for an answer before
-it asks again would send less to a slow server, and leave out the very requests
+it asks again sends less to a slow server, and leaves out the very requests
 that would have waited ("coordinated omission").
 """
 
@@ -20,8 +20,7 @@ import numpy as np
 from jump_tf import schema
 from serving.load_test import senders
 from serving.load_test.report import Result
-from serving.load_test.senders import GrpcProtocol
-from serving.load_test.senders import RestProtocol
+from serving.load_test.senders import Protocol
 from serving.protocol import errors
 
 _START_SECONDS = 0.1
@@ -77,9 +76,6 @@ class Load:
             )
         )
         return np.sort(np.concatenate(list(parts)))
-
-
-Protocol = GrpcProtocol | RestProtocol
 
 
 def check(protocol: Protocol, body: bytes) -> None:

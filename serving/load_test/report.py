@@ -22,7 +22,7 @@ _BAR = 50
 
 @dataclasses.dataclass(frozen=True)
 class Slo:
-    """What is good enough; None asks for nothing.
+    """Limits of the latency, a service level objective; None is no limit.
 
     Attributes:
         p90_ms: at most this p90 of the latency.
@@ -45,7 +45,7 @@ class Slo:
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """Of one load; the warm-up is left out of all but the CPU.
+    """What one load found; the warm-up is left out of all but the CPU.
 
     Attributes:
         rate: that was asked for, a second.
@@ -80,7 +80,17 @@ class Result:
         statuses: Sequence[str],
         cpu_share: float,
     ) -> Self:
-        """The result of requests that were due, sent and done at a second."""
+        """Returns the result of requests.
+
+        Args:
+            rate: that was asked for, a second.
+            seconds: for how long.
+            due: `[N]` seconds at which each was due; negative ones warm up.
+            sent: `[N]` seconds at which each was sent.
+            done: `[N]` seconds at which each was answered.
+            statuses: of each.
+            cpu_share: cores that the generator itself took.
+        """
         counts = due >= 0
         status = np.array(statuses, object)[counts]
         good = status == OK
@@ -102,29 +112,29 @@ class Result:
 
     @property
     def errors(self) -> int:
-        """Requests without a good answer."""
+        """The number of requests without a good answer."""
         return sum(self.statuses.values()) - self.statuses.get(OK, 0)
 
     @property
     def generator_was_the_bottleneck(self) -> bool:
-        """Whether the numbers say more about us than about the server."""
+        """Whether the generator, not the server, set the latencies."""
         late = self.late_ms["p99"] > _LATE_SHARE * self.latency_ms["p99"]
         return late or self.cpu_share > _BUSY
 
     def meets(self, slo: Slo) -> bool:
-        """Whether the latencies are good enough."""
+        """Returns whether the latencies are within the limits."""
         return all(
             limit is None or self.latency_ms[name] <= limit
             for name, limit in (("p90", slo.p90_ms), ("p99", slo.p99_ms))
         )
 
     def holds(self, slo: Slo) -> bool:
-        """Whether the server keeps up, without errors, and fast enough."""
+        """Returns whether the server keeps up, without errors, in time."""
         keeps_up = self.answered_rate >= _HELD_SHARE * self.rate
         return keeps_up and not self.errors and self.meets(slo)
 
     def to_json(self) -> dict[str, Any]:
-        """All of it, for a file."""
+        """Returns all numbers, for a file of JSON."""
         return {
             **dataclasses.asdict(self),
             "errors": self.errors,
@@ -152,7 +162,7 @@ HEAD = (
 
 
 def line(result: Result) -> str:
-    """A result in the columns of `HEAD`; times in milliseconds."""
+    """Returns a result in the columns of `HEAD`; times in milliseconds."""
     times = "".join(f"{value:9.2f}" for value in result.latency_ms.values())
     return (
         f"{result.rate:10,.1f}{result.answered_rate:12,.1f}{times}"
@@ -162,7 +172,7 @@ def line(result: Result) -> str:
 
 
 def details(result: Result) -> str:
-    """The histogram, the errors by status, and what to doubt."""
+    """Returns the histogram, the errors by status, and what to doubt."""
     names = [f"<= {edge:,}" for edge in _EDGES_MS] + [f"> {_EDGES_MS[-1]:,}"]
     filled = np.flatnonzero(result.histogram)
     lines = ["latency, ms   answers"]
@@ -186,7 +196,7 @@ def details(result: Result) -> str:
 
 
 def capacity(results: Sequence[Result], slo: Slo) -> float:
-    """The highest rate of a ramp up to which all rates were held; else 0."""
+    """Returns the highest rate up to which all of a ramp were held; else 0."""
     held = 0.0
     for result in results:
         if not result.holds(slo):

@@ -4,15 +4,17 @@ Everything is serialized before the clock starts, and what comes back stays
 bytes until it has stopped: the generator shares a machine with the server.
 """
 
+import abc
 import asyncio
+import dataclasses
 import itertools
 import json
-import ssl
 from collections.abc import AsyncIterator
 from collections.abc import Awaitable
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -26,11 +28,12 @@ from serving.client import client
 from serving.client import connection
 from serving.client import sessions as session_client
 from serving.client.sessions import Session
+from serving.protocol import tensors
 
 OK = "OK"
 _PREDICT = "/tensorflow.serving.PredictionService/Predict"
 _STATES = 50  # Sessions in progress that a load of steps goes on with.
-_EXCLUDE_SEEN = session_client.Wanted(
+_EXCLUDE_SEEN = session_client.RequestOptions(
     exclude_seen=True, times_seconds=(5.0, 30.0, 120.0)
 )
 
@@ -40,27 +43,34 @@ Send = Callable[[bytes], Awaitable[tuple[str, bytes]]]
 def inputs_of(
     signature: str, sessions: Sequence[Session]
 ) -> list[dict[str, np.ndarray]]:
-    """What is sent of each session, to `serving_default` or `recommend`."""
+    """Returns the inputs of a request for each session.
+
+    Args:
+        signature: `serving_default`, or `recommend` with filters and times.
+        sessions: one a request.
+    """
     plain = signature == schema.SERVING_DEFAULT
-    wanted = session_client.Wanted() if plain else _EXCLUDE_SEEN
-    return [session_client.inputs([session], wanted) for session in sessions]
+    options = session_client.RequestOptions() if plain else _EXCLUDE_SEEN
+    return [session_client.inputs([session], options) for session in sessions]
 
 
 def steps(
     sessions: Sequence[Session], asking: client.Client
 ) -> list[dict[str, np.ndarray]]:
-    """What is sent to `step`: the last clicks, after some of the sessions.
+    """Returns the inputs of `step` for the last click of each session.
+
+    The state before it is that of one of the first sessions, in turn.
 
     Args:
         sessions: one a request.
-        asking: starts those that are gone on with.
+        asking: starts the first sessions.
     """
     states = []
     for session in sessions[:_STATES]:
         before = Session(session.items[:-1], session.dwell_seconds[:-1])
         outputs = asking.predict(
             schema.START,
-            session_client.inputs([before], session_client.Wanted()),
+            session_client.inputs([before], session_client.RequestOptions()),
         )
         states.append(session_client.state_of(outputs))
     return [
@@ -76,58 +86,72 @@ def steps(
     ]
 
 
-class GrpcProtocol:
-    """TF Serving's gRPC, over several connections.
+@dataclasses.dataclass(frozen=True)
+class Protocol(abc.ABC):
+    """A way to ask a server.
 
-    Args:
-        address: "host:port".
+    Attributes:
+        address: "host:port", of gRPC or of REST.
         model: its name.
         signature: that is asked.
-        credentials: of TLS; None is plain text.
-        connections: how many.
+        tls: `grpc.ChannelCredentials` or, over REST, `ssl.SSLContext`; None is
+            plain text.
+        connections: how many, over REST at most.
         timeout_seconds: of each request.
     """
 
-    def __init__(
-        self,
-        address: str,
-        model: str,
-        signature: str,
-        *,
-        credentials: grpc.ChannelCredentials | None,
-        connections: int,
-        timeout_seconds: float,
-    ):
-        self._address = address
-        self._model = model
-        self._signature = signature
-        self._credentials = credentials
-        self._connections = connections
-        self._timeout_seconds = timeout_seconds
+    address: str
+    model: str
+    signature: str
+    _: dataclasses.KW_ONLY
+    tls: Any
+    connections: int
+    timeout_seconds: float
+
+    @abc.abstractmethod
+    def encode(self, arrays: Mapping[str, np.ndarray]) -> bytes:
+        """Returns the bytes of a request with these inputs."""
+
+    @abc.abstractmethod
+    def decode(self, body: bytes) -> dict[str, np.ndarray]:
+        """Returns the outputs in an answer, by name.
+
+        Raises:
+            ValueError: they cannot be read.
+        """
+
+    @abc.abstractmethod
+    def sender(self) -> AbstractAsyncContextManager[Send]:
+        """Returns a context in which requests can be sent.
+
+        What is sent returns its status, `OK` or what went wrong, and the body
+        of the answer.
+        """
+
+
+class GrpcProtocol(Protocol):
+    """TF Serving's gRPC; each request goes over the next connection."""
 
     def encode(self, arrays: Mapping[str, np.ndarray]) -> bytes:
-        """A request."""
-        request = client.predict_request(self._model, self._signature, arrays)
+        request = tensors.predict_request(self.model, self.signature, arrays)
         return request.SerializeToString()
 
     def decode(self, body: bytes) -> dict[str, np.ndarray]:
-        """The outputs in an answer; ValueError where they cannot be read."""
         try:
             response = predict_pb2.PredictResponse.FromString(body)
         except Exception as error:  # protobuf's own, by implementation.
             raise ValueError("not a PredictResponse") from error
-        return client.read_outputs(response)
+        return tensors.read_outputs(response)
 
     @asynccontextmanager
     async def sender(self) -> AsyncIterator[Send]:
-        """Connected; each call goes over the next connection."""
         channels = [
-            connection.open_channel(grpc.aio, self._address, self._credentials)
-            for _ in range(self._connections)
+            connection.open_channel(grpc.aio, self.address, self.tls)
+            for _ in range(self.connections)
         ]
         # Without serializers, bytes go out and come in as they are.
         methods = itertools.cycle([c.unary_unary(_PREDICT) for c in channels])
-        timeout = self._timeout_seconds
+        timeout = self.timeout_seconds
 
         async def send(body: bytes) -> tuple[str, bytes]:
             try:
@@ -141,45 +165,20 @@ class GrpcProtocol:
             await asyncio.gather(*(channel.close() for channel in channels))
 
 
-class RestProtocol:
+class RestProtocol(Protocol):
     """TF Serving's REST, columns in and out, over kept connections.
 
-    Args:
-        address: "host:port" of the REST port.
-        model: its name.
-        signature: that is asked.
-        tls: None is plain text.
-        connections: at most; each carries one request at a time.
-        timeout_seconds: of each request.
+    A connection carries one request at a time.
     """
 
-    def __init__(
-        self,
-        address: str,
-        model: str,
-        signature: str,
-        *,
-        tls: ssl.SSLContext | None,
-        connections: int,
-        timeout_seconds: float,
-    ):
-        scheme = "http" if tls is None else "https"
-        self._tls = tls
-        self._url = f"{scheme}://{address}/v1/models/{model}:predict"
-        self._signature = signature
-        self._connections = connections
-        self._timeout_seconds = timeout_seconds
-
     def encode(self, arrays: Mapping[str, np.ndarray]) -> bytes:
-        """A request."""
         body = {
-            "signature_name": self._signature,
+            "signature_name": self.signature,
             "inputs": {name: array.tolist() for name, array in arrays.items()},
         }
         return json.dumps(body).encode()
 
     def decode(self, body: bytes) -> dict[str, np.ndarray]:
-        """The outputs in an answer; ValueError where they cannot be read."""
         try:
             outputs = json.loads(body)["outputs"]
             return {name: np.array(value) for name, value in outputs.items()}
@@ -188,11 +187,12 @@ class RestProtocol:
 
     @asynccontextmanager
     async def sender(self) -> AsyncIterator[Send]:
-        """Connected."""
+        scheme = "http" if self.tls is None else "https"
+        url = f"{scheme}://{self.address}/v1/models/{self.model}:predict"
         connector = aiohttp.TCPConnector(
-            limit=self._connections, ssl=self._tls or True
+            limit=self.connections, ssl=self.tls or True
         )
-        timeout = aiohttp.ClientTimeout(self._timeout_seconds)
+        timeout = aiohttp.ClientTimeout(self.timeout_seconds)
         headers = {"Content-Type": "application/json"}
         async with aiohttp.ClientSession(
             connector=connector, timeout=timeout, headers=headers
@@ -200,7 +200,7 @@ class RestProtocol:
 
             async def send(body: bytes) -> tuple[str, bytes]:
                 try:
-                    async with session.post(self._url, data=body) as answer:
+                    async with session.post(url, data=body) as answer:
                         content = await answer.read()
                 except TimeoutError:
                     return grpc.StatusCode.DEADLINE_EXCEEDED.name, b""
@@ -214,7 +214,7 @@ class RestProtocol:
 
 
 def fault_of(outputs: Mapping[str, Any]) -> str | None:
-    """What is wrong with an answer about one session; None if nothing is."""
+    """Returns what is wrong with an answer for one session, or None."""
     for name in (schema.ITEMS, schema.PROBABILITIES):
         if name not in outputs:
             return f"no `{name}`"

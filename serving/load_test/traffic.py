@@ -43,7 +43,7 @@ class Visits:
     def sessions(
         self, vocabulary: Sequence[str], count: int, seed: int
     ) -> list[Session]:
-        """Sessions as they are asked about: every click is as likely the last.
+        """Draws sessions to ask about: every click is equally likely the last.
 
         The dwell on that click is not known yet; some of it has elapsed.
 
@@ -73,7 +73,7 @@ class Visits:
     def with_power_law(
         self, num_items: int, exponent: float, seed: int
     ) -> "Visits":
-        """The same lengths and dwells, with items drawn anew.
+        """Returns visits of the same lengths and dwells, with items drawn anew.
 
         Args:
             num_items: size of the catalogue.
@@ -89,10 +89,10 @@ class Visits:
         return dataclasses.replace(self, items=items)
 
     def fitted_exponent(self) -> float:
-        """The power law under which the clicks on known items are likeliest.
+        """Returns the exponent of greatest likelihood of the known items.
 
-        There the mean log rank is that of the clicks; it falls with the
-        exponent, so that it can be bisected.
+        There the expected log rank equals the mean log rank of the clicks; it
+        falls with the exponent, so that bisection finds it.
         """
         known = self.items[self.items >= schema.FIRST_ITEM_ID]
         if not len(known):
@@ -114,9 +114,9 @@ class Visits:
 
 
 def made_up(seed: int) -> Visits:
-    """Visits where there is no log: of four clicks, of a minute, on average.
+    """Returns visits without a log: of four clicks of a minute, on average.
 
-    All their clicks are on one item; see `Visits.with_power_law`.
+    All clicks are on one item; `Visits.with_power_law` spreads them.
     """
     random = np.random.default_rng(seed)
     lengths = random.geometric(_LEAVING, int(_CLICKS * _LEAVING))

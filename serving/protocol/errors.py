@@ -1,4 +1,4 @@
-"""Failures on both sides of the wire."""
+"""Errors of the server and of its clients."""
 
 import grpc
 import tensorflow as tf
@@ -37,7 +37,7 @@ _CODES = {code.value[0]: code for code in grpc.StatusCode}
 
 
 def from_rpc(error: grpc.RpcError) -> Exception:
-    """What a client raises for a failed call.
+    """Returns what a client raises for a failed call.
 
     Returns:
         `InputError` where the request is wrong, else `ServingError`.
@@ -49,7 +49,7 @@ def from_rpc(error: grpc.RpcError) -> Exception:
 
 
 def from_tensorflow(error: tf.errors.OpError | UnicodeDecodeError) -> Exception:
-    """What a server answers where the graph refused its inputs."""
+    """Returns the status for inputs that the graph refused."""
     if isinstance(error, UnicodeDecodeError):
         # TensorFlow's words quoted bytes of the request that Python's
         # exceptions cannot hold, nor the code with them.
@@ -65,10 +65,10 @@ def _reason(text: str) -> str:
 
 
 def invalid_argument(text: str) -> ServingError:
-    """The status of a request that can never be answered."""
+    """Returns INVALID_ARGUMENT: the request can never be answered."""
     return ServingError(grpc.StatusCode.INVALID_ARGUMENT, text)
 
 
 def not_found(text: str) -> ServingError:
-    """The status of a request for something that is not served."""
+    """Returns NOT_FOUND: what the request asks for is not served."""
     return ServingError(grpc.StatusCode.NOT_FOUND, text)

@@ -5,12 +5,14 @@ fewer than its shape says repeats the last.
 """
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 from tensorflow.core.framework import types_pb2
+from tensorflow_serving.apis import predict_pb2
 
 # Of the types that are common here: the array's, and the field of the values.
 _TYPES: dict[int, tuple[Any, str]] = {
@@ -49,7 +51,7 @@ def fill(proto: tensor_pb2.TensorProto, array: np.ndarray) -> None:
 
 
 def to_proto(array: Any) -> tensor_pb2.TensorProto:
-    """A tensor of these values, see `fill`.
+    """Returns the tensor of an array, its values in a typed field.
 
     Args:
         array: strings as objects: NumPy's own bytes lose the zeros at their
@@ -61,7 +63,7 @@ def to_proto(array: Any) -> tensor_pb2.TensorProto:
 
 
 def to_array(proto: tensor_pb2.TensorProto) -> np.ndarray:
-    """The values of a tensor; strings as bytes.
+    """Returns the values of a tensor; strings as bytes.
 
     Raises:
         ValueError: they do not fit the shape or the type.
@@ -103,8 +105,37 @@ def _parsed_by_tensorflow(proto: tensor_pb2.TensorProto) -> np.ndarray:
         raise ValueError("not a tensor") from error
 
 
+def predict_request(
+    model: str, signature_name: str, arrays: Mapping[str, np.ndarray]
+) -> predict_pb2.PredictRequest:
+    """Returns the message that asks the latest version of a model.
+
+    Args:
+        model: its name.
+        signature_name: that is asked.
+        arrays: its inputs, by name.
+    """
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = model
+    request.model_spec.signature_name = signature_name
+    for name, array in arrays.items():
+        request.inputs[name].CopyFrom(to_proto(array))
+    return request
+
+
+def read_outputs(
+    response: predict_pb2.PredictResponse,
+) -> dict[str, np.ndarray]:
+    """Returns the outputs in an answer, by name; strings as bytes.
+
+    Raises:
+        ValueError: the values of one do not fit its shape or type.
+    """
+    return {name: to_array(proto) for name, proto in response.outputs.items()}
+
+
 def padded(rows: Any, filler: Any, dtype: Any) -> np.ndarray:
-    """Rows of unequal length as one `[B, T]` array, filled on the right."""
+    """Returns rows of unequal length as `[B, T]`, filled on the right."""
     longest = max((len(row) for row in rows), default=0)
     array = np.full((len(rows), longest), filler, dtype)
     for number, row in enumerate(rows):

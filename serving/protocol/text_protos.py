@@ -125,7 +125,7 @@ def read(path: str | pathlib.Path, into: Message) -> Message:
 
 
 def _reason(error: text_format.ParseError) -> str:
-    """What is wrong in which line; no quotation, it could be of a key."""
+    """Says what is wrong in which line; never quotes, it may be a key."""
     line = error.GetLine()
     if line is None:
         return str(error)
@@ -138,7 +138,7 @@ def _reason(error: text_format.ParseError) -> str:
 def read_model_config(
     path: str | pathlib.Path,
 ) -> model_server_config_pb2.ModelServerConfig:
-    """Which models to serve, as `--model_config_file` names them.
+    """Reads which models to serve, a `--model_config_file`.
 
     Raises:
         InputError: as `read`.

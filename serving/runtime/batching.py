@@ -1,8 +1,9 @@
-"""Requests that wait for a thread together are answered in one run.
+"""Requests that wait at the same time are answered in one run of the graph.
 
-The event loop queues, a few threads take: whoever becomes free takes all that
-waits and fits together, so no request waits for others while a thread has
-nothing to do. A whole batch goes back to the loop in one hop.
+The event loop puts requests into a queue, a few threads take them out. A
+thread that becomes free takes all requests that fit one batch, so no request
+waits for others while a thread is idle. A batch returns to the loop in one
+call.
 """
 
 import asyncio
@@ -12,6 +13,8 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import grpc
@@ -19,16 +22,15 @@ import numpy as np
 import tensorflow as tf
 
 from serving.protocol import errors
-from serving.runtime import merging
 from serving.runtime.batching_options import BatchingOptions
-from serving.runtime.merging import Arrays
 
+Arrays = Mapping[str, np.ndarray]
 Run = Callable[[str, Arrays], Arrays]
 
 
 @dataclasses.dataclass(eq=False, slots=True)
 class _Task:
-    """A request, or a part of one; without rows it can only run alone."""
+    """A request, or a part of one; one with 0 rows runs alone."""
 
     signature: str
     inputs: Arrays
@@ -41,11 +43,11 @@ class Batcher:
     """Runs requests of one loaded model in batches.
 
     Requests share a run if they ask the same signature and their inputs go
-    together, see `merging.key`.
+    together: those with the same `merge_key`.
 
     Args:
         run: answers signature and inputs; called by several threads.
-        options: see there.
+        options: how many requests wait for how long, see `BatchingOptions`.
         observe: called from the threads after each run, with its rows, the
             seconds that its first request waited and those that it took.
     """
@@ -60,10 +62,10 @@ class Batcher:
         self._options = options or BatchingOptions()
         self._observe = observe or (lambda rows, waited, took: None)
         self._lock = threading.Lock()
-        # By what must agree in a batch; the next to be served comes first.
+        # By signature and `merge_key`; the next to be served comes first.
         self._waiting: dict[Any, collections.deque[_Task]] = {}
         self._waiting_rows = 0
-        # One for each request that may be looked at; False ends a thread.
+        # One for each request that may run; False ends a thread.
         self._tokens: queue.SimpleQueue[bool] = queue.SimpleQueue()
         self._threads = [
             threading.Thread(target=self._work, name="batch", daemon=True)
@@ -78,10 +80,9 @@ class Batcher:
         inputs: Arrays,
         deadline: float | None = None,
     ) -> Arrays:
-        """The outputs for one request.
+        """Returns the outputs for one request.
 
-        A request that is cancelled, or whose time is up, is not run any more
-        unless it is already.
+        A request that is cancelled or late is not run, unless it runs already.
 
         Args:
             signature: its name.
@@ -111,7 +112,7 @@ class Batcher:
         answers = asyncio.gather(*(task.answer for task in tasks))
         try:
             async with asyncio.timeout_at(deadline):
-                return merging.merged(await answers)
+                return merge(await answers)
         except TimeoutError as error:
             raise errors.ServingError(
                 grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded"
@@ -121,20 +122,15 @@ class Batcher:
             for task in tasks:
                 task.answer.cancel()
 
-    @property
-    def waiting_rows(self) -> int:
-        """Rows that wait for a thread."""
-        return self._waiting_rows
-
     def close(self) -> None:
-        """Ends the threads; nobody may be waiting any more."""
+        """Ends the threads. No request may be waiting."""
         for _ in self._threads:
             self._tokens.put(False)
         for thread in self._threads:
             thread.join()
 
     def _parts(self, inputs: Arrays) -> tuple[list[tuple[Arrays, int]], Any]:
-        """The inputs in pieces of at most a batch, and what they go with."""
+        """Splits inputs into batches; returns them and their `merge_key`."""
         sizes = {array.shape[:1] for array in inputs.values()}
         alone = object()  # Equal to nothing else.
         if len(sizes) != 1 or sizes == {()}:
@@ -143,7 +139,7 @@ class Batcher:
         if not self._options.merge_requests:
             return [(inputs, rows)], alone
         most = self._options.max_batch_size
-        key = merging.key(inputs, self._options.pad_variable_length_inputs)
+        key = merge_key(inputs, self._options.pad_variable_length_inputs)
         if rows <= most:
             return [(inputs, rows)], key
         if not self._options.enable_large_batch_splitting:
@@ -153,7 +149,7 @@ class Batcher:
             )
         starts = range(0, rows, most)
         return [
-            (merging.rows(inputs, start, start + most), min(most, rows - start))
+            (take_rows(inputs, start, start + most), min(most, rows - start))
             for start in starts
         ], key
 
@@ -191,7 +187,7 @@ class Batcher:
                     return
 
     def _take(self) -> list[_Task]:
-        """What runs next: of the queue that waits longest, all that fits."""
+        """Takes the next batch: what fits of the queue that waits longest."""
         batch: list[_Task] = []
         rows = 0
         with self._lock:
@@ -213,7 +209,7 @@ class Batcher:
         return batch
 
     def _answers(self, batch: list[_Task]) -> list[Any]:
-        """The outputs of each task, or what it failed with."""
+        """Returns for each task its outputs or its exception."""
         try:
             return self._run_together(batch)
         except Exception as error:
@@ -225,30 +221,69 @@ class Batcher:
     def _run_together(self, batch: list[_Task]) -> list[Arrays]:
         first = batch[0]
         sizes = [task.rows for task in batch]
-        inputs = first.inputs
-        if len(batch) > 1:
-            inputs = merging.merged([task.inputs for task in batch])
-        spare = self._spare_rows(sum(sizes))
-        if spare:
-            inputs = merging.merged(
-                [inputs, *[merging.rows(inputs, 0, 1)] * spare]
-            )
+        inputs = merge([task.inputs for task in batch])
         started = time.perf_counter()
         outputs = self._run(first.signature, inputs)
         took = time.perf_counter() - started
         self._observe(sum(sizes), started - first.queued, took)
-        if len(batch) == 1 and not spare:
+        if len(batch) == 1:
             return [outputs]
-        _check_batched(outputs, sum(sizes) + spare)
+        _check_batched(outputs, sum(sizes))
         ends = np.cumsum(sizes)
         return [
-            merging.rows(outputs, end - size, end)
+            take_rows(outputs, end - size, end)
             for end, size in zip(ends, sizes, strict=True)
         ]
 
-    def _spare_rows(self, rows: int) -> int:
-        allowed = self._options.allowed_batch_sizes if rows else ()
-        return next((size - rows for size in allowed if size >= rows), 0)
+
+def merge_key(inputs: Arrays, pad: bool) -> Any:
+    """Returns a key that is equal for inputs that may be merged.
+
+    Padding must not hide what the graph would refuse, such as two inputs of
+    unequal lengths. So the order of the lengths is part of the key: of any two
+    lengths, the same one is greater in all merged requests, or both are equal.
+
+    Args:
+        inputs: by name, all with the same number of rows.
+        pad: whether lengths may differ at all.
+    """
+    shapes = [inputs[name].shape[1:] for name in sorted(inputs)]
+    if not pad:
+        return tuple(shapes)
+    lengths = [length for shape in shapes for length in shape]
+    order = {length: rank for rank, length in enumerate(sorted(set(lengths)))}
+    ranks = tuple(order[length] for length in lengths)
+    return tuple(map(len, shapes)), ranks
+
+
+def take_rows(arrays: Arrays, start: int, stop: int) -> Arrays:
+    """Returns the rows from `start` to before `stop` of each array."""
+    return {name: array[start:stop] for name, array in arrays.items()}
+
+
+def merge(parts: Sequence[Arrays]) -> Arrays:
+    """Stacks the rows of several requests.
+
+    Shorter arrays are filled up on the right with 0 or b"".
+    """
+    if len(parts) == 1:
+        return parts[0]
+    return {name: _stacked([part[name] for part in parts]) for name in parts[0]}
+
+
+def _stacked(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    shapes = {array.shape[1:] for array in arrays}
+    if len(shapes) == 1:
+        return np.concatenate(arrays)
+    sizes = np.max([array.shape for array in arrays], axis=0)
+    sizes[0] = sum(map(len, arrays))
+    dtype = arrays[0].dtype
+    stacked = np.full(sizes, b"" if dtype.hasobject else 0, dtype)
+    end = 0
+    for array in arrays:
+        start, end = end, end + len(array)
+        stacked[(slice(start, end), *map(slice, array.shape[1:]))] = array
+    return stacked
 
 
 def _check_batched(outputs: Arrays, rows: int) -> None:

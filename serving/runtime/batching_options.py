@@ -1,11 +1,14 @@
-"""How many requests wait for whom, under TF Serving's names."""
+"""How requests are batched, under TF Serving's names."""
 
 import dataclasses
+import logging
 import pathlib
 from typing import Any
 
 from jump_tf import schema
 from serving.protocol import text_protos
+
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,8 +22,6 @@ class BatchingOptions:
         max_enqueued_batches: full batches that may wait; what comes beyond
             is refused.
         num_batch_threads: runs at the same time.
-        allowed_batch_sizes: rising, the last is `max_batch_size`; if given, a
-            run has one of these sizes, rows being repeated.
         pad_variable_length_inputs: whether requests of unequal lengths may
             share a run, filled up on the right with 0 or "". (TF Serving
             fills up with the request's first value.)
@@ -33,7 +34,6 @@ class BatchingOptions:
     batch_timeout_micros: int = 0
     max_enqueued_batches: int = 100
     num_batch_threads: int = 1
-    allowed_batch_sizes: tuple[int, ...] = ()
     pad_variable_length_inputs: bool = True
     enable_large_batch_splitting: bool = True
     merge_requests: bool = True
@@ -54,21 +54,14 @@ class BatchingOptions:
                 "`batch_timeout_micros` must not be negative. Received: "
                 f"batch_timeout_micros={self.batch_timeout_micros}"
             )
-        sizes = self.allowed_batch_sizes
-        rising = sorted({*sizes, self.max_batch_size})
-        if sizes and (sizes[0] < 1 or list(sizes) != rising):
-            raise schema.InputError(
-                "`allowed_batch_sizes` must be positive and rise to "
-                f"`max_batch_size`. Received: {list(sizes)}, max_batch_size="
-                f"{self.max_batch_size}"
-            )
 
 
 def read_batching_options(path: str | pathlib.Path) -> BatchingOptions:
-    """The options of a file, a text proto `BatchingParameters`.
+    """Returns the options of a file, a text proto `BatchingParameters`.
 
-    What it does not set stays as it is by default, but for padding, which it
-    must ask for.
+    What it does not set keeps its default, except that padding is off unless
+    the file turns it on. `allowed_batch_sizes` and `thread_pool_name` are
+    accepted and change nothing.
 
     Raises:
         InputError: the file cannot be read, or a setting makes no sense.
@@ -79,7 +72,12 @@ def read_batching_options(path: str | pathlib.Path) -> BatchingOptions:
         for field, value in parameters.ListFields()
     }
     given["pad_variable_length_inputs"] = parameters.pad_variable_length_inputs
-    given["allowed_batch_sizes"] = tuple(parameters.allowed_batch_sizes)
+    if given.pop("allowed_batch_sizes", None):
+        _LOGGER.warning(
+            "`allowed_batch_sizes` of %s is ignored: a run has as many rows "
+            "as its requests",
+            path,
+        )
     # The first bounds what is accepted there, the second what runs at once.
     if size := given.pop("max_execution_batch_size", 0):
         given["max_batch_size"] = size

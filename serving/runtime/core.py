@@ -1,32 +1,41 @@
-"""What gRPC and REST both ask: every request is counted and bounded here."""
+"""Answers requests of gRPC and REST alike; counts and bounds them."""
 
 import asyncio
 import contextlib
 import logging
 import time
 from collections.abc import Iterator
+from collections.abc import Mapping
+from typing import NoReturn
 
 import grpc
 from google.protobuf import message
+from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2
 from tensorflow_serving.apis import get_model_status_pb2
 from tensorflow_serving.apis import model_management_pb2
 from tensorflow_serving.apis import model_pb2
 from tensorflow_serving.apis import predict_pb2
 
+from jump_tf import schema
 from serving.protocol import errors
 from serving.runtime import logs
-from serving.runtime import lookup
+from serving.runtime import model_config
+from serving.runtime import servable as runtime_servable
 from serving.runtime.limits import Limits
 from serving.runtime.manager import Manager
 from serving.runtime.metrics import Metrics
 
 _LOGGER = logging.getLogger(__name__)
 _SIGNATURE_DEF = "signature_def"
+_INFERENCES = {
+    runtime_servable.CLASSIFY: "classification",
+    runtime_servable.REGRESS: "regression",
+}
 
 
 class Core:
-    """Answers, whatever the protocol; its methods belong to one loop.
+    """Answers requests of any protocol. Its methods belong to one event loop.
 
     Every method raises `ServingError` where TF Serving answers a status that
     is not OK.
@@ -49,7 +58,7 @@ class Core:
         deadline: float | None,
         entrypoint: str,
     ) -> predict_pb2.PredictResponse:
-        """Answers a session or many.
+        """Answers a request for predictions.
 
         Args:
             request: as TF Serving takes it.
@@ -67,7 +76,9 @@ class Core:
                 )
             self._under_way += 1
             try:
-                with self.manager.use(lookup.model_spec(request)) as servable:
+                with self.manager.use(
+                    model_config.model_spec(request)
+                ) as servable:
                     return await servable.predict(request, deadline)
             finally:
                 self._under_way -= 1
@@ -75,8 +86,8 @@ class Core:
     def metadata(
         self, request: get_model_metadata_pb2.GetModelMetadataRequest
     ) -> get_model_metadata_pb2.GetModelMetadataResponse:
-        """The signatures of a version."""
-        spec = lookup.model_spec(request)
+        """Returns the signatures of a version."""
+        spec = model_config.model_spec(request)
         if not request.metadata_field:
             raise errors.invalid_argument(
                 "GetModelMetadataRequest must specify at least one "
@@ -100,15 +111,17 @@ class Core:
     def status(
         self, request: get_model_status_pb2.GetModelStatusRequest
     ) -> get_model_status_pb2.GetModelStatusResponse:
-        """The states of a model's versions."""
+        """Returns the states of a model's versions."""
         return get_model_status_pb2.GetModelStatusResponse(
-            model_version_status=self.manager.status(lookup.model_spec(request))
+            model_version_status=self.manager.status(
+                model_config.model_spec(request)
+            )
         )
 
     async def reload(
         self, request: model_management_pb2.ReloadConfigRequest
     ) -> model_management_pb2.ReloadConfigResponse:
-        """Replaces the whole set of models."""
+        """Replaces the whole set of models; returns an empty OK status."""
         await self.manager.reload(request.config)
         return model_management_pb2.ReloadConfigResponse(status={})
 
@@ -120,7 +133,7 @@ class Core:
         api: str,
         entrypoint: str = "GRPC",
     ) -> Iterator[None]:
-        """Counts and logs a request, whatever becomes of it in the block."""
+        """Counts and logs the request that its block answers or refuses."""
         started = time.perf_counter()
         code = grpc.StatusCode.OK
         try:
@@ -150,3 +163,40 @@ class Core:
                     "milliseconds": round(micros / 1000, 3),
                 }
                 _LOGGER.log(level, "request", extra={logs.FIELDS: fields})
+
+
+def refuse_inference(
+    signatures: Mapping[str, meta_graph_pb2.SignatureDef],
+    name: str,
+    method: str,
+    missing: str = "No signature was found with the name",
+) -> NoReturn:
+    """Raises why a signature is not answered by Classify or Regress.
+
+    jump_tf exports no signature that they fit; those of other models that do
+    are not answered either.
+
+    Args:
+        signatures: of the model, by name.
+        name: of the one asked for; empty for the default one.
+        method: `servable.CLASSIFY` or `servable.REGRESS`; another one that
+            MultiInference asks for is refused, too.
+        missing: the text where the model has no such signature.
+
+    Raises:
+        ServingError: always; INVALID_ARGUMENT or UNIMPLEMENTED.
+    """
+    name = name or schema.SERVING_DEFAULT
+    if name not in signatures:
+        raise errors.invalid_argument(f"{missing}: {name}")
+    kind = _INFERENCES.get(method)
+    signed = signatures[name].method_name
+    if kind and signed != method:
+        raise errors.invalid_argument(
+            f"Expected {kind} signature method_name to be {method}. "
+            f"Was: {signed}"
+        )
+    raise errors.ServingError(
+        grpc.StatusCode.UNIMPLEMENTED,
+        f"Unsupported signature method_name: {method}",
+    )

@@ -1,4 +1,4 @@
-"""Logs as lines of JSON, made to be read by machines."""
+"""Logs as lines of JSON, for machines to read."""
 
 import json
 import logging
@@ -41,7 +41,7 @@ def configure(level: str) -> None:
 
 
 def level_of(code: grpc.StatusCode) -> int:
-    """How loud an answer is: only what was refused is told by default."""
+    """Returns the log level of an answer; by default only failures are seen."""
     if code is grpc.StatusCode.INTERNAL:
         return logging.ERROR
     return logging.DEBUG if code is grpc.StatusCode.OK else logging.INFO

@@ -24,7 +24,6 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from jump_tf import schema
 from serving.protocol import errors
-from serving.runtime import lookup
 from serving.runtime import model_config
 from serving.runtime import versions
 from serving.runtime.versions import Status
@@ -130,12 +129,12 @@ class Manager:
 
     @contextlib.contextmanager
     def use(self, spec: model_pb2.ModelSpec) -> Iterator[versions.Servable]:
-        """The version that a request is for; it stays while it is used.
+        """Yields the version that a request asks for, and keeps it loaded.
 
         Raises:
             ServingError: it is not available.
         """
-        version = lookup.find(spec, self._available, self._labels)
+        version = model_config.find(spec, self._available, self._labels)
         assert version.servable
         version.users += 1
         try:
@@ -148,16 +147,16 @@ class Manager:
     def status(
         self, spec: model_pb2.ModelSpec
     ) -> list[get_model_status_pb2.ModelVersionStatus]:
-        """The state of one version, or of all, the highest first.
+        """Returns the state of one version, or of all, the highest first.
 
         Raises:
             ServingError: there is no such version.
         """
-        found = lookup.find_all(spec, self._versions)
+        found = model_config.find_all(spec, self._versions)
         return [version.status() for version in found]
 
     async def reload(self, config: ModelServerConfig) -> None:
-        """Replaces the whole set of models, and awaits those that are new.
+        """Replaces the whole set of models, and waits for those that are new.
 
         Raises:
             ServingError: the configuration is wrong, and nothing has changed;
@@ -223,7 +222,7 @@ class Manager:
                 self._want(name, found)
 
     def _want(self, name: str, folders: Mapping[int, pathlib.Path]) -> None:
-        """Sets out to have these versions of a model in memory, no others."""
+        """Starts to load these versions of a model and to unload the others."""
         known = self._versions[name]
         for version in known.values():
             version.wanted &= version.number in folders
@@ -259,7 +258,7 @@ class Manager:
         task.add_done_callback(self._moving.discard)
 
     async def _until(self, names, is_done: Callable[[Version], bool]) -> None:
-        """Returns once each model is available, or all its versions done."""
+        """Waits until each model is available or all its versions are done."""
         await self._changes.until(
             lambda: all(
                 self._available[name]
@@ -274,7 +273,7 @@ def _names(config: ModelServerConfig) -> set[str]:
 
 
 async def _repeat(action: Callable[[], Awaitable[None]], seconds: float):
-    """Acts time and again; a failure that goes on is logged once."""
+    """Calls an action every `seconds`; logs a failure that recurs once."""
     before = ""
     while True:
         await asyncio.sleep(seconds)

@@ -1,98 +1,72 @@
-"""What a server counts, under TF Serving's names, and its Prometheus text.
+"""What a server counts, under TF Serving's names, for Prometheus.
 
 A dashboard made for tensorflow_model_server reads it unchanged: `/` of a name
 is `:`, nothing is added to it. Names that begin with `:jump_tf:` are ours.
 """
 
-import bisect
-import itertools
-import threading
+import re
 from collections.abc import Iterator
+from typing import Any
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+import prometheus_client
+from prometheus_client import exposition
+from prometheus_client import metrics_core
+
+CONTENT_TYPE = exposition.CONTENT_TYPE_PLAIN_0_0_4
 MAX_LABELS = 1000
 _OTHER = "other"
 _TF = ":tensorflow:serving:"
 _JUMP = ":jump_tf:serving:"
+# The library adds `_total` to the names of counters; TF Serving does not.
+_COUNTER = f"{_TF}request_count"
+_ADDED = re.compile(rf"^((?:# \w+ )?{_COUNTER})_total\b", re.MULTILINE)
 
 
-def exponential(scale: float, growth: float, count: int) -> tuple[float, ...]:
-    """The upper limits of `count` buckets; one without a limit is implied."""
-    return tuple(scale * growth**k for k in range(count))
+def _exponential(scale: float, growth: float, count: int) -> tuple[float, ...]:
+    """Returns the upper limits of `count` buckets, but for the infinite one.
+
+    They have six digits, as TF Serving prints them.
+    """
+    return tuple(float(f"{scale * growth**k:g}") for k in range(count))
 
 
-# Of the same name in TF Serving's sources.
-_MICROS = exponential(10, 1.8, 33)  # 10 us to 24 minutes.
-_QUEUED_MICROS = exponential(100, 1.2, 52)
-_EXAMPLES = exponential(1, 2, 15)
+# The buckets of TF Serving's sources.
+_MICROS = _exponential(10, 1.8, 33)  # 10 us to 24 minutes.
+_QUEUED_MICROS = _exponential(100, 1.2, 52)
+_ROWS = _exponential(1, 2, 15)
 
 
-class _Family:
-    """Values of one name by the values of its labels.
+class _Registry(prometheus_client.CollectorRegistry):
+    """Leaves out the `_created` samples, which TF Serving does not have."""
+
+    def collect(self) -> Iterator[metrics_core.Metric]:
+        for family in super().collect():
+            family.samples = [
+                sample
+                for sample in family.samples
+                if sample.name != f"{family.name}_created"
+            ]
+            yield family
+
+
+class _Labelled:
+    """A counter or a histogram with a bounded number of label values.
 
     A client may ask for models that do not exist; after `MAX_LABELS` values
     the others are counted together, so that it cannot fill the memory.
     """
 
-    kind = "counter"
+    def __init__(self, metric: Any):
+        self._metric = metric
+        self._children: dict[tuple[str, ...], Any] = {}
 
-    def __init__(self, name: str, *labels: str):
-        self.name = name
-        self._labels = labels
-        self._cells: dict[tuple[str, ...], list[float]] = {}
-
-    def add(self, labels: tuple[str, ...], value: float = 1) -> None:
-        self._cell(labels)[0] += value
-
-    def samples(self) -> Iterator[tuple[str, str, float]]:
-        """Suffix of the name, text of the labels, value."""
-        for labels, (value,) in self._cells.items():
-            yield "", self._text(labels), value
-
-    def _cell(self, labels: tuple[str, ...]) -> list[float]:
-        cell = self._cells.get(labels)
-        if cell is None:
-            if len(self._cells) >= MAX_LABELS:
+    def __call__(self, *labels: str) -> Any:
+        child = self._children.get(labels)
+        if child is None:
+            if len(self._children) >= MAX_LABELS:
                 labels = (_OTHER,) * len(labels)
-            cell = self._cells.setdefault(labels, self._new())
-        return cell
-
-    def _new(self) -> list[float]:
-        return [0]
-
-    def _text(self, values: tuple[str, ...]) -> str:
-        return ",".join(
-            f'{label}="{_escaped(value)}"'
-            for label, value in zip(self._labels, values, strict=True)
-        )
-
-
-class _Histogram(_Family):
-    """A cell holds the count of each bucket and, last, the sum."""
-
-    kind = "histogram"
-
-    def __init__(self, name: str, limits: tuple[float, ...], *labels: str):
-        super().__init__(name, *labels)
-        self._limits = limits
-        self._texts = [*(f"{limit:g}" for limit in limits), "+Inf"]
-
-    def add(self, labels: tuple[str, ...], value: float = 1) -> None:
-        cell = self._cell(labels)
-        cell[bisect.bisect_left(self._limits, value)] += 1
-        cell[-1] += value
-
-    def samples(self) -> Iterator[tuple[str, str, float]]:
-        for labels, (*counts, total) in self._cells.items():
-            text = self._text(labels)
-            cumulative = list(itertools.accumulate(counts))
-            for limit, count in zip(self._texts, cumulative, strict=True):
-                yield "_bucket", f'{text},le="{limit}"', count
-            yield "_sum", text, total
-            yield "_count", text, cumulative[-1]
-
-    def _new(self) -> list[float]:
-        return [0] * (len(self._limits) + 2)
+            child = self._children[labels] = self._metric.labels(*labels)
+        return child
 
 
 class Metrics:
@@ -102,30 +76,46 @@ class Metrics:
     """
 
     def __init__(self):
-        self._lock = threading.Lock()
-        self._requests = _Family(f"{_TF}request_count", "model_name", "status")
-        self._request_micros = _Histogram(
-            f"{_TF}request_latency", _MICROS, "model_name", "API", "entrypoint"
+        self._registry = _Registry()
+        self._requests = _Labelled(
+            prometheus_client.Counter(
+                _COUNTER,
+                "Requests",
+                ("model_name", "status"),
+                registry=self._registry,
+            )
         )
-        self._runtime_micros = _Histogram(
-            f"{_TF}runtime_latency", _MICROS, "model_name", "API", "runtime"
+        self._request_micros = self._histogram(
+            f"{_TF}request_latency",
+            "Microseconds from a request to its answer",
+            _MICROS,
+            "model_name",
+            "API",
+            "entrypoint",
         )
-        self._examples = _Histogram(
-            f"{_TF}request_example_counts", _EXAMPLES, "model"
+        self._runtime_micros = self._histogram(
+            f"{_TF}runtime_latency",
+            "Microseconds that a run of a graph took",
+            _MICROS,
+            "model_name",
+            "API",
+            "runtime",
         )
-        self._examples_total = _Family(
-            f"{_TF}request_example_count_total", "model"
+        self._warmup_micros = self._histogram(
+            f"{_TF}model_warmup_latency",
+            "Microseconds that the warm-up of a version took",
+            _MICROS,
+            "model_path",
+            "status",
         )
-        self._warmup_micros = _Histogram(
-            f"{_TF}model_warmup_latency", _MICROS, "model_path", "status"
-        )
-        self._queued_micros = _Histogram(
+        self._queued_micros = self._histogram(
             f"{_TF}batching_session:queuing_latency",
+            "Microseconds that the first request of a run waited",
             _QUEUED_MICROS,
             "thread_pool_name",
         )
-        self._batch_size = _Histogram(
-            f"{_JUMP}batch_size", _EXAMPLES, "model_name"
+        self._batch_size = self._histogram(
+            f"{_JUMP}batch_size", "Rows of a run", _ROWS, "model_name"
         )
 
     def request(
@@ -145,48 +135,45 @@ class Metrics:
             entrypoint: "GRPC" or "REST".
             latency_micros: from the request to the answer.
         """
-        with self._lock:
-            self._requests.add((model, status))
-            if status == "OK":
-                self._request_micros.add(
-                    (model, api, entrypoint), latency_micros
-                )
+        self._requests(model, status).inc()
+        if status == "OK":
+            self._request_micros(model, api, entrypoint).observe(latency_micros)
 
     def runtime(self, model: str, api: str, micros: float) -> None:
-        """Times one run of a graph."""
-        with self._lock:
-            self._runtime_micros.add((model, api, "TF1"), micros)
+        """Records how long a run of a graph took.
+
+        Args:
+            model: its name.
+            api: "Predict".
+            micros: of the run.
+        """
+        self._runtime_micros(model, api, "TF1").observe(micros)
 
     def batch(self, model: str, size: int, queued_micros: float) -> None:
-        """Counts the rows of a batch, and how long its first one waited."""
-        with self._lock:
-            self._batch_size.add((model,), size)
-            self._queued_micros.add((model,), queued_micros)
+        """Records a batch that runs.
+
+        Args:
+            model: its name.
+            size: rows.
+            queued_micros: that its first request waited.
+        """
+        self._batch_size(model).observe(size)
+        self._queued_micros(model).observe(queued_micros)
 
     def warmup(self, model: str, micros: float) -> None:
-        """Times the warm-up of a version."""
-        with self._lock:
-            self._warmup_micros.add((model, "OK"), micros)
-
-    def examples(self, model: str, rows: int) -> None:
-        """Counts the rows of a request."""
-        with self._lock:
-            self._examples.add((model,), rows)
-            self._examples_total.add((model,), rows)
+        """Records how long all warm-up requests of a version took."""
+        self._warmup_micros(model, "OK").observe(micros)
 
     def text(self) -> str:
-        """All of it in Prometheus' text format 0.0.4."""
-        lines = []
-        with self._lock:
-            for family in vars(self).values():
-                if isinstance(family, _Family):
-                    lines.append(f"# TYPE {family.name} {family.kind}")
-                    lines += [
-                        f"{family.name}{suffix}{{{labels}}} {value:.15g}"
-                        for suffix, labels, value in family.samples()
-                    ]
-        return "\n".join(lines) + "\n"
+        """Returns all metrics in Prometheus' text format 0.0.4."""
+        text = exposition.generate_latest(self._registry).decode()
+        return _ADDED.sub(r"\1", text)
 
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    def _histogram(
+        self, name: str, text: str, buckets: tuple[float, ...], *labels: str
+    ) -> _Labelled:
+        return _Labelled(
+            prometheus_client.Histogram(
+                name, text, labels, buckets=buckets, registry=self._registry
+            )
+        )

@@ -1,4 +1,4 @@
-"""Which models, which of their versions, and whether a list of them is right.
+"""Which models and versions a configuration wants, and a request asks for.
 
 Rules and texts are TF Serving's, in server_core.cc and
 file_system_storage_path_source.cc.
@@ -8,8 +8,11 @@ import pathlib
 import re
 from collections.abc import Collection
 from collections.abc import Mapping
+from typing import TypeVar
 
 import grpc
+from google.protobuf import message
+from tensorflow_serving.apis import model_pb2
 from tensorflow_serving.config import model_server_config_pb2
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
@@ -23,12 +26,14 @@ _LAST_VERSION = 2**63 - 1
 # By model the versions wanted, or why its base path cannot be read.
 Found = dict[str, dict[int, pathlib.Path] | OSError]
 Labels = dict[str, dict[str, int]]
+Version = TypeVar("Version")
+ByVersion = Mapping[str, Mapping[int, Version]]  # By name, then by number.
 
 
 def config_of_folder(
     models: str | pathlib.Path,
 ) -> ModelServerConfig:
-    """The latest version of each model of a folder.
+    """Returns a configuration of the latest version of each model of a folder.
 
     Args:
         models: holds `<name>/<version>/`.
@@ -56,9 +61,9 @@ def config_of_folder(
 
 
 def version_folders(base: pathlib.Path) -> dict[int, pathlib.Path]:
-    """The versions below a base path: the folders that a number names.
+    """Returns the version folders of a base path: those named by a number.
 
-    What is half-written hides behind any other name.
+    A folder that is still being written has another name.
 
     Raises:
         OSError: the base path cannot be listed.
@@ -75,7 +80,7 @@ def version_folders(base: pathlib.Path) -> dict[int, pathlib.Path]:
 def wanted_versions(
     model: model_server_config_pb2.ModelConfig,
 ) -> dict[int, pathlib.Path]:
-    """The versions that a model's policy wants, of those that are there.
+    """Returns the versions on disk that a model's policy asks for.
 
     Raises:
         OSError: its base path cannot be listed.
@@ -93,7 +98,7 @@ def wanted_versions(
 
 
 def found_versions(config: ModelServerConfig) -> Found:
-    """What the policies of all models want, of what is there."""
+    """Returns the versions on disk that each model's policy asks for."""
     found: Found = {}
     for model in config.model_config_list.config:
         try:
@@ -176,7 +181,7 @@ def labels(
     before: Labels,
     for_unavailable: bool,
 ) -> Labels:
-    """The versions that labels stand for, by model, then by label.
+    """Returns the version of each label, by model, then by label.
 
     Args:
         config: that names them.
@@ -205,3 +210,87 @@ def labels(
                 )
             found.setdefault(model.name, {})[label] = version
     return found
+
+
+def model_spec(request: message.Message) -> model_pb2.ModelSpec:
+    """Returns the model that a request names.
+
+    Raises:
+        ServingError: it names none.
+    """
+    if not request.HasField("model_spec"):
+        raise errors.invalid_argument("Missing ModelSpec")
+    return request.model_spec
+
+
+def find(
+    spec: model_pb2.ModelSpec,
+    served: ByVersion[Version],
+    labels: Labels,
+) -> Version:
+    """Returns the version that answers: the one asked for, or the highest.
+
+    Args:
+        spec: of the request.
+        served: what is available.
+        labels: by name of the model, then by label, a version.
+
+    Raises:
+        ServingError: no such version is available.
+    """
+    name = spec.name
+    if not name:
+        raise errors.invalid_argument("ModelSpec has no name specified.")
+    versions = served.get(name, {})
+    choice = spec.WhichOneof("version_choice")
+    if choice is None:
+        if not versions:
+            raise errors.not_found(
+                f"Servable not found for request: Latest({name})"
+            )
+        return versions[max(versions)]
+    if choice == "version":
+        version = spec.version.value
+    else:
+        version = _labelled(name, spec.version_label, labels)
+    if version not in versions:
+        raise errors.not_found(
+            f"Servable not found for request: Specific({name}, {version})"
+        )
+    return versions[version]
+
+
+def find_all(
+    spec: model_pb2.ModelSpec, states: ByVersion[Version]
+) -> list[Version]:
+    """Returns what GetModelStatus reports: one version, or all downwards.
+
+    Args:
+        spec: of the request; its label is not heeded, as in TF Serving.
+        states: of all versions that ever were wanted.
+
+    Raises:
+        ServingError: there is no such version.
+    """
+    versions = states.get(spec.name, {})
+    if not spec.HasField("version"):
+        if not versions:
+            raise errors.not_found(
+                f"Could not find any versions of model {spec.name}"
+            )
+        return [versions[version] for version in sorted(versions, reverse=True)]
+    version = spec.version.value
+    if version not in versions:
+        raise errors.not_found(
+            f"Could not find version {version} of model {spec.name}"
+        )
+    return [versions[version]]
+
+
+def _labelled(name: str, label: str, labels: Labels) -> int:
+    try:
+        return labels[name][label]
+    except KeyError:
+        raise errors.invalid_argument(
+            f"Unrecognized servable version label: {label}"
+        ) from None

@@ -55,11 +55,11 @@ class LoadedModel:
         signature: str,
         inputs: Mapping[str, np.ndarray],
     ) -> dict[str, np.ndarray]:
-        """All outputs of a signature; may be called by many threads.
+        """Returns all outputs of a signature; may be called by many threads.
 
         The first call of a signature takes seconds, in which TensorFlow
-        prepares the graph for these outputs. That is why nobody can ask for
-        some of them only: each choice would take as long.
+        prepares the graph for these outputs. Every other choice of outputs
+        would take as long, so all are computed, whatever is asked for.
 
         Args:
             signature: its name.
@@ -79,12 +79,12 @@ class LoadedModel:
         }
 
     def close(self) -> None:
-        """Frees what it holds; nothing may be running."""
+        """Frees the session and the graph. Nothing may be running."""
         self._callables.clear()
         self._session.close()
         del self._session
-        # A graph is a ring of small objects that hold much memory which
-        # Python does not see: left to itself it would collect them too late.
+        # A graph is a cycle of small objects that hold much memory outside
+        # Python's sight: the collector would come too late by itself.
         gc.collect()
 
     def _make_callable(self, signature: str) -> _Callable:

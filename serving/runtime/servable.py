@@ -15,10 +15,10 @@ from jump_tf import schema
 from serving import warmup
 from serving.protocol import errors
 from serving.protocol import tensors
+from serving.runtime.batching import Arrays
 from serving.runtime.batching import Batcher
 from serving.runtime.batching_options import BatchingOptions
 from serving.runtime.limits import Limits
-from serving.runtime.merging import Arrays
 from serving.runtime.metrics import Metrics
 from serving.runtime.saved_model import LoadedModel
 
@@ -103,7 +103,7 @@ class ServedVersion:
     def predict_at_once(
         self, request: predict_pb2.PredictRequest
     ) -> predict_pb2.PredictResponse:
-        """The same without a queue, in this thread."""
+        """Answers as `predict` does, without a queue, in this thread."""
         question = self._question(request)
         try:
             outputs = self._model.run(question.signature, question.inputs)
@@ -112,7 +112,7 @@ class ServedVersion:
         return self._response(request, question, outputs)
 
     def close(self) -> None:
-        """Frees what it holds; no request may be under way."""
+        """Frees the model and its threads. No request may be under way."""
         self._batcher.close()
         self._model.close()
 

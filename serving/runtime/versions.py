@@ -25,7 +25,7 @@ Status = get_model_status_pb2.ModelVersionStatus
 
 
 class Servable(Protocol):
-    """What a version folder becomes: loaded and warmed up."""
+    """A version that is loaded and warmed up."""
 
     folder: pathlib.Path
     name: str
@@ -69,16 +69,16 @@ class Version:
 
     @property
     def is_tried(self) -> bool:
-        """Whether loading it has come to a first result."""
+        """Whether the first attempt to load it has succeeded or failed."""
         return bool(self.error) or self.state >= Status.AVAILABLE
 
     @property
     def is_going(self) -> bool:
-        """Whether it will never again be what it was: wanted, it is anew."""
+        """Whether it is being unloaded; wanted again, it is loaded anew."""
         return not self.wanted and self.state >= Status.UNLOADING
 
     def status(self) -> get_model_status_pb2.ModelVersionStatus:
-        """As GetModelStatus tells it."""
+        """Returns its state as GetModelStatus reports it."""
         status = Status(version=self.number, state=self.state, status={})
         if self.error:
             status.status.error_code = self.error.code.value[0]
@@ -87,7 +87,7 @@ class Version:
 
 
 class Changes:
-    """Wakes those who wait for something to be so."""
+    """Wakes coroutines that wait for a condition."""
 
     def __init__(self):
         self._changed = asyncio.Event()
@@ -97,7 +97,7 @@ class Changes:
         self._changed = asyncio.Event()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Returns once a condition holds, looked at after each change."""
+        """Waits until a condition holds; checks it after each change."""
         while not condition():
             await self._changed.wait()
 
@@ -127,11 +127,11 @@ class Loader:
         self._thread = futures.ThreadPoolExecutor(1, "load")
 
     def shutdown(self) -> None:
-        """Ends the thread; nothing may be under way."""
+        """Ends the thread. Nothing may be loading."""
         self._thread.shutdown()
 
     async def load(self, version: Version) -> None:
-        """Loads a version for as long as it is wanted: AVAILABLE or END."""
+        """Loads a version while it is wanted; it ends AVAILABLE or in END."""
         for attempt in range(1 + self._retries):
             if attempt:
                 await self._pause(version)
@@ -150,7 +150,7 @@ class Loader:
         await self.unload(version)
 
     async def unload(self, version: Version) -> None:
-        """Closes a version that gets no new users once it has none: END."""
+        """Closes a version once its last request is answered; ends in END."""
         if version.servable:
             self._enter(version, Status.UNLOADING)
             await self._changes.until(lambda: not version.users)

@@ -17,7 +17,6 @@ import grpc
 import numpy as np
 from tensorflow_serving.apis import predict_pb2
 
-from serving.client import client
 from serving.protocol import tensors
 
 PREDICT = "/tensorflow.serving.PredictionService/Predict"
@@ -98,7 +97,7 @@ def grpc_cases(
         last = number % _TOO_LARGE == _TOO_LARGE - 1
         make = makers[-1] if last else makers[number % (len(makers) - 1)]
         inputs = good_inputs(random)
-        request = client.predict_request(model, "serving_default", inputs)
+        request = tensors.predict_request(model, "serving_default", inputs)
         made = make(random, request, inputs)
         yield dataclasses.replace(made, kind=make.__name__.lstrip("_"))
 

@@ -5,6 +5,7 @@ Server and generator are processes of their own, started as a user does.
 
 import contextlib
 import dataclasses
+import functools
 import json
 import os
 import pathlib
@@ -20,6 +21,7 @@ from jump_tf import tasks
 from jump_tf.config import run as configs
 from jump_tf.runs import model_factory
 from serving import warmup
+from serving.client import warmup_requests
 from serving.load_test import traffic
 
 NAME = "jump"
@@ -73,7 +75,10 @@ def write_model(
         [*known, *made_up],
         models,
         name=NAME,
-        finish=warmup.writer(config.model),
+        finish=functools.partial(
+            warmup.write_warmup_requests,
+            requests=warmup_requests.session_requests,
+        ),
     )
 
 

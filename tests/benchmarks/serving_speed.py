@@ -10,12 +10,12 @@ import grpc
 import numpy as np
 
 from jump_tf import schema
-from serving.client import client
 from serving.client import sessions as session_client
 from serving.client.client import Client
 from serving.client.live_session import LiveSession
 from serving.client.sessions import Session
 from serving.load_test import traffic
+from serving.protocol import tensors
 from tests.benchmarks import serving_fuzz
 from tests.benchmarks import serving_setup
 from tests.benchmarks.serving_setup import Check
@@ -147,9 +147,9 @@ def _result(address, flags):
 def _one_answer(address) -> bytes:
     """What the server answers to a session of one click, as bytes."""
     inputs = session_client.inputs(
-        [Session(["made-up-1"])], session_client.Wanted()
+        [Session(["made-up-1"])], session_client.RequestOptions()
     )
-    request = client.predict_request(
+    request = tensors.predict_request(
         serving_setup.NAME, schema.SERVING_DEFAULT, inputs
     )
     with grpc.insecure_channel(address) as channel:

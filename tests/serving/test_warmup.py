@@ -1,5 +1,3 @@
-import shutil
-
 import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
@@ -8,11 +6,21 @@ from jump_tf import schema
 from serving import warmup
 from serving.protocol.errors import ServingError
 from serving.runtime.servable import ServedVersion
+from tests.serving import tiny_saved_model
 
 
 def records(folder):
     path = folder / "assets.extra" / "tf_serving_warmup_requests"
     return list(tf.data.TFRecordDataset(str(path)).as_numpy_iterator())
+
+
+def write(folder, records):
+    path = folder / warmup.WARMUP_FILE
+    path.parent.mkdir()
+    with tf.io.TFRecordWriter(str(path)) as writer:
+        for record in records:
+            writer.write(record)
+    return path
 
 
 def test_every_signature_is_warmed_up(models_folder, vocabulary, name):
@@ -49,29 +57,17 @@ def test_every_request_is_answered(served, models_folder, name):
             assert output.tensor_shape.dim[0].size == batch
 
 
-def test_a_request_that_fails_fails_the_load(models_folder, tmp_path):
-    folder = tmp_path / "jump" / "8"
-    shutil.copytree(models_folder / "jump" / "7", folder)
+def test_a_request_that_fails_fails_the_load(tmp_path):
+    folder = tiny_saved_model.write(tmp_path / "8")
     log = prediction_log_pb2.PredictionLog()
     log.predict_log.request.model_spec.signature_name = "no such signature"
-    path = folder / warmup.WARMUP_FILE
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        writer.write(log.SerializeToString())
+    write(folder, [log.SerializeToString()])
     with pytest.raises(ServingError, match="FAILED_PRECONDITION"):
-        ServedVersion("jump", folder)
+        ServedVersion("tiny", folder)
 
 
 def test_no_file_is_no_request(tmp_path):
     assert list(warmup.read_warmup_requests(tmp_path)) == []
-
-
-def write(folder, records):
-    path = folder / warmup.WARMUP_FILE
-    path.parent.mkdir()
-    with tf.io.TFRecordWriter(str(path)) as writer:
-        for record in records:
-            writer.write(record)
-    return path
 
 
 def test_one_request_too_many_is_refused(tmp_path):

@@ -140,9 +140,10 @@ def test_the_page_needs_nothing_from_elsewhere(core):
         "text/html; charset=utf-8",
     )
     assert "default-src 'none'" in headers["Content-Security-Policy"]
-    names = [path.name for path in playground._FOLDER.iterdir()]
+    names = {path.name for path in playground._FOLDER.iterdir()}
     assert len(names) > 3
-    for name in set(names) - {"index.html"}:
+    assert ask(core, "/playground/screenshot.png")[0] == 404
+    for name in names - {"index.html", "screenshot.png"}:
         status, headers, text = ask(core, f"/playground/{name}")
         assert status == 200
         assert headers["X-Content-Type-Options"] == "nosniff"
@@ -534,7 +535,7 @@ def test_with_a_real_server(server):
             return await rows(page), await page.run(text("end-chance"))
 
     shown, end = asyncio.run(run())
-    with Client(server.address, "shared", timeout_seconds=30.0) as client:
+    with Client(server.address, timeout_seconds=30.0) as client:
         given = client.predict(
             schema.RECOMMEND,
             {

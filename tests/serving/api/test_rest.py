@@ -327,7 +327,7 @@ def test_paths_beside_the_api(core):
     assert refused(core, "/monitoring/prometheus/metrics")[0] == 404
     options = {"monitoring_path": "/metrics"}
     assert refused(core, "/metrics", {}, **options)[0] == 405
-    core.metrics.examples("jump", 3)
+    core.metrics.request("jump", "OK", "Predict", "GRPC", 3.0)
     status, kind, text = call(core, "/metrics", **options)
     assert (status, kind[:25]) == (200, "text/plain; version=0.0.4")
     assert text == core.metrics.text()
@@ -416,7 +416,7 @@ def test_what_never_reaches_the_core_is_counted(core):
     answered(core, {"instances": ROWS})
     counts = [line for line in core.metrics.text().splitlines() if "{" in line]
     labels = 'model_name="jump",status="INVALID_ARGUMENT"'
-    assert counts == [f":tensorflow:serving:request_count{{{labels}}} 2"]
+    assert counts == [f":tensorflow:serving:request_count{{{labels}}} 2.0"]
 
 
 def test_a_real_server_answers_as_over_grpc(server, client, name):
@@ -449,7 +449,7 @@ def test_a_real_server_answers_as_over_grpc(server, client, name):
     assert "recommend" in signatures["signature_def"]
     with request.urlopen(f"http://{server.http_address}/metrics") as found:
         page = found.read().decode()
-    assert f'{{model_name="{name}",API="predict",entrypoint="REST"' in page
+    assert f'{{API="predict",entrypoint="REST",model_name="{name}"' in page
 
 
 JSON = strategies.recursive(

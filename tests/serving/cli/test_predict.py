@@ -17,15 +17,16 @@ def predict(*flags):
 def test_prints_a_table(address, capsys):
     flags = ["--items", "item-1,item-2", "--dwell", "12,", "--elapsed", "5"]
     assert predict("--address", address, *flags, "--top", "3") == 0
-    head, *rows, page = capsys.readouterr().out.splitlines()
+    head, *rows, page, end = capsys.readouterr().out.splitlines()
     assert head.split() == ["rank", "item", "probability", "dwell,", "seconds"]
     assert [row.split()[0] for row in rows] == ["1", "2", "3"]
     assert all("(10%-90%: " in row for row in rows)
     assert page.startswith("The page on screen: ")
+    assert end.startswith("The session ends on it with probability 0.")
 
 
 def test_a_session_may_be_empty(address, capsys):
-    assert predict("--address", address, "--model", "shared") == 0
+    assert predict("--address", address, "--model", "jump") == 0
     assert len(capsys.readouterr().out.splitlines()) == 5
 
 

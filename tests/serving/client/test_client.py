@@ -18,7 +18,7 @@ from jump_tf import schema
 from serving.client import connection
 from serving.client.client import Client
 from serving.client.client import Session
-from serving.client.sessions import Wanted
+from serving.client.sessions import RequestOptions
 from serving.protocol.errors import ServingError
 from tests.serving import fake_service
 
@@ -263,9 +263,9 @@ def test_many_sessions_are_sent_in_batches_at_the_same_time():
 
 def test_what_is_wanted_is_sent_with_each_session():
     model = Recorder()
-    wanted = Wanted(7, True, ["x", "yy"], ["z"], [1.0, 60.0])
+    options = RequestOptions(7, True, ["x", "yy"], ["z"], [1.0, 60.0])
     with fake_service.serving(model) as address, Client(address) as client:
-        client.answer([Session(["a"], [], 4.0), Session(["b"])], wanted)
+        client.answer([Session(["a"], [], 4.0), Session(["b"])], options)
         client.recommend(["a"], deny=["z"])
         client.recommend(["a"])
     (spec, inputs), (_, filtered), (plain, asked) = model.asked
@@ -299,7 +299,7 @@ def test_what_filters_left_out_is_not_recommended():
         Client(address) as client,
     ):
         first, second = client.answer(
-            [Session([]), Session([])], Wanted(times_seconds=times)
+            [Session([]), Session([])], RequestOptions(times_seconds=times)
         )
         without_times = client.answer([Session([]), Session([])])[0]
     assert [found.item for found in first.recommendations] == ["a"]
@@ -352,7 +352,7 @@ def test_asks_for_a_version(choice, sent):
         ),
         (lambda: Client("a:1", attempts=0), "`attempts` must be at least 1"),
         (lambda: Client("a:1", max_batch=0), "`max_batch` must be at least 1"),
-        (lambda: Wanted(k=0), "`k` must be at least 1. Received: 0"),
+        (lambda: RequestOptions(k=0), "`k` must be at least 1. Received: 0"),
         (
             lambda: connection.tls_credentials(key="key.pem"),
             "`key` and `certificate` must be given together",

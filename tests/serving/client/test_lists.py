@@ -11,6 +11,7 @@ from jump_tf.tasks import export_model
 from serving import warmup
 from serving.cli import predict as predict_command
 from serving.client import lists as list_client
+from serving.client import warmup_requests
 from serving.server import Server
 from serving.settings import Settings
 from tests.jump_tf.export.test_list_signatures import SHOWN
@@ -28,7 +29,10 @@ def folder(tmp_path_factory):
         folder,
         name="heroes",
         finish=functools.partial(
-            warmup.write_warmup_requests, list_fields=FIELDS
+            warmup.write_warmup_requests,
+            requests=functools.partial(
+                warmup_requests.list_requests, num_fields=FIELDS
+            ),
         ),
     )
     return folder

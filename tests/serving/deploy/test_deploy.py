@@ -18,7 +18,11 @@ from serving.runtime import model_config
 
 ROOT = pathlib.Path(__file__).parents[3]
 DEPLOY = ROOT / "serving" / "deploy"
-FILES = sorted(path for path in DEPLOY.rglob("*") if path.is_file())
+FILES = sorted(
+    path
+    for path in DEPLOY.rglob("*")
+    if path.is_file() and path.suffix not in (".py", ".pyc")
+)
 MANIFESTS = sorted((DEPLOY / "kubernetes").iterdir())
 METRICS = "/monitoring/prometheus/metrics"
 # Of tensorflow_model_server, from its main.cc; those that may be of use here.

@@ -118,7 +118,7 @@ def test_requests_are_sent_in_turn_and_the_warm_up_does_not_count():
         return ("OK", GOOD) if protocol.sent[30:] else ("UNAVAILABLE", b"")
 
     protocol = InProcess(answer)
-    load = generator.Load(rate=100.0, seconds=0.4, warm_up_seconds=0.3)
+    load = generator.Load(rate=200.0, seconds=0.2, warm_up_seconds=0.15)
     bodies = [b"a", b"b", b"c"]
     result = generator.run(protocol, bodies, load)
     assert protocol.sent == [bodies[n % 3] for n in range(70)]
@@ -143,29 +143,44 @@ def test_errors_are_counted_by_status():
     assert "UNAVAILABLE: 10" in text
 
 
-@pytest.mark.parametrize(
-    ("change", "fault"),
-    [
-        ({}, None),
-        ({"probabilities": [[0.25, 0.5]]}, "probabilities do not fall"),
-        ({"probabilities": [[0.9, 0.9]]}, "probabilities are none"),
-        ({"probabilities": [[0.9, -0.1]]}, "probabilities are none"),
-        ({"probabilities": [[0.5]]}, "1 probabilities"),
-        ({"dwell_median_seconds": [[1.0, np.nan]]}, "is not a number"),
-        ({"items": [["a", "b"]] * 2}, "`items` has 2 rows for one session"),
-    ],
-)
-def test_some_answers_are_looked_at(change, fault):
+FAULTS = [
+    ({"probabilities": [[0.25, 0.5]]}, "probabilities do not fall"),
+    ({"probabilities": [[0.9, 0.9]]}, "probabilities are none"),
+    ({"probabilities": [[0.9, -0.1]]}, "probabilities are none"),
+    ({"probabilities": [[0.5]]}, "1 probabilities"),
+    ({"dwell_median_seconds": [[1.0, np.nan]]}, "is not a number"),
+    ({"items": [["a", "b"]] * 2}, "`items` has 2 rows for one session"),
+]
+
+
+def test_a_wrong_answer_is_found_before_the_load():
     async def answer(body):
-        return "OK", json.dumps(as_json(ANSWER) | change).encode()
+        return "OK", body
 
     protocol = InProcess(answer)
-    load = generator.Load(rate=200.0, seconds=0.5)
-    result = generator.run(protocol, [b"x"], load)
-    assert result.statuses.get("MALFORMED", 0) == (2 if fault else 0)
-    if fault:
+    generator.check(protocol, GOOD)
+    for change, fault in FAULTS:
         with pytest.raises(schema.InputError, match=fault):
-            generator.check(protocol, b"x")
+            generator.check(
+                protocol, json.dumps(as_json(ANSWER) | change).encode()
+            )
+
+
+def test_some_answers_are_looked_at():
+    """Of the first 100 the first and the fifty-first."""
+    wrong = json.dumps(as_json(ANSWER) | FAULTS[0][0]).encode()
+
+    async def answer(body):
+        return "OK", body
+
+    load = generator.Load(rate=1000.0, seconds=0.1)
+    for bodies, malformed in [
+        ([GOOD], 0),
+        ([*[GOOD] * 50, *[wrong] * 50], 1),
+        ([wrong], 2),
+    ]:
+        result = generator.run(InProcess(answer), bodies, load)
+        assert result.statuses.get("MALFORMED", 0) == malformed
 
 
 def test_quantiles_and_rate():
@@ -455,7 +470,7 @@ def test_refusals_of_a_load_are_its_statuses():
         raise errors.ServingError(grpc.StatusCode.RESOURCE_EXHAUSTED, "full")
 
     protocol_of = {
-        "credentials": None,
+        "tls": None,
         "connections": 2,
         "timeout_seconds": 5.0,
     }

@@ -1,10 +1,12 @@
 /* Runs a SavedModel in TensorFlow's C runtime, without Python.
  *
- *   run_saved_model FOLDER OUTPUT_OP:INDEX... < inputs
+ *   run_saved_model FOLDER < requests
  *
- * An input is a line "OP:INDEX TYPE RANK SIZE..." (TYPE is TensorFlow's
- * number) followed by one line for each value; strings are in hex. Prints one
- * line for each output value in the same way.
+ * A request is a line "NAME OUTPUTS INPUTS", how many of each, followed by a
+ * line "OP:INDEX" for each output, then by the inputs. An input is a line
+ * "OP:INDEX TYPE RANK SIZE..." (TYPE is TensorFlow's number) followed by one
+ * line for each value; strings are in hex. Prints one line for each output
+ * value in the same way.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -18,10 +20,11 @@
 #define LINE 65536
 
 static char line[LINE];
+static char request[64] = "loading";
 
 static void check(int fine, const char* what) {
   if (fine) return;
-  fprintf(stderr, "%s\n", what);
+  fprintf(stderr, "%s: %s\n", request, what);
   exit(1);
 }
 
@@ -96,8 +99,20 @@ static void print_tensor(const TF_Tensor* tensor) {
   }
 }
 
+/* Of the line that was read last. */
+static TF_Tensor* read_input(TF_Graph* graph, TF_Output* input) {
+  int64_t sizes[8];
+  *input = find(graph, strtok(line, " "));
+  TF_DataType type = (TF_DataType)atoi(strtok(NULL, " "));
+  int rank = atoi(strtok(NULL, " "));
+  for (int axis = 0; axis < rank; ++axis) {
+    sizes[axis] = atoll(strtok(NULL, " "));
+  }
+  return read_tensor(type, sizes, rank);
+}
+
 int main(int argc, char** argv) {
-  check(argc > 2 && argc - 2 <= MOST, "FOLDER OUTPUT_OP:INDEX...");
+  check(argc == 2, "FOLDER");
   TF_Status* status = TF_NewStatus();
   TF_Graph* graph = TF_NewGraph();
   const char* tags[] = {"serve"};
@@ -105,29 +120,25 @@ int main(int argc, char** argv) {
       TF_NewSessionOptions(), NULL, argv[1], tags, 1, graph, NULL, status);
   check(TF_GetCode(status) == TF_OK, TF_Message(status));
 
-  TF_Output inputs[MOST];
-  TF_Tensor* values[MOST];
-  int num_inputs = 0;
-  while (num_inputs < MOST && read_line()) {
-    int64_t sizes[8];
-    inputs[num_inputs] = find(graph, strtok(line, " "));
-    TF_DataType type = (TF_DataType)atoi(strtok(NULL, " "));
-    int rank = atoi(strtok(NULL, " "));
-    for (int axis = 0; axis < rank; ++axis) {
-      sizes[axis] = atoll(strtok(NULL, " "));
+  while (read_line()) {
+    TF_Output inputs[MOST], outputs[MOST];
+    TF_Tensor *values[MOST], *results[MOST];
+    int num_outputs, num_inputs;
+    check(sscanf(line, "%63s %d %d", request, &num_outputs, &num_inputs) == 3 &&
+              num_outputs <= MOST && num_inputs <= MOST,
+          line);
+    for (int n = 0; n < num_outputs; ++n) {
+      check(read_line() != NULL, "too few outputs");
+      outputs[n] = find(graph, line);
     }
-    values[num_inputs++] = read_tensor(type, sizes, rank);
+    for (int n = 0; n < num_inputs; ++n) {
+      check(read_line() != NULL, "too few inputs");
+      values[n] = read_input(graph, &inputs[n]);
+    }
+    TF_SessionRun(session, NULL, inputs, values, num_inputs, outputs, results,
+                  num_outputs, NULL, 0, NULL, status);
+    check(TF_GetCode(status) == TF_OK, TF_Message(status));
+    for (int n = 0; n < num_outputs; ++n) print_tensor(results[n]);
   }
-
-  TF_Output outputs[MOST];
-  TF_Tensor* results[MOST];
-  int num_outputs = argc - 2;
-  for (int n = 0; n < num_outputs; ++n) {
-    outputs[n] = find(graph, argv[n + 2]);
-  }
-  TF_SessionRun(session, NULL, inputs, values, num_inputs, outputs, results,
-                num_outputs, NULL, 0, NULL, status);
-  check(TF_GetCode(status) == TF_OK, TF_Message(status));
-  for (int n = 0; n < num_outputs; ++n) print_tensor(results[n]);
   return 0;
 }

@@ -4,13 +4,18 @@ import asyncio
 import contextlib
 import threading
 
+import hypothesis
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import strategies as st
 
 from jump_tf import schema
 from serving.protocol.errors import ServingError
 from serving.runtime.batching import Batcher
+from serving.runtime.batching import merge
+from serving.runtime.batching import merge_key
+from serving.runtime.batching import take_rows
 from serving.runtime.batching_options import BatchingOptions
 from serving.runtime.batching_options import read_batching_options
 
@@ -175,16 +180,6 @@ def test_a_bad_part_fails_its_request(model):
         asyncio.run(ask(batcher, request))
 
 
-def test_allowed_sizes(model):
-    with batching(
-        model, max_batch_size=8, allowed_batch_sizes=(2, 8)
-    ) as batcher:
-        for count in (1, 2, 3, 8):
-            answer = asyncio.run(ask(batcher, rows(count, 1)))
-            assert answer["sum"].tolist() == list(range(1, count + 1))
-    assert [shape[0] for _, shape in model.runs] == [2, 2, 8, 8]
-
-
 def test_merging_can_be_switched_off(model):
     with batching(model, merge_requests=False, max_batch_size=1) as batcher:
         asyncio.run(together(batcher, model, rows(3, 1), rows(1, 1)))
@@ -196,7 +191,7 @@ def test_a_full_queue_refuses(model):
         answers = asyncio.run(
             together(batcher, model, *[rows(1, 1)] * 3, rows(2, 1), rows(1, 1))
         )
-        assert batcher.waiting_rows == 0
+        assert batcher._waiting_rows == 0
     refused = answers.pop(3)  # There was room for one row, not for two.
     assert code(refused) == "UNAVAILABLE"
     assert refused.details == (
@@ -252,9 +247,7 @@ def test_what_cannot_be_merged_runs_alone():
 
     unequal = {"a": np.ones((2, 3)), "b": np.ones((1, 4))}
     scalar = {"a": np.float32(5.0)}
-    batcher = Batcher(
-        run, BatchingOptions(max_batch_size=4, allowed_batch_sizes=(4,))
-    )
+    batcher = Batcher(run, BatchingOptions(max_batch_size=4))
     answers = [
         asyncio.run(batcher.run("s", inputs)) for inputs in (unequal, scalar)
     ]
@@ -327,12 +320,6 @@ def test_a_thousand_requests_at_random(model):
         ({"max_batch_size": 0}, "`max_batch_size` must be positive"),
         ({"num_batch_threads": -1}, "`num_batch_threads` must be positive"),
         ({"batch_timeout_micros": -1}, "must not be negative"),
-        ({"allowed_batch_sizes": (8, 4)}, "must be positive and rise"),
-        (
-            {"allowed_batch_sizes": (4,), "max_batch_size": 8},
-            "must be positive",
-        ),
-        ({"allowed_batch_sizes": (0, 64)}, "must be positive and rise"),
     ],
 )
 def test_options_that_make_no_sense(options, sentence):
@@ -340,7 +327,7 @@ def test_options_that_make_no_sense(options, sentence):
         BatchingOptions(**options)
 
 
-def test_options_of_a_file(tmp_path):
+def test_options_of_a_file(tmp_path, caplog):
     path = tmp_path / "batching.txt"
     path.write_text("")
     assert read_batching_options(path) == BatchingOptions(
@@ -359,9 +346,78 @@ def test_options_of_a_file(tmp_path):
         batch_timeout_micros=500,
         max_enqueued_batches=7,
         num_batch_threads=3,
-        allowed_batch_sizes=(2, 16),
         enable_large_batch_splitting=False,
+    )
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        f"`allowed_batch_sizes` of {path} is ignored: a run has as many rows "
+        "as its requests"
     )
     path.write_text("max_batch_size { value: 0 }")
     with pytest.raises(schema.InputError, match="must be positive"):
         read_batching_options(path)
+
+
+def request(rows, *lengths):
+    """Inputs a, b, ... of so many columns, no value of which is 0."""
+    return {
+        chr(ord("a") + n): 1.0 + np.arange(rows * length).reshape(rows, length)
+        for n, length in enumerate(lengths)
+    }
+
+
+SHAPES = st.tuples(st.integers(0, 3), *[st.integers(0, 3)] * 3)
+
+
+@hypothesis.given(st.lists(SHAPES, min_size=1, max_size=4))
+def test_every_request_is_found_again(shapes):
+    parts = [request(*shape) for shape in shapes]
+    merged = merge(parts)
+    end = 0
+    for part, (rows, *_) in zip(parts, shapes, strict=True):
+        start, end = end, end + rows
+        for name, array in take_rows(merged, start, end).items():
+            mine = part[name]
+            np.testing.assert_array_equal(array[:, : mine.shape[1]], mine)
+            assert not array[:, mine.shape[1] :].any()
+    assert {len(array) for array in merged.values()} == {end}
+
+
+def test_texts_are_filled_up_with_nothing():
+    parts = [
+        {"x": np.array([[b"a"]], object)},
+        {"x": np.array([[b"b", b"c"], [b"d", b"e"]], object)},
+    ]
+    merged = merge(parts)["x"]
+    assert merged.tolist() == [[b"a", b""], [b"b", b"c"], [b"d", b"e"]]
+
+
+def orders(inputs):
+    lengths = [array.shape[1] for array in inputs.values()]
+    return [[np.sign(a - b) for a in lengths] for b in lengths]
+
+
+@hypothesis.given(st.lists(SHAPES, min_size=2, max_size=4))
+def test_what_has_one_key_keeps_its_faults(shapes):
+    """Lengths that differ still do, and lengths that agree still do."""
+    parts = [request(*shape) for shape in shapes]
+    first = merge_key(parts[0], True)
+    alike = [part for part in parts if merge_key(part, True) == first]
+    merged = merge(alike)
+    for part in alike:
+        assert orders(part) == orders(merged)
+    for part in parts:
+        same = orders(part) == orders(parts[0])
+        assert (merge_key(part, True) == first) == same
+
+
+def test_without_padding_shapes_must_agree():
+    short, long = request(2, 3, 3), request(1, 4, 4)
+    assert merge_key(short, True) == merge_key(long, True)
+    assert merge_key(short, False) != merge_key(long, False)
+    assert merge_key(short, False) == merge_key(request(5, 3, 3), False)
+
+
+def test_ranks_do_not_mix():
+    flat, deep = request(2, 3), {"a": np.ones((2, 3, 1))}
+    assert merge_key(flat, True) != merge_key(deep, True)

@@ -10,7 +10,6 @@ import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
 from jump_tf import schema
-from tests.small_models import OPTIONS
 
 pytestmark = [
     pytest.mark.slow,
@@ -89,8 +88,10 @@ def signature_defs(folder):
     }
 
 
-def as_text(signature, inputs):
-    lines = []
+def as_text(key, signature, inputs):
+    """A request as the program reads it."""
+    lines = [f"{key} {len(signature.outputs)} {len(signature.inputs)}"]
+    lines += [info.name for info in signature.outputs.values()]
     for name, info in signature.inputs.items():
         array = inputs[name]
         sizes = " ".join(map(str, array.shape))
@@ -105,34 +106,21 @@ def as_text(signature, inputs):
     return "\n".join(lines) + "\n"
 
 
-def check_same(program, folder, key, signature, loaded, inputs):
-    outputs = list(signature.outputs)
-    process = subprocess.run(
-        [str(program), str(folder)]
-        + [signature.outputs[output].name for output in outputs],
-        input=as_text(signature, inputs),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert process.returncode == 0, f"{key}: {process.stderr}"
-    printed = iter(process.stdout.splitlines())
-    python = ask(loaded, key, signature, inputs)
-    for output in outputs:
-        expected = python[output]
-        values = [next(printed) for _ in range(expected.size)]
+def check_same(printed, key, signature, expected):
+    """Compares the lines that the program printed next with Python's answer."""
+    for output in signature.outputs:
+        values = [next(printed) for _ in range(expected[output].size)]
         label = f"{key}: {output}"
-        if expected.dtype == object:
+        if expected[output].dtype == object:
             found = [bytes.fromhex(value) for value in values]
-            assert found == expected.ravel().tolist(), label
+            assert found == expected[output].ravel().tolist(), label
         else:
             np.testing.assert_allclose(
                 np.float64(values),
-                expected.ravel().astype(np.float64),
+                expected[output].ravel().astype(np.float64),
                 1e-5,
                 err_msg=label,
             )
-    assert next(printed, None) is None
 
 
 def ask(loaded, key, signature, inputs):
@@ -142,15 +130,17 @@ def ask(loaded, key, signature, inputs):
     return {name: tensor.numpy() for name, tensor in answer.items()}
 
 
-@pytest.mark.parametrize("name", list(OPTIONS))
-def test_every_signature_answers_as_in_python(models_folder, program, name):
+def test_every_signature_answers_as_in_python(
+    models_folder, in_python, program, name
+):
     folder = models_folder / name / "7"
-    loaded = tf.saved_model.load(str(folder))
     signatures = signature_defs(folder)
     assert schema.SERVING_DEFAULT in signatures
     inputs = dict(INPUTS)
     if schema.START in signatures:  # A step goes on from a session's state.
-        start = ask(loaded, schema.START, signatures[schema.START], inputs)
+        start = ask(
+            in_python[name], schema.START, signatures[schema.START], inputs
+        )
         states = {
             key: value
             for key, value in start.items()
@@ -158,8 +148,20 @@ def test_every_signature_answers_as_in_python(models_folder, program, name):
         }
         assert states
         inputs |= states
+    requests = [as_text(*each, inputs) for each in signatures.items()]
+    process = subprocess.run(
+        [str(program), str(folder)],
+        input="".join(requests),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    printed = iter(process.stdout.splitlines())
     for key, signature in signatures.items():
-        check_same(program, folder, key, signature, loaded, inputs)
+        expected = ask(in_python[name], key, signature, inputs)
+        check_same(printed, key, signature, expected)
+    assert next(printed, None) is None
 
 
 def test_no_python_is_linked(program):
