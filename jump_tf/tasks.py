@@ -14,8 +14,8 @@ from jump_tf.config.run import TrainingConfig
 from jump_tf.data import input_pipeline
 from jump_tf.data import list_batches
 from jump_tf.evaluate.lists import evaluation as list_evaluation
-from jump_tf.evaluate.lists import summaries as list_summaries
 from jump_tf.evaluate.sessions import evaluation as session_evaluation
+from jump_tf.evaluate.sessions import validation_summaries
 from jump_tf.train import tensorboard
 
 
@@ -31,7 +31,11 @@ class Task:
         validation: makes, of a model and a data folder, what is called after
             each epoch and returns its metrics without the `val_`.
         batches: of the training split, see `input_pipeline.training_batches`.
-        callbacks: what writes for TensorBoard, see `tensorboard.callbacks`.
+        callbacks: writes for TensorBoard, to be called after each validation.
+            Takes the folder of the event files (None where another worker
+            writes), the configuration, the raw ids of the model's items in the
+            order of ids, the validation, whether the epoch that just ended is
+            the best so far, and the batches to profile.
         untaught: whether a configuration leaves weights without a gradient,
             which Keras would warn of at every step.
     """
@@ -85,6 +89,21 @@ def _list_batches(model, data, training, epoch):
     )
 
 
+def _session_callbacks(folder, config, names, validation, is_best, profile):
+    common = tensorboard.common_callbacks(folder, config, profile)
+    if folder is None:
+        return common
+    mine = validation_summaries.callbacks(folder, names, validation, is_best)
+    return [*common, *mine]
+
+
+def _list_callbacks(folder, config, names, validation, is_best, profile):
+    del names, validation, is_best  # Nothing is drawn of single features.
+    return tensorboard.common_callbacks(
+        folder, config, profile, speed="items_per_second"
+    )
+
+
 _TASKS = {
     schema.SESSIONS: Task(
         monitored="val_recall_at_20",
@@ -95,7 +114,7 @@ _TASKS = {
         },
         validation=session_evaluation.Validation,
         batches=_session_batches,
-        callbacks=tensorboard.callbacks,
+        callbacks=_session_callbacks,
         untaught=lambda config: not config.model.dwell_weight,
     ),
     schema.LISTS: Task(
@@ -107,7 +126,7 @@ _TASKS = {
         },
         validation=list_evaluation.Validation,
         batches=_list_batches,
-        callbacks=list_summaries.callbacks,
+        callbacks=_list_callbacks,
         untaught=lambda config: config.model.conversion_weight in (0, 1),
     ),
 }

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from jump_tf.evaluate.sessions import figures as session_figures
+from jump_tf.reporting import figures
 
 Tree = dict[str, Any]
 _LONGEST_SHARE = 0.995  # Of the sessions; the few longer ones are not drawn.
@@ -18,25 +18,23 @@ def overview(facts: Tree, before: Tree | None = None) -> bytes:
         facts: of the data folder.
         before: of another one, drawn as outlines.
     """
-    figure, (left, middle, right) = session_figures.panels(3)
+    figure, (left, middle, right) = figures.panels(3)
     draw_lengths(left, facts)
     draw_dwells(middle, right, facts)
     if before is not None:
-        style = {"color": session_figures.MUTED, "linewidth": 1.2}
+        style = {"color": figures.MUTED, "linewidth": 1.2}
         left.stairs(*_lengths(before), label="the other folder", **style)
         for axis, name in ((middle, "dwell"), (right, "log_dwell")):
             histogram = before[name]
             axis.stairs(histogram["density"], histogram["edges"], **style)
         left.legend(frameon=False, fontsize=8)
-    return session_figures.png(figure)
+    return figures.png(figure)
 
 
 def draw_lengths(axis: Any, facts: Tree) -> None:
     """The share of sessions of each length, but for the few longest."""
     shares, edges = _lengths(facts)
-    axis.stairs(
-        shares, edges, fill=True, color=session_figures.MODEL, alpha=0.6
-    )
+    axis.stairs(shares, edges, fill=True, color=figures.MODEL, alpha=0.6)
     below = np.cumsum(shares)
     shown = int(np.searchsorted(below, _LONGEST_SHARE)) + 1
     axis.set(xlabel="clicks of a session", ylabel="share of sessions")
@@ -49,9 +47,7 @@ def draw_dwells(left: Any, right: Any, facts: Tree) -> None:
     log = facts["log_dwell"]
     for axis, histogram in ((left, facts["dwell"]), (right, log)):
         edges, density = histogram["edges"], histogram["density"]
-        axis.stairs(
-            density, edges, fill=True, color=session_figures.MODEL, alpha=0.6
-        )
+        axis.stairs(density, edges, fill=True, color=figures.MODEL, alpha=0.6)
         axis.set(ylabel="density", xlim=(edges[0], edges[-1]))
     left.set(xlabel="dwell (s)")
     right.set(xlabel="log of the dwell in seconds")
@@ -60,7 +56,7 @@ def draw_dwells(left: Any, right: Any, facts: Tree) -> None:
         z = (at - log["mean"]) / log["deviation"]
         law = np.exp(-0.5 * z * z) / (log["deviation"] * math.sqrt(math.tau))
         right.set_ylim(0, 1.15 * max(*log["density"], *law))
-        right.plot(at, law, color=session_figures.TRUTH, label="normal law")
+        right.plot(at, law, color=figures.TRUTH, label="normal law")
         right.legend(frameon=False, loc="upper right", fontsize=8)
 
 

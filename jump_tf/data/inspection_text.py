@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from jump_tf.evaluate.sessions import tables as session_tables
+from jump_tf.reporting import tables
 
 Tree = dict[str, Any]
 WIDTH = 40  # Characters of the longest bar.
@@ -37,7 +37,7 @@ def describe(manifest: Tree, facts: Tree) -> str:
         [
             _splits(manifest, facts),
             f"vocabulary: {facts['items']} items",
-            session_tables.aligned([list(row) for row in rows.items()]),
+            tables.aligned([list(row) for row in rows.items()]),
             "clicks of a session\n" + _bars(_lengths(facts["lengths"])),
             "dwell (s)\n" + _bars(_dwells(facts["dwell_bins"])),
         ]
@@ -68,7 +68,7 @@ def describe_changes(changes: Tree) -> str:
             f"clicks of a session: {_distance(lengths)}, mean {mean}",
             f"dwell: {_distance(dwell)}, median {median} s",
             "",
-            session_tables.aligned(rows),
+            tables.aligned(rows),
         ]
     )
 
@@ -84,7 +84,7 @@ def describe_lists(manifest: Tree) -> str:
     fields = ", ".join(manifest["fields"]) or "bags"
     return "\n\n".join(
         [
-            session_tables.aligned(rows),
+            tables.aligned(rows),
             f"vocabulary: {manifest['num_features']} features ({fields})",
         ]
     )
@@ -96,7 +96,7 @@ def _splits(manifest, facts):
         counts = (f"{part[name]}" for name in ("sessions", "clicks"))
         rows.append([split, *counts, _percent(facts["unseen"][split])])
     rows.append(["all", f"{facts['sessions']}", f"{facts['clicks']}", ""])
-    return session_tables.aligned(rows)
+    return tables.aligned(rows)
 
 
 def _lengths(lengths):
@@ -132,7 +132,7 @@ def _bars(rows: Iterable[tuple[str, float]]) -> str:
 
 
 def _distance(part):
-    distance = session_tables.number(part["kolmogorov_smirnov"])
+    distance = tables.number(part["kolmogorov_smirnov"])
     return f"Kolmogorov-Smirnov {distance}"
 
 

@@ -11,10 +11,10 @@ from jump_tf.evaluate.lists import columns
 from jump_tf.evaluate.lists import figures
 from jump_tf.evaluate.lists import metrics
 from jump_tf.evaluate.lists import tables
-from jump_tf.evaluate.sessions import figures as session_figures
-from jump_tf.evaluate.sessions.tables import number
+from jump_tf.reporting import figures as reporting_figures
 from jump_tf.reporting import files as evaluation_files
 from jump_tf.reporting import html as reporting_html
+from jump_tf.reporting.tables import number
 from jump_tf.runs import folder as runs_folder
 
 REPORT_FILE = "report.html"
@@ -272,7 +272,7 @@ def _training(run) -> str:
         return reporting_html.paragraph(
             f"The run has no {runs_folder.METRICS_FILE}."
         )
-    figure = session_figures.training_curves(history, figures.CURVES)
+    figure = reporting_figures.training_curves(history, figures.CURVES)
     return reporting_html.image(figure, "training curves")
 
 

@@ -6,7 +6,9 @@ from jump_tf.evaluate.lists import baselines
 from jump_tf.evaluate.lists import columns
 from jump_tf.evaluate.lists import metrics
 from jump_tf.evaluate.lists import predictions
-from jump_tf.evaluate.sessions import tables as session_tables
+from jump_tf.reporting.tables import aligned
+from jump_tf.reporting.tables import noise
+from jump_tf.reporting.tables import number
 
 SMALLER_IS_BETTER = ("log_loss",)
 SHOWN_METRICS = (*metrics.HEADLINES, "calibration_error", "calibration_ratio")
@@ -26,7 +28,7 @@ def format_table(result: dict[str, Any]) -> str:
     """The evaluation as text, with a sentence for what is lost to whom."""
     parts = [summary(result)]
     for target, title in TARGETS.items():
-        parts.append(f"{title}\n{session_tables.aligned(rows(result, target))}")
+        parts.append(f"{title}\n{aligned(rows(result, target))}")
     verdict = losses_to_bars(result) or ["No bar beats the model."]
     return "\n\n".join([*parts, "\n".join([*warnings(result), *verdict])])
 
@@ -54,7 +56,7 @@ def rows(result: dict[str, Any], target: str) -> list[list[str]]:
         [
             "95 % interval",
             *(
-                "" if low is None else f"{_number(low)} to {_number(high)}"
+                "" if low is None else f"{number(low)} to {number(high)}"
                 for low, high in ends
             ),
         ],
@@ -93,8 +95,8 @@ def losses_to_bars(result: dict[str, Any]) -> list[str]:
         if name.startswith(baselines.FIELD) and result["best_field"]:
             continue
         lost = [
-            f"{metric} ({_number(result.get(metric))} against "
-            f"{_number(theirs[metric])}{_noise(theirs, metric)})"
+            f"{metric} ({number(result.get(metric))} against "
+            f"{number(theirs[metric])}{noise(theirs, metric)})"
             for metric in theirs["intervals"]
             if theirs[metric] is not None
             and is_lost(metric, result.get(metric), theirs[metric])
@@ -136,14 +138,4 @@ def _part(target) -> str:
 
 
 def _numbers(numbers, names) -> list[str]:
-    return [_number(numbers.get(name)) for name in names]
-
-
-def _number(value) -> str:
-    return session_tables.number(value)
-
-
-def _noise(theirs, metric) -> str:
-    low, high = theirs.get("differences", {}).get(metric, (None, None))
-    noise = low is not None and low <= 0.0 <= high
-    return ", within the noise" if noise else ""
+    return [number(numbers.get(name)) for name in names]

@@ -10,6 +10,7 @@ from jump_tf import schema
 from jump_tf.evaluate.sessions import evaluation
 from jump_tf.evaluate.sessions import figures
 from jump_tf.evaluate.sessions import tables
+from jump_tf.reporting import figures as reporting_figures
 from jump_tf.reporting import html as reporting_html
 from jump_tf.runs import folder as runs_folder
 
@@ -188,7 +189,7 @@ def _training(run) -> str:
     if not history:
         return f"<p>The run has no {runs_folder.METRICS_FILE}.</p>"
     return reporting_html.image(
-        figures.training_curves(history), "training curves"
+        reporting_figures.training_curves(history), "training curves"
     )
 
 

@@ -3,6 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
+from jump_tf.reporting.tables import aligned
+from jump_tf.reporting.tables import noise
+from jump_tf.reporting.tables import number
+
 HIGHER_IS_BETTER = (
     "recall_at_20",
     "mrr_at_20",
@@ -36,7 +40,7 @@ def losses_to_baselines(result: dict[str, Any]) -> list[str]:
     for name, theirs in result["baselines"].items():
         lost = [
             f"{metric} ({number(result.get(metric))} against "
-            f"{number(theirs[metric])}{_noise(theirs, metric)})"
+            f"{number(theirs[metric])}{noise(theirs, metric)})"
             for metric in COMPARED
             if theirs.get(metric) is not None
             and (learned or not metric.startswith("dwell"))
@@ -138,32 +142,7 @@ def _cell(value: float | None) -> str:
     return str(value) if isinstance(value, int) else number(value)
 
 
-def aligned(rows: list[list[str]]) -> str:
-    """Rows as text, the first column to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(
-                zip(row, widths, strict=True)
-            )
-        ).rstrip()
-        for row in rows
-    )
-
-
 def _is_lost(metric, mine, theirs) -> bool:
     if mine is None:
         return True  # Against a number, what is none has lost.
     return mine < theirs if metric in HIGHER_IS_BETTER else mine > theirs
-
-
-def _noise(theirs, metric) -> str:
-    low, high = theirs["differences"][metric]
-    noise = low is not None and low <= 0.0 <= high
-    return ", within the noise" if noise else ""
-
-
-def number(value: float | None) -> str:
-    """A number of four digits; a dash for none."""
-    return "-" if value is None else f"{value:.4f}"

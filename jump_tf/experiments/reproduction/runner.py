@@ -12,7 +12,6 @@ from collections.abc import Sequence
 import keras
 
 from jump_tf import schema
-from jump_tf.evaluate.sessions import figures as session_figures
 from jump_tf.experiments.reproduction import datasets
 from jump_tf.experiments.reproduction import facts
 from jump_tf.experiments.reproduction import measuring
@@ -22,6 +21,7 @@ from jump_tf.experiments.reproduction import steps
 from jump_tf.experiments.reproduction.experiment import Experiment
 from jump_tf.experiments.reproduction.plan import Plan
 from jump_tf.experiments.reproduction.steps import Step
+from jump_tf.reporting import figures as reporting_figures
 from jump_tf.runs import folder as run_folder
 from jump_tf.train import interruptions
 from jump_tf.train import search_space
@@ -67,7 +67,7 @@ def reproduce(
         raise schema.InputError(
             f"`--budget` must not be negative. Received: {hours}"
         )
-    if not session_figures.available():
+    if not reporting_figures.available():
         raise schema.InputError(
             "The report needs matplotlib: `pip install jump-tf[report]`. "
             "Received: an environment without it"

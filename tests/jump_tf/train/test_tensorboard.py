@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing import event_accumulator
 from jump_tf import schema
 from jump_tf.config.run import preset
 from jump_tf.data import input_pipeline
-from jump_tf.evaluate.sessions import projector
+from jump_tf.evaluate.sessions import validation_summaries
 from jump_tf.runs import folder as run_folder
 from jump_tf.runs import model_factory
 from jump_tf.train import tensorboard as train_tensorboard
@@ -199,7 +199,7 @@ def test_a_profile_is_written_on_request(logdir):
 def test_tensorboard_projects_the_items(tensorboard, logdir, data_folder):
     run = f"two/{run_folder.TENSORBOARD_FOLDER}/projector"
     assert run in json.loads(tensorboard("plugin/projector/runs"))
-    about = {"run": run, "name": projector.NAME}
+    about = {"run": run, "name": validation_summaries.PROJECTOR_NAME}
     vectors = np.frombuffer(
         tensorboard("plugin/projector/tensor", **about), np.float32
     ).reshape(23, -1)
@@ -224,13 +224,18 @@ def test_tensorboard_projects_the_items(tensorboard, logdir, data_folder):
 
 
 def test_the_projector_gets_the_most_popular_items(tmp_path, monkeypatch):
-    monkeypatch.setattr(projector, "MOST_ITEMS", 2)
+    monkeypatch.setattr(validation_summaries, "MOST_ITEMS", 2)
     vectors = np.arange(6.0).reshape(3, 2)
     names = ["rare", "with\ttab", "liked"]
-    projector.write(tmp_path, vectors, names, np.array([1, 2, 5]))
+    validation_summaries.write_vectors(
+        tmp_path, vectors, names, np.array([1, 2, 5])
+    )
     written = [
         (tmp_path / name).read_text()
-        for name in (projector.VECTORS_FILE, projector.METADATA_FILE)
+        for name in (
+            validation_summaries.VECTORS_FILE,
+            validation_summaries.METADATA_FILE,
+        )
     ]
     assert written == ["4\t5\n2\t3\n", "item\tclicks\nliked\t5\nwith tab\t2\n"]
 

@@ -11,11 +11,11 @@ from tensorboard.backend.event_processing import event_accumulator
 from jump_tf import schema
 from jump_tf.config.run import preset
 from jump_tf.evaluate.sessions import evaluation as session_evaluation
+from jump_tf.evaluate.sessions import validation_summaries
 from jump_tf.runs import folder as run_folder
 from jump_tf.runs import model_factory
 from jump_tf.train import callbacks
 from jump_tf.train import interruptions
-from jump_tf.train import tensorboard
 from jump_tf.train import trainer
 
 EPOCHS = 3
@@ -52,7 +52,7 @@ class Killed(BaseException):
 @pytest.mark.parametrize(
     ("place", "epochs_on_record"),
     [
-        ((tensorboard.ImageSummaries, "on_epoch_end"), 1),
+        ((validation_summaries.ImageSummaries, "on_epoch_end"), 1),
         ((trainer.Checkpoints, "save_last"), 1),
         ((trainer.Checkpoints, "save_best"), 0),
     ],

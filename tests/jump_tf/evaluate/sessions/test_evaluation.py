@@ -24,6 +24,7 @@ from jump_tf.models.atrp import ATRP
 from jump_tf.models.jump import JUMP
 from jump_tf.models.nsr import NSR
 from jump_tf.models.rmtpp import RMTPP
+from jump_tf.reporting.tables import number
 from jump_tf.survival.distribution import LogNormal
 from tests.by_hand import padded
 
@@ -699,7 +700,7 @@ class TestMoments:
             assert f"item_median, {moment}" not in names
         load = dwells[names.index("the model, page_load")]
         mae = results[1]["dwell_mae_seconds"]
-        assert load[1] == session_tables.number(mae)
+        assert load[1] == number(mae)
         text = session_tables.format_table(*results)
         assert "At page_load: The model loses to markov" in text
         assert text.startswith("test, page_leave and page_load: ")
