@@ -87,7 +87,6 @@ def run_inspect(arguments: argparse.Namespace) -> int:
     """Says what a data folder holds, and what changed against another."""
     from jump_tf.data import input_pipeline
     from jump_tf.data import inspection
-    from jump_tf.data import inspection_text
 
     data, against = arguments.data, arguments.against
     manifests = [
@@ -99,17 +98,15 @@ def run_inspect(arguments: argparse.Namespace) -> int:
                 "`--against` and `--output` must be given for folders of "
                 f"sessions only. Received: {data}, {against}"
             )
-        print(inspection_text.describe_lists(manifests[0]))
+        print(inspection.describe_lists(manifests[0]))
         return 0
     folder = inspection.read(data)
     before = inspection.read(against) if against else None
-    print(inspection_text.describe(folder.manifest, folder.facts))
+    print(inspection.describe(folder.manifest, folder.statistics))
     changes = {}
     if before:
         changes = inspection.compare(before, folder)
-        print(
-            f"\nagainst {against}:\n{inspection_text.describe_changes(changes)}"
-        )
+        print(f"\nagainst {against}:\n{inspection.describe_changes(changes)}")
     if arguments.output:
         for path in inspection.write(arguments.output, folder, before, changes):
             print(f"written to {path}")

@@ -62,7 +62,7 @@ def _evaluate_sessions(arguments, model, data):
 
 
 def _evaluate_lists(arguments, model, data):
-    from jump_tf.evaluate.lists import prediction_table as list_prediction_table
+    from jump_tf.evaluate.lists import evaluation as list_evaluation
     from jump_tf.evaluate.lists import tables as list_tables
     from jump_tf.reporting import files as evaluation_files
 
@@ -72,7 +72,7 @@ def _evaluate_lists(arguments, model, data):
             f"Received: --moment={arguments.moment}"
         )
     run, split = arguments.run_folder, arguments.split
-    result = list_prediction_table.evaluate_run(run, model, data, split)
+    result = list_evaluation.evaluate_run(run, model, data, split)
     path = run / evaluation_files.EVALUATION_FOLDER / f"{split}.json"
     return list_tables.format_table(result), path
 

@@ -1,4 +1,4 @@
-"""All of a data folder's sessions as flat columns, as little as facts need."""
+"""The sessions of a data folder as flat columns, for its statistics."""
 
 import dataclasses
 import pathlib

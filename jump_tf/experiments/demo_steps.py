@@ -7,7 +7,7 @@ from typing import Any
 from jump_tf import schema
 from jump_tf import tasks
 from jump_tf.config.run import Config
-from jump_tf.evaluate.sessions import report as session_report
+from jump_tf.evaluate import report_sections
 from jump_tf.export import saved_model
 from jump_tf.runs import folder as run_folder
 from jump_tf.runs import model_factory
@@ -65,7 +65,7 @@ def summarize(workdir: pathlib.Path, model_name: str) -> None:
     run = workdir / "run"
     say("where things are")
     print(
-        f"report       {run / session_report.REPORT_FILE}\n"
+        f"report       {run / report_sections.REPORT_FILE}\n"
         "TensorBoard  tensorboard --logdir "
         f"{run / run_folder.TENSORBOARD_FOLDER}\n"
         f"SavedModel   {workdir / 'models' / model_name}\n"

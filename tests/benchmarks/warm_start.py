@@ -23,7 +23,7 @@ from jump_tf.config.run import Config
 from jump_tf.config.run import preset
 from jump_tf.evaluate.sessions import metrics as session_metrics
 from jump_tf.evaluate.sessions import predictions as session_predictions
-from jump_tf.metrics import ranking
+from jump_tf.metrics import bootstrap
 from jump_tf.runs import model_factory
 from jump_tf.train import trainer
 from jump_tf.train import warm_start
@@ -91,14 +91,14 @@ def measure(run: pathlib.Path, data: pathlib.Path) -> dict[str, object]:
     )(trainer.input_pipeline.evaluation_batches(data, schema.VALIDATION))
     recall = session_metrics.click_measures(clicks, answers.rank)[MEASURED]
     old = np.isin(clicks.item, _old_ids(data.parent))
-    flat = {
-        (name, MEASURED): recall.within(part)
+    parts = {
+        name: recall.within(part)
         for name, part in (("all", clicks.known), ("old", old), ("new", ~old))
     }
-    drawn = ranking.resampled_means(flat, clicks.session, 500, 0)
+    drawn = bootstrap.resampled(session_metrics.over(parts, clicks.session))
     return {
-        name: [flat[name, MEASURED].mean(), *ranking.interval(values)]
-        for (name, _), values in drawn.items()
+        name: [part.mean(), *bootstrap.interval(drawn[name])]
+        for name, part in parts.items()
     }
 
 

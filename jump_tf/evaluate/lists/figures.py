@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from jump_tf.evaluate.lists import columns
-from jump_tf.evaluate.lists import tables
+from jump_tf.evaluate.lists import predictions
 from jump_tf.reporting import figures
+from jump_tf.reporting.tables import lower_is_better
 
 CURVES = (
     ("loss", "training loss"),
@@ -16,13 +16,17 @@ CURVES = (
     ("val_ctr_log_loss", "validation CTR log loss"),
     ("val_ctcvr_log_loss", "validation CTCVR log loss"),
 )
-LABELS = {columns.CTR: "pCTR", columns.CVR: "r", columns.CTCVR: "pCTCVR"}
+LABELS = {
+    predictions.CTR: "pCTR",
+    predictions.CVR: "r",
+    predictions.CTCVR: "pCTCVR",
+}
 _WORSE = "#b5432f"
 _FEW = 100  # Items at a place, below which its share says nothing.
 
 
 def margins(result: Mapping[str, Any], metric: str) -> bytes:
-    """How far the model is ahead of each bar, with its interval.
+    """How far the model is ahead of each baseline, with its interval.
 
     Args:
         result: the evaluation file.
@@ -32,10 +36,10 @@ def margins(result: Mapping[str, Any], metric: str) -> bytes:
         PNG with a panel for each target; right of zero the model is better.
     """
     names = list(result["baselines"])
-    sign = -1.0 if metric in tables.SMALLER_IS_BETTER else 1.0
-    figure, axes = figures.panels(len(columns.TARGETS))
+    sign = -1.0 if lower_is_better(metric) else 1.0
+    figure, axes = figures.panels(len(predictions.TARGETS))
     figure.set_size_inches(10.2, 1.1 + 0.27 * len(names))
-    for axis, target in zip(axes, columns.TARGETS, strict=True):
+    for axis, target in zip(axes, predictions.TARGETS, strict=True):
         axis.axvline(0.0, color=figures.MUTED, linewidth=0.8)
         for row, name in enumerate(names):
             margin = _margin(result, name, f"{target}_{metric}", sign)
@@ -71,8 +75,8 @@ def calibration(result: Mapping[str, Any]) -> bytes:
         PNG with a panel for each target, on scales of square roots: rare
         events are most of them.
     """
-    figure, axes = figures.panels(len(columns.TARGETS))
-    for axis, target in zip(axes, columns.TARGETS, strict=True):
+    figure, axes = figures.panels(len(predictions.TARGETS))
+    for axis, target in zip(axes, predictions.TARGETS, strict=True):
         bins = result["calibration"][target]
         said, happened = _floats(bins["predicted"]), _floats(bins["observed"])
         ends = _floats(bins["intervals"]).reshape(-1, 2)
@@ -106,9 +110,9 @@ def by_position(
         PNG with a panel for each target; places of fewer than 100 items, which
         say nothing, are left out.
     """
-    figure, axes = figures.panels(len(columns.TARGETS))
+    figure, axes = figures.panels(len(predictions.TARGETS))
     rates = result["by_position"]
-    for axis, target in zip(axes, columns.TARGETS, strict=True):
+    for axis, target in zip(axes, predictions.TARGETS, strict=True):
         mine = rates[target]
         enough = np.array(mine["num_items"]) >= _FEW
         place = np.array(rates["position"])[enough]

@@ -31,15 +31,15 @@ from typing import Any
 
 import numpy as np
 
-from jump_tf.evaluate.lists import columns
-from jump_tf.evaluate.lists.columns import Answers
-from jump_tf.evaluate.lists.columns import Shown
-from jump_tf.evaluate.lists.columns import Target
+from jump_tf.evaluate.lists import predictions
+from jump_tf.evaluate.lists.predictions import Answers
+from jump_tf.evaluate.lists.predictions import Shown
+from jump_tf.evaluate.lists.predictions import Target
 from jump_tf.metrics import lists as list_measures
-from jump_tf.metrics.per_list import Metric
+from jump_tf.metrics.bootstrap import Metric
 
 CUTS = (1, 3, 5, 10)
-# Those that bars are compared in.
+# Those that baselines are compared in.
 HEADLINES = ("auc", "group_auc", "log_loss", "ndcg_at_10", "map_at_10")
 Scores = dict[str, Metric]
 
@@ -48,8 +48,8 @@ def scores(shown: Shown, answers: Answers) -> tuple[Scores, dict[str, Any]]:
     """Metrics of all targets that have intervals, and other numbers."""
     found: Scores = {}
     numbers: dict[str, Any] = {}
-    for name in columns.TARGETS:
-        target = columns.target(shown, answers, name)
+    for name in predictions.TARGETS:
+        target = predictions.target(shown, answers, name)
         ranking = _ranking(target)
         for metric, score in _of_target(target, ranking).items():
             found[f"{name}_{metric}"] = score
@@ -61,8 +61,8 @@ def scores(shown: Shown, answers: Answers) -> tuple[Scores, dict[str, Any]]:
 def quick_scores(shown: Shown, answers: Answers) -> dict[str, float]:
     """The numbers to watch while training, NaN for a 0 / 0."""
     found = {}
-    for name in columns.TARGETS:
-        target = columns.target(shown, answers, name)
+    for name in predictions.TARGETS:
+        target = predictions.target(shown, answers, name)
         ranking = _ranking(target)
         for metric, score in {
             "auc": list_measures.auc(*target),
@@ -90,8 +90,8 @@ def slice_scores(
             metric that compares the items of a list is made.
     """
     found: dict[str, Any] = {"num_items": int(part.sum())}
-    for name in columns.TARGETS:
-        target = columns.target(shown, answers, name, part)
+    for name in predictions.TARGETS:
+        target = predictions.target(shown, answers, name, part)
         found[f"{name}_rate"] = _mean(target.labels)
         found[f"{name}_log_loss"] = list_measures.log_loss(*target).value()
         found[f"{name}_auc"] = list_measures.auc(*target).value()
@@ -112,7 +112,7 @@ def _of_target(target: Target, ranking: list_measures.Ranking) -> Scores:
         "auc": list_measures.auc(*target),
         "group_auc": list_measures.group_auc(ranking),
         "group_auc_unweighted": list_measures.group_auc(
-            ranking, by_items=False
+            ranking, impression_weighted=False
         ),
         "log_loss": list_measures.log_loss(*target),
         "ndcg": list_measures.ndcg_at(ranking),

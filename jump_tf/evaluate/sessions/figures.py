@@ -24,7 +24,7 @@ def dwell_calibration(calibration: Mapping[str, Any]) -> bytes:
     Returns:
         PNG with three panels: the share of clicks that stay longer than t,
         predicted and observed; the share of dwells below each predicted
-        quantile; the histogram of F(dwell), flat if the law is right.
+        quantile; the histogram of F(dwell), flat if the distribution is right.
     """
     histogram = np.array(calibration["transform_histogram"], float)
     figure, (left, middle, right) = panels(3)

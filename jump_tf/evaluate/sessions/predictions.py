@@ -87,7 +87,7 @@ class Answers:
         rank: of the clicked item, `ranking.MISS` at a first click and where
             the item is unknown; ties are lost.
         rank_standard: the same, but ties are won.
-        law: of the dwell, `[N]` parameters.
+        dwell: distribution of the dwell, `[N]` parameters.
         session_end_logits: `[N]`, or None for a model without such a head.
         listed: `[V]` how many of the lists of 20 that were made hold each id;
             None if none were asked for.
@@ -95,7 +95,7 @@ class Answers:
 
     rank: np.ndarray
     rank_standard: np.ndarray
-    law: Distribution
+    dwell: Distribution
     session_end_logits: np.ndarray | None = None
     listed: np.ndarray | None = None
 
@@ -127,7 +127,7 @@ class Predictor:
         )
         self._rank = tf.function(self._rank_items, reduce_retracing=True)
         self._score = tf.function(self._score_items, reduce_retracing=True)
-        self._law: Any = None  # Of which kind it is, tracing tells.
+        self._dwell: Any = None  # Of which kind it is, tracing tells.
 
     def __call__(
         self,
@@ -147,13 +147,13 @@ class Predictor:
                 for so long. None asks as the batches are. Only for a model
                 with `page_load_at_once`.
         """
-        clicks, ranks, laws, ends = [], [], [], []
+        clicks, ranks, dwells, ends = [], [], [], []
         listed = np.zeros(self.model.vocabulary_size, np.int64)
         for inputs, targets, weights in batches:
             asked = np.argwhere(weights.numpy())
             clicks.append(_clicks(targets, weights))
             question = inputs, asked, clicks[-1].item
-            features, law, end = (
+            features, dwell, end = (
                 self._answer(*question)
                 if elapsed_seconds is None
                 else self._answer_on_page(*question, elapsed_seconds)
@@ -162,18 +162,18 @@ class Predictor:
             if listed_share:
                 some = _sampled(clicks[-1], listed_share)
                 self._count_listed(listed, features, some)
-            laws.append(law.numpy())
+            dwells.append(dwell.numpy())
             ends.append(end.numpy())
         if not clicks:
             raise schema.InputError("The split must hold at least one session.")
         order = _in_order(clicks)
-        law = np.concatenate(laws)[order].astype(np.float64)
+        dwell = np.concatenate(dwells)[order].astype(np.float64)
         end = np.concatenate(ends)[order].astype(np.float64)
         rank, rank_standard = np.concatenate(ranks, 1)[:, order]
         return _joined(clicks, order), Answers(
             rank,
             rank_standard,
-            self._law.with_parameters(law.T),
+            self._dwell.with_parameters(dwell.T),
             end if self.model.config.end_weight else None,
             listed if listed_share else None,
         )
@@ -202,18 +202,18 @@ class Predictor:
             listed += np.bincount(items, minlength=len(listed))
 
     def _answer_clicks(self, inputs, asked, items, elapsed_seconds=None):
-        """Features `[N, d]`, the law's parameters `[N, P]`, end logits."""
+        """Features `[N, d]`, parameters of the dwell `[N, P]`, end logits."""
         features = (
             self.model(inputs, training=False)
             if elapsed_seconds is None
             else self.model.page_load(inputs, elapsed_seconds)
         )
         features = tf.gather_nd(features, asked)
-        law, end_logits = self.model.dwell_and_end(features, items)
-        self._law = law.map(lambda _: None)
+        dwell, end_logits = self.model.dwell_and_end(features, items)
+        self._dwell = dwell.map(lambda _: None)
         parameters = [
             tf.broadcast_to(parameter, tf.shape(items))
-            for parameter in law.parameters()
+            for parameter in dwell.parameters()
         ]
         if end_logits is None:
             end_logits = tf.zeros(tf.shape(items))

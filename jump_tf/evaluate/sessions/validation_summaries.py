@@ -17,12 +17,12 @@ from tensorboard.plugins import projector
 
 from jump_tf import schema
 from jump_tf.data import input_pipeline
-from jump_tf.evaluate.sessions import attention_examples
-from jump_tf.evaluate.sessions import dwell_details
+from jump_tf.evaluate.sessions import evaluation
 from jump_tf.evaluate.sessions import figures
 from jump_tf.evaluate.sessions import metrics
 from jump_tf.evaluate.sessions import slices
 from jump_tf.reporting import figures as reporting_figures
+from jump_tf.reporting import files
 
 MOST_ITEMS = 10_000  # What a browser still turns and projects.
 VECTORS_FILE = "items.tsv"
@@ -78,9 +78,9 @@ class _EpochSummaries(keras.callbacks.Callback):
     def details(self):
         """Calibration of the dwells of the last validation."""
         manifest = input_pipeline.read_manifest(self.validation.data)
-        return dwell_details.dwell_details(
+        return metrics.dwell_details(
             self.validation.clicks,
-            self.validation.answers.law,
+            self.validation.answers.dwell,
             manifest["max_dwell_seconds"],
         )
 
@@ -131,7 +131,7 @@ class ImageSummaries(_EpochSummaries):
         )
 
     def write(self):
-        examples = attention_examples.attention_examples(
+        examples = evaluation.attention_examples(
             self.validation.model, self.validation.data, schema.VALIDATION
         )
         calibration = self.details()["dwell_calibration"]
@@ -189,18 +189,14 @@ def write_vectors(
         clicks: `[N]` clicks in training.
     """
     top = np.argsort(-clicks, kind="stable")[:MOST_ITEMS]
-    folder.mkdir(parents=True, exist_ok=True)
-    _replace(
-        folder / VECTORS_FILE,
-        ("\t".join(f"{value:.5g}" for value in vectors[item]) for item in top),
-    )
-    _replace(
-        folder / METADATA_FILE,
-        [
-            "item\tclicks",
-            *(f"{_cell(names[item])}\t{clicks[item]}" for item in top),
-        ],
-    )
+    with files.whole(folder / VECTORS_FILE) as out:
+        for item in top:
+            values = "\t".join(f"{value:.5g}" for value in vectors[item])
+            out.write(f"{values}\n")
+    with files.whole(folder / METADATA_FILE) as out:
+        out.write("item\tclicks\n")
+        for item in top:
+            out.write(f"{_cell(names[item])}\t{clicks[item]}\n")
     config = projector.ProjectorConfig()
     config.embeddings.add(
         tensor_name=PROJECTOR_NAME,
@@ -214,10 +210,3 @@ def write_vectors(
 
 def _cell(name: str) -> str:
     return " ".join(name.split()) or "?"
-
-
-def _replace(path, lines):
-    beside = path.with_suffix(".writing")
-    with beside.open("w", encoding="utf-8", newline="\n") as out:
-        out.writelines(f"{line}\n" for line in lines)
-    beside.replace(path)

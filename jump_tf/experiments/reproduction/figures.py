@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 from jump_tf import schema
-from jump_tf.data import inspection_figures
+from jump_tf.data import inspection
 from jump_tf.experiments.reproduction import reading
 from jump_tf.experiments.reproduction import steps
 from jump_tf.reporting import figures as reporting_figures
@@ -33,7 +33,7 @@ _MARKS = "osv^D<>pP*Xd"
 def dwell(facts: Tree) -> bytes:
     """Figure 2: the dwells of a log, their logs, and the normal law."""
     figure, (left, right) = reporting_figures.panels(2)
-    inspection_figures.draw_dwells(left, right, facts)
+    inspection.draw_dwells(left, right, facts)
     return reporting_figures.png(figure)
 
 

@@ -26,6 +26,8 @@ from jump_tf.models.nsr import NSR
 from jump_tf.models.rmtpp import RMTPP
 from jump_tf.reporting.tables import number
 from jump_tf.survival.distribution import LogNormal
+from tests import by_hand
+from tests import evaluated
 from tests.by_hand import padded
 
 VOCABULARY = 25
@@ -140,7 +142,7 @@ def one_session_folder(folder, lengths, items=(2, 3, 4), cut=()):
 
 @pytest.fixture(scope="module")
 def result(data_folder):
-    return session_evaluation.evaluate(jump(), data_folder, replicates=50)
+    return evaluated.evaluate(jump(), data_folder, replicates=50)
 
 
 class TestClicks:
@@ -188,7 +190,7 @@ class TestClicks:
     @pytest.mark.parametrize("moment", schema.MOMENTS)
     def test_sessions_of_two(self, tmp_path, moment):
         folder = one_session_folder(tmp_path, [2, 2, 2])
-        result = session_evaluation.evaluate(
+        result = evaluated.evaluate(
             LastDwell(), folder, moment=moment, replicates=5
         )
         assert result["num_predictions"] == 3
@@ -217,11 +219,11 @@ class TestRanks:
             features = model({schema.ITEMS: items, schema.DWELL_SECONDS: dwell})
             scores = np.array(model.click_scores(features[:, -1]))
             target = clicks.item[n : n + 1]
-            rank = ranking.conservative_ranks(scores, target)[0]
+            rank = by_hand.conservative_ranks(scores, target)[0]
             assert answers.rank[n] == rank
             law = model.dwell_distribution(features[:, -1], target)
             np.testing.assert_allclose(
-                answers.law.location[n], law.location[0], rtol=1e-5
+                answers.dwell.location[n], law.location[0], rtol=1e-5
             )
 
     def test_both_kinds_of_ties_match_numpy(self, tmp_path):
@@ -236,15 +238,15 @@ class TestRanks:
         gap = (ids - clicks.previous[asked, None] - 1.0) % (VOCABULARY - 2)
         scores = np.where(ids > 1, np.round(-gap / 4), -2.5e8)
         target = clicks.item[asked]
-        expected = ranking.standard_ranks(scores, target)
+        expected = by_hand.standard_ranks(scores, target)
         np.testing.assert_array_equal(answers.rank_standard[asked], expected)
-        expected = ranking.conservative_ranks(scores, target)
+        expected = by_hand.conservative_ranks(scores, target)
         np.testing.assert_array_equal(answers.rank[asked], expected)
         assert np.any(answers.rank_standard < answers.rank)
         assert set(answers.rank_standard[~asked]) == {ranking.MISS}
 
     def test_standard_ties_are_reported_beside(self, data_folder):
-        result = session_evaluation.evaluate(Stub(), data_folder, replicates=5)
+        result = evaluated.evaluate(Stub(), data_folder, replicates=5)
         assert result["recall_at_20_standard_ties"] == 1.0
         assert result["recall_at_20"] == 0.0
 
@@ -282,7 +284,7 @@ class TestRanks:
 
     def test_oracle_is_perfect(self, tmp_path):
         folder = one_session_folder(tmp_path, [3, 7, 4], items=range(2, 20))
-        result = session_evaluation.evaluate(Follower(), folder, replicates=5)
+        result = evaluated.evaluate(Follower(), folder, replicates=5)
         for name in ("recall_at_20", "mrr_at_20", "ndcg_at_20"):
             assert result[name] == 1.0
             assert result["intervals"][name] == [1.0, 1.0]
@@ -291,14 +293,14 @@ class TestRanks:
         clicks, answers = predict(Stub(), data_folder)
         asked = clicks.predicted & clicks.known
         assert set(answers.rank[asked]) == {VOCABULARY}
-        result = session_evaluation.evaluate(Stub(), data_folder, replicates=5)
+        result = evaluated.evaluate(Stub(), data_folder, replicates=5)
         assert result["recall_at_20"] == 0.0
 
     def test_unseen_items_are_left_out_or_misses(self, tmp_path):
         folder = one_session_folder(
             tmp_path, [4], items=(2, 3, schema.OOV_ID, 4)
         )
-        result = session_evaluation.evaluate(jump(), folder, replicates=5)
+        result = evaluated.evaluate(jump(), folder, replicates=5)
         assert result["num_predictions"] == 2
         assert result["num_predictions_all"] == 3
         assert result["unseen"] == {"num_clicks": 1, "share": 1 / 3}
@@ -309,7 +311,7 @@ class TestRanks:
 class TestDwell:
     def test_numbers_by_hand(self, tmp_path):
         folder = one_session_folder(tmp_path, [4, 3])
-        result = session_evaluation.evaluate(LastDwell(), folder, replicates=5)
+        result = evaluated.evaluate(LastDwell(), folder, replicates=5)
         # Later clicks: 21, 22 after 20, 21; 21 after 20. First ones: 20, 20.
         assert result["num_dwells"] == 3
         assert result["dwell_mae_seconds"] == pytest.approx(1, rel=1e-4)
@@ -323,16 +325,14 @@ class TestDwell:
 
     def test_unknown_dwell_is_not_shown(self, tmp_path):
         folder = one_session_folder(tmp_path, [4, 3])
-        result = session_evaluation.evaluate(
+        result = evaluated.evaluate(
             LastDwell(), folder, moment=schema.PAGE_LOAD, replicates=5
         )
         expected = (20 + 21 + 20) / 3
         assert result["dwell_mae_seconds"] == pytest.approx(expected)
 
     def test_session_end_log_loss(self, data_folder, sessions):
-        result = session_evaluation.evaluate(
-            Ending(), data_folder, replicates=5
-        )
+        result = evaluated.evaluate(Ending(), data_folder, replicates=5)
         test = sessions[schema.TEST]
         later = sum(len(s) - 1 for s in test)
         ends = len(test) / later
@@ -351,7 +351,7 @@ class TestDwell:
     ):
         def evaluate(**options):
             folder = one_session_folder(tmp_path, [4, 3, 2], **options)
-            return session_evaluation.evaluate(
+            return evaluated.evaluate(
                 Ending(), folder, moment=moment, replicates=5
             )
 
@@ -457,7 +457,7 @@ class TestEvaluate:
         assert theirs["dwell_mae_seconds"] == found
 
     def test_same_clicks_at_both_moments(self, data_folder, result):
-        other = session_evaluation.evaluate(
+        other = evaluated.evaluate(
             jump(), data_folder, moment=schema.PAGE_LOAD, replicates=50
         )
         for name in ("num_predictions", "num_dwells", "num_dwells_all_clicks"):
@@ -482,10 +482,8 @@ class TestEvaluate:
 
     def test_quick_metrics_are_the_same_numbers(self, data_folder):
         model = jump()
-        quick = session_evaluation.quick_metrics(
-            model, data_folder, schema.TEST
-        )
-        full = session_evaluation.evaluate(model, data_folder, replicates=5)
+        quick = evaluated.quick_metrics(model, data_folder, schema.TEST)
+        full = evaluated.evaluate(model, data_folder, replicates=5)
         assert set(quick) == {
             "recall_at_20",
             "mrr_at_20",
@@ -498,15 +496,11 @@ class TestEvaluate:
 
     def test_is_traced_once_and_sees_new_weights(self, data_folder):
         model = jump()
-        before = session_evaluation.quick_metrics(
-            model, data_folder, schema.TEST
-        )
+        before = evaluated.quick_metrics(model, data_folder, schema.TEST)
         predictor = session_predictions.predictor(model)
         traces = predictor._answer.experimental_get_tracing_count()
         model.items.embeddings.assign(-model.items.embeddings + 0.5)
-        after = session_evaluation.quick_metrics(
-            model, data_folder, schema.TEST
-        )
+        after = evaluated.quick_metrics(model, data_folder, schema.TEST)
         assert before["mrr_at_20"] != after["mrr_at_20"]
         assert session_predictions.predictor(model) is predictor
         assert traces == predictor._answer.experimental_get_tracing_count() == 1
@@ -563,7 +557,7 @@ class TestEvaluate:
     def test_bars_differ_by_moment_only_where_they_look_back(
         self, data_folder, result
     ):
-        other = session_evaluation.evaluate(
+        other = evaluated.evaluate(
             jump(), data_folder, moment=schema.PAGE_LOAD, replicates=5
         )["baselines"]
         for name in ("constant_mean", "item_median", "item_effect"):
@@ -577,11 +571,11 @@ class TestEvaluate:
         """A larger one is not: a warm start may keep items that are gone."""
         model = JUMP(VOCABULARY - 1, units=4)
         with pytest.raises(schema.InputError, match="must be trained on the"):
-            session_evaluation.evaluate(model, data_folder)
+            evaluated.evaluate(model, data_folder)
 
     def test_other_moment_is_refused(self, data_folder):
         with pytest.raises(schema.InputError, match="`moment` must be one of"):
-            session_evaluation.evaluate(Stub(), data_folder, moment="never")
+            evaluated.evaluate(Stub(), data_folder, moment="never")
 
 
 class TestPageLoad:
@@ -621,12 +615,12 @@ class TestPageLoad:
         np.testing.assert_array_equal(again.item, clicks.item)
         np.testing.assert_array_equal(at_once.rank, by_row.rank)
         for ours, theirs in zip(
-            at_once.law.parameters(), by_row.law.parameters(), strict=True
+            at_once.dwell.parameters(), by_row.dwell.parameters(), strict=True
         ):
             np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
     def test_what_waiting_tells_by_hand(self, data_folder, learned, sessions):
-        result = session_evaluation.evaluate(
+        result = evaluated.evaluate(
             learned, data_folder, moment=schema.PAGE_LOAD, replicates=2
         )
         asked = [
@@ -641,7 +635,7 @@ class TestPageLoad:
             found = result["elapsed"][str(seconds)]
             assert found["num_predictions"] == stayed.sum() > 20
             for suffix, elapsed in (("", seconds), ("_untold", 0.0)):
-                rank = ranking.conservative_ranks(
+                rank = by_hand.conservative_ranks(
                     self.scores(learned, asked, elapsed), targets
                 )[stayed]
                 # Equal features may differ in the last bit, and so may ranks.
@@ -657,9 +651,9 @@ class TestPageLoad:
         assert "told of it" in session_tables.format_table(result)
 
     def test_only_who_learned_it_is_told(self, data_folder, learned):
-        leave = session_evaluation.evaluate(learned, data_folder, replicates=2)
+        leave = evaluated.evaluate(learned, data_folder, replicates=2)
         assert "elapsed" not in leave
-        load = session_evaluation.evaluate(
+        load = evaluated.evaluate(
             jump(), data_folder, moment=schema.PAGE_LOAD, replicates=2
         )
         assert "elapsed" not in load
@@ -667,7 +661,7 @@ class TestPageLoad:
 
     def test_validation_is_of_both_moments(self, data_folder, learned):
         found = session_evaluation.Validation(learned, data_folder)()
-        load = session_evaluation.quick_metrics(
+        load = evaluated.quick_metrics(
             learned, data_folder, moment=schema.PAGE_LOAD
         )
         for name, value in load.items():
@@ -708,7 +702,7 @@ class TestMoments:
 
 class TestTable:
     def test_loss_is_said_in_words(self, data_folder):
-        result = session_evaluation.evaluate(Stub(), data_folder, replicates=20)
+        result = evaluated.evaluate(Stub(), data_folder, replicates=20)
         table = session_tables.format_table(result)
         assert "The model loses to markov in recall_at_20 (0.0000" in table
         assert "The model loses to constant_median in dwell_mae_sec" in table
@@ -719,15 +713,13 @@ class TestTable:
                 nan = tf.fill([tf.shape(items)[0]], math.nan)
                 return LogNormal(nan, tf.constant(1.0)), None
 
-        result = session_evaluation.evaluate(
-            Broken(), data_folder, replicates=5
-        )
+        result = evaluated.evaluate(Broken(), data_folder, replicates=5)
         assert result["dwell_nll"] is None
         assert "dwell_nll (- against" in session_tables.format_table(result)
 
     def test_win_is_said_too(self, tmp_path):
         folder = one_session_folder(tmp_path, [9, 8], items=range(2, 20))
-        result = session_evaluation.evaluate(Follower(), folder, replicates=5)
+        result = evaluated.evaluate(Follower(), folder, replicates=5)
         result["baselines"] = {
             name: numbers
             for name, numbers in result["baselines"].items()
@@ -749,7 +741,7 @@ def test_write_evaluation_reads_back(tmp_path, result):
 def test_models_with_laws_of_their_own_are_evaluated(data_folder, kind):
     model = kind(VOCABULARY, units=6, initial_log_dwell=3.0)
     model.build()
-    result = session_evaluation.evaluate(model, data_folder, replicates=5)
+    result = evaluated.evaluate(model, data_folder, replicates=5)
     for name in ("dwell_mae_seconds", "dwell_nll", "dwell_crps_seconds"):
         assert np.isfinite(result[name])
     assert all(np.isfinite(list(result["dwell_pinball_at"].values())))
@@ -769,7 +761,7 @@ def test_batches_change_neither_answers_nor_their_order(data_folder, moment):
                 getattr(clicks, field.name), getattr(expected, field.name)
             )
         np.testing.assert_allclose(
-            answers.law.location, narrow[1].law.location, rtol=rtol
+            answers.dwell.location, narrow[1].dwell.location, rtol=rtol
         )
 
 
