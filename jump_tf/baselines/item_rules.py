@@ -42,10 +42,10 @@ class ItemRules(base.Scorer, abc.ABC):
     """Scores items by their weight after the last item of the session.
 
     Args:
-        session: see `base.Scorer`.
-        position: see `base.Scorer`.
-        item: see `base.Scorer`.
-        vocabulary_size: see `base.Scorer`.
+        session: of each training click.
+        position: of each training click.
+        item: of each training click.
+        vocabulary_size: V.
     """
 
     def __init__(
@@ -122,10 +122,10 @@ class ItemNeighbours(ItemRules):
     keeps pairs of rare items from chance. No item is its own neighbour.
 
     Args:
-        session: see `base.Scorer`.
-        position: see `base.Scorer`.
-        item: see `base.Scorer`.
-        vocabulary_size: see `base.Scorer`.
+        session: of each training click.
+        position: of each training click.
+        item: of each training click.
+        vocabulary_size: V.
         shrinkage: s, in sessions.
 
     Reference: Item-KNN in Hidasi et al., Session-based Recommendations with

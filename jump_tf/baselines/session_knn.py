@@ -29,10 +29,10 @@ class SessionNeighbours(base.Scorer, abc.ABC):
     come first in the order of the sample.
 
     Args:
-        session: see `base.Scorer`.
-        position: see `base.Scorer`.
-        item: see `base.Scorer`.
-        vocabulary_size: see `base.Scorer`.
+        session: of each training click.
+        position: of each training click.
+        item: of each training click.
+        vocabulary_size: V.
         neighbours: k.
         sample: m, how many of the sessions that share an item are candidates.
         seed: of the order of the sample.
@@ -44,8 +44,8 @@ class SessionNeighbours(base.Scorer, abc.ABC):
         position: np.ndarray,
         item: np.ndarray,
         vocabulary_size: int,
-        neighbours: int,
-        sample: int,
+        neighbours: int = 100,
+        sample: int = 1000,
         seed: int = 0,
     ):
         super().__init__(session, position, item, vocabulary_size)
@@ -135,32 +135,9 @@ class SKNN(SessionNeighbours):
 
         w(s, n) = |s and n| / sqrt(|s| |n|),  v(i) = 1
 
-    Args:
-        session: see `SessionNeighbours`.
-        position: see `SessionNeighbours`.
-        item: see `SessionNeighbours`.
-        vocabulary_size: see `SessionNeighbours`.
-        neighbours: k.
-        sample: m.
-        seed: see `SessionNeighbours`.
-
     Reference: Jannach & Ludewig, When Recurrent Neural Networks meet the
     Neighborhood for Session-Based Recommendation, RecSys 2017.
     """
-
-    def __init__(
-        self,
-        session: np.ndarray,
-        position: np.ndarray,
-        item: np.ndarray,
-        vocabulary_size: int,
-        neighbours: int = 100,
-        sample: int = 1000,
-        seed: int = 0,
-    ):
-        super().__init__(
-            session, position, item, vocabulary_size, neighbours, sample, seed
-        )
 
     def _click_weights(self, place, clicks):
         return np.ones(len(place))
@@ -184,13 +161,13 @@ class VSKNN(SessionNeighbours):
     last one on an item of n; N(i) of N training sessions hold i.
 
     Args:
-        session: see `SessionNeighbours`.
-        position: see `SessionNeighbours`.
-        item: see `SessionNeighbours`.
-        vocabulary_size: see `SessionNeighbours`.
+        session: of each training click.
+        position: of each training click.
+        item: of each training click.
+        vocabulary_size: V.
         neighbours: k.
         sample: m.
-        seed: see `SessionNeighbours`.
+        seed: of the order of the sample.
         click_power: p; 1 is the linear weight of the paper, 2 the quadratic.
         age_power: q; 2 finds fewer clicks of diginetica's validation split.
         idf: weight of the inverse document frequency.

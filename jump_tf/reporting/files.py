@@ -26,8 +26,12 @@ def whole(path: pathlib.Path, mode: str = "w") -> Iterator[Any]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.partial")
-    text = {} if "b" in mode else {"encoding": "utf-8", "newline": "\n"}
-    with beside.open(mode, **text) as out:
+    text = "b" not in mode
+    with beside.open(
+        mode,
+        encoding="utf-8" if text else None,
+        newline="\n" if text else None,
+    ) as out:
         yield out
     beside.replace(path)
 
@@ -45,7 +49,7 @@ def write_columns(
 ) -> pathlib.Path:
     """Writes arrays by name, a `.npz` file; returns `path`."""
     with whole(path, "wb") as out:
-        np.savez_compressed(out, **columns)
+        np.savez_compressed(out, allow_pickle=False, **columns)
     return path
 
 

@@ -95,7 +95,9 @@ def measure(run: pathlib.Path, data: pathlib.Path) -> dict[str, object]:
         name: recall.within(part)
         for name, part in (("all", clicks.known), ("old", old), ("new", ~old))
     }
-    drawn = bootstrap.resampled(session_metrics.over(parts, clicks.session))
+    drawn = bootstrap.resampled(
+        {name: part.over(clicks.session) for name, part in parts.items()}
+    )
     return {
         name: [part.mean(), *bootstrap.interval(drawn[name])]
         for name, part in parts.items()

@@ -20,6 +20,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from jump_tf.evaluate.columns import joined
 from jump_tf.evaluate.lists import predictions
 from jump_tf.evaluate.lists.predictions import Answers
 from jump_tf.evaluate.lists.predictions import Shown
@@ -63,8 +64,7 @@ class Baselines:
     Attributes:
         rates: by the name of the baseline, all but `best_field`.
         best: of `ctr` and `cvr`, the name of the best field's baseline; empty
-            where
-            items have no fields, or validation no items.
+            where items have no fields, or validation no items.
     """
 
     rates: Mapping[str, Rates]
@@ -98,7 +98,7 @@ def fit(
     keys = _keys(vocabulary_size, fields)
     counts = {name: np.zeros([3, size]) for name, (_, size) in keys.items()}
     for inputs, targets, weights in training:
-        shown = predictions.of_batch(inputs, targets, weights, len(fields))[1]
+        shown = predictions.of_batch(inputs, targets, weights, len(fields))
         for name, (key, size) in keys.items():
             counts[name] += _count(shown, key(shown), size)
     rates = {
@@ -197,7 +197,7 @@ def _best(rates, validation, num_fields) -> dict[str, str]:
     ]
     if not parts:
         return {}
-    shown = predictions.joined(parts)[0]
+    shown = joined(parts, "lists")[0]
     losses: dict[str, dict[str, float]] = {
         predictions.CTR: {},
         predictions.CVR: {},

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from jump_tf import schema
+from jump_tf.evaluate.columns import joined
 from jump_tf.models.list_model import CLICK
 from jump_tf.models.list_model import CONVERSION
 
@@ -123,10 +124,8 @@ def target(
     )
 
 
-def of_batch(
-    inputs: Any, targets: Any, weights: Any, num_fields: int
-) -> tuple[np.ndarray, Shown]:
-    """The raw number of each item's list, and the items of one batch.
+def of_batch(inputs: Any, targets: Any, weights: Any, num_fields: int) -> Shown:
+    """The items of one batch, by the raw numbers of their lists.
 
     Args:
         inputs: of `list_batches`, as are the others.
@@ -142,8 +141,8 @@ def of_batch(
     last = np.maximum.accumulate(np.where(clicked, at, 0), 1)
     before = np.pad(last, [[0, 0], [1, 0]])[row, place]
     features = np.asarray(inputs[schema.FEATURES])
-    return np.asarray(targets[schema.LIST])[row], Shown(
-        lists=row,
+    return Shown(
+        lists=np.asarray(targets[schema.LIST])[row],
         position=place + 1,
         length=lengths[row],
         clicked=clicked[row, place],
@@ -151,32 +150,6 @@ def of_batch(
         since_click=np.where(before, place + 1 - before, 0),
         features=features[row, place, :num_fields],
     )
-
-
-def joined(
-    parts: list[tuple[np.ndarray, Shown]],
-) -> tuple[Shown, np.ndarray]:
-    """The items of all batches by list and position, and their old places.
-
-    Args:
-        parts: of each batch, see `of_batch`.
-
-    Raises:
-        InputError: there are none.
-    """
-    if not parts:
-        raise schema.InputError("The split must hold at least one list.")
-    numbers = np.concatenate([number for number, _ in parts])
-    columns = {
-        field.name: np.concatenate(
-            [getattr(shown, field.name) for _, shown in parts]
-        )
-        for field in dataclasses.fields(Shown)
-    }
-    order = np.lexsort((columns["position"], numbers))
-    columns = {name: column[order] for name, column in columns.items()}
-    columns["lists"] = np.unique(numbers[order], return_inverse=True)[1]
-    return Shown(**columns), order
 
 
 class Predictor:
@@ -214,7 +187,7 @@ class Predictor:
             raise schema.InputError(
                 f"`feedback` must be of {FEEDBACKS}. Received: {feedback}"
             )
-        parts: list[tuple[np.ndarray, Shown]] = []
+        parts: list[Shown] = []
         logits: dict[str, list[np.ndarray]] = {one: [] for one in feedback}
         for inputs, targets, weights in batches:
             asked = np.argwhere(np.asarray(weights))
@@ -222,7 +195,7 @@ class Predictor:
             for one in feedback:
                 given = inputs if one == KNOWN else _without_feedback(inputs)
                 logits[one].append(self._ask(given, asked).numpy())
-        shown, order = joined(parts)
+        shown, order = joined(parts, "lists")
         return shown, {
             one: _answers(np.concatenate(mine)[order])
             for one, mine in logits.items()

@@ -1,4 +1,4 @@
-"""One page that tells what a run on lists was, and how good it is."""
+"""The report of a run on lists."""
 
 import html
 import pathlib
@@ -7,7 +7,6 @@ from jump_tf import schema
 from jump_tf.evaluate import report_sections
 from jump_tf.evaluate.lists import baselines
 from jump_tf.evaluate.lists import figures
-from jump_tf.evaluate.lists import metrics
 from jump_tf.evaluate.lists import predictions
 from jump_tf.evaluate.lists import tables
 from jump_tf.reporting import html as reporting_html
@@ -15,19 +14,6 @@ from jump_tf.reporting.tables import interval
 from jump_tf.reporting.tables import lower_is_better
 from jump_tf.reporting.tables import number
 
-_FURTHER = (
-    *(f"ndcg{suffix}" for suffix in ("", *(f"_at_{k}" for k in metrics.CUTS))),
-    *(f"map{suffix}" for suffix in ("", *(f"_at_{k}" for k in metrics.CUTS))),
-    "group_auc_unweighted",
-    "calibration_noise",
-    "accuracy",
-    "f1",
-    "rate",
-    "num_items",
-    "num_lists",
-    "num_lists_without",
-    "num_lists_both",
-)
 _ON_ORDER = (
     "NDCG and MAP are of the items of a list in the order of their "
     "probabilities. With feedback known, each probability is of the moment at "
@@ -123,7 +109,13 @@ def _result(result) -> list[str]:
                 "and of items that did both, by place in the list, with 95 % "
                 "intervals, and the mean probability that the model gave.",
             ),
-            *(_slice(by, slices) for by, slices in result["slices"].items()),
+            *(
+                reporting_html.folded(
+                    f"By {by.replace('_', ' ')}",
+                    report_sections.slice_table(by, slices),
+                )
+                for by, slices in result["slices"].items()
+            ),
         ),
     ]
 
@@ -131,10 +123,7 @@ def _result(result) -> list[str]:
 def _table(result, target, title) -> str:
     """Model and baselines, intervals below numbers, the best in bold."""
     names = [f"{target}_{metric}" for metric in tables.SHOWN_METRICS]
-    everyone = {
-        tables.MODEL: result,
-        **tables.others(result, target),
-    }
+    everyone = {tables.MODEL: result, **tables.others(result, target)}
     best = {
         name: _best([numbers.get(name) for numbers in everyone.values()], name)
         for name in names
@@ -167,6 +156,8 @@ def _best(values, name):
 
 
 def _further(result) -> str:
+    first = f"{predictions.TARGETS[0]}_"
+    names = [n.removeprefix(first) for n in result if n.startswith(first)]
     rows: list[list[str | reporting_html.Cell]] = [
         [
             metric.replace("_", " "),
@@ -178,7 +169,7 @@ def _further(result) -> str:
                 for target in predictions.TARGETS
             ),
         ]
-        for metric in (*tables.SHOWN_METRICS, *_FURTHER)
+        for metric in names
     ]
     return reporting_html.table(["", *predictions.TARGETS], rows)
 
@@ -197,9 +188,3 @@ def _calibration(result) -> str:
             "positives as there were."
         )
     return reporting_html.bullets(sentences)
-
-
-def _slice(by, slices) -> str:
-    return reporting_html.folded(
-        f"By {by.replace('_', ' ')}", report_sections.slice_table(by, slices)
-    )

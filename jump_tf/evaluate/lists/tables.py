@@ -52,16 +52,13 @@ def rows(result: dict[str, Any], target: str) -> list[list[str]]:
     lines = [
         ["", *SHOWN_METRICS],
         [MODEL, *numbers(result, names)],
-        [
-            "95 % interval",
-            *(interval(result, name) for name in names),
-        ],
+        ["95 % interval", *(interval(result, name) for name in names)],
     ]
-    lines += [
-        [label, *numbers(theirs, names)]
-        for label, theirs in others(result, target).items()
+    compared = others(result, target).items()
+    return [
+        *lines,
+        *([label, *numbers(theirs, names)] for label, theirs in compared),
     ]
-    return lines
 
 
 def others(result: dict[str, Any], target: str) -> dict[str, dict[str, Any]]:
@@ -69,17 +66,16 @@ def others(result: dict[str, Any], target: str) -> dict[str, dict[str, Any]]:
     beside = {
         label: result[mode] for mode, label in MODES.items() if mode in result
     }
-    best = result["best_field"].get(_part(target))
+    part = predictions.CTR if target == predictions.CTR else predictions.CVR
+    best = result["best_field"].get(part)
     for name, theirs in result["baselines"].items():
         named = (
             best
             and name == baselines.BEST_FIELD
             and target != predictions.CTCVR
         )
-        label = (
-            f"{name} ({best.removeprefix(baselines.FIELD)})" if named else name
-        )
-        beside[label] = theirs
+        of_field = f" ({best.removeprefix(baselines.FIELD)})" if named else ""
+        beside[f"{name}{of_field}"] = theirs
     return beside
 
 
@@ -112,7 +108,3 @@ def warnings(result: dict[str, Any]) -> list[str]:
             "probabilities."
         )
     return sentences
-
-
-def _part(target) -> str:
-    return predictions.CTR if target == predictions.CTR else predictions.CVR

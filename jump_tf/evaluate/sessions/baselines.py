@@ -10,7 +10,6 @@ from jump_tf import schema
 from jump_tf.baselines import dwell as dwell_baselines
 from jump_tf.baselines import item_rules
 from jump_tf.baselines.base import Scorer
-from jump_tf.evaluate import comparison
 from jump_tf.evaluate.sessions import metrics
 from jump_tf.evaluate.sessions import prediction_table
 from jump_tf.evaluate.sessions import predictions
@@ -18,7 +17,6 @@ from jump_tf.evaluate.sessions.metrics import Measures
 from jump_tf.evaluate.sessions.prediction_table import PredictionTable
 from jump_tf.evaluate.sessions.predictions import Clicks
 from jump_tf.metrics import ranking
-from jump_tf.survival.distribution import Distribution
 
 MOST_POPULAR = "most_popular"
 SESSION_POPULAR = "session_popular"
@@ -96,48 +94,24 @@ def prediction_tables(
     return tables
 
 
-def click_measures(
-    scorers: dict[str, Scorer], clicks: Clicks
-) -> dict[str, Measures]:
-    """The measures of each scorer on clicks, by its name."""
-    tables = prediction_tables(scorers, clicks)
-    return {name: prediction_table.measures(t) for name, t in tables.items()}
-
-
-def dwell_distributions(
-    fitted: Baselines, clicks: Clicks, *, first_too: bool = False
-) -> dict[str, Distribution]:
-    """The predicted dwells of clicks, by the name of the baseline.
-
-    Args:
-        fitted: at the moment of asking.
-        clicks: all of a split.
-        first_too: which fit: on the dwells from the second click on, or all.
-    """
-    known = _asked(clicks, fitted.moment)
-    return {
-        name: baseline.dwell_distribution(known)
-        for (name, first), baseline in fitted.dwell.items()
-        if first == first_too
-    }
-
-
 def measures(
     fitted: Baselines, clicks: Clicks, max_dwell_seconds: float
 ) -> dict[str, Measures]:
     """The measures of each baseline on clicks, by its name."""
-    named = click_measures(fitted.scorers, clicks)
-    for first_too in (False, True):
-        dwells = dwell_distributions(fitted, clicks, first_too=first_too)
-        for name, dwell in dwells.items():
-            table = prediction_table.of(
-                clicks, dwell=dwell, max_dwell_seconds=max_dwell_seconds
-            )
-            named.setdefault(name, {}).update(
-                (metric, measure)
-                for metric, measure in prediction_table.measures(table).items()
-                if first_too == (metrics.ALL_CLICKS in metric)
-            )
+    tables = prediction_tables(fitted.scorers, clicks)
+    named = {name: prediction_table.measures(t) for name, t in tables.items()}
+    known = _asked(clicks, fitted.moment)
+    for (name, first_too), baseline in fitted.dwell.items():
+        table = prediction_table.of(
+            clicks,
+            dwell=baseline.dwell_distribution(known),
+            max_dwell_seconds=max_dwell_seconds,
+        )
+        named.setdefault(name, {}).update(
+            (metric, measure)
+            for metric, measure in prediction_table.measures(table).items()
+            if first_too == (metrics.ALL_CLICKS in metric)
+        )
     return named
 
 
@@ -164,9 +138,7 @@ def compare(
         `intervals` and its `differences`: intervals of model - baseline.
     """
     named = {_MODEL: mine, **theirs}
-    numbers = {who: metrics.means(one) for who, one in named.items()}
-    sums = {who: metrics.over(one, sessions) for who, one in named.items()}
-    judged = comparison.judge(numbers, sums, replicates, seed)
+    judged = metrics.judge(named, sessions, replicates, seed)
     ours = judged.pop(_MODEL)
     compared = {
         who: {

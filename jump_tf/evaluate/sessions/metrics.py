@@ -43,18 +43,20 @@ last click's dwell is cut by what the visitor did, and has no place here.
 """
 
 import operator
+from collections.abc import Mapping
 from typing import Any
-from typing import Protocol
 
 import numpy as np
 
 from jump_tf import schema
+from jump_tf.evaluate import comparison
+from jump_tf.evaluate.comparison import Judged
 from jump_tf.evaluate.sessions.predictions import LISTED
 from jump_tf.evaluate.sessions.predictions import Clicks
+from jump_tf.evaluate.sessions.predictions import LoggedClicks
 from jump_tf.metrics import dwell as dwell_metrics
 from jump_tf.metrics import ranking
 from jump_tf.metrics.bootstrap import Measure
-from jump_tf.metrics.bootstrap import Metric
 from jump_tf.survival.distribution import Distribution
 
 Measures = dict[str, Measure]
@@ -87,18 +89,8 @@ _AT_20 = {
 }
 
 
-class Predicted(Protocol):
-    """What `Clicks` and a `PredictionTable` have in common."""
-
-    @property
-    def predicted(self) -> np.ndarray: ...
-
-    @property
-    def known(self) -> np.ndarray: ...
-
-
 def click_measures(
-    clicks: Predicted, ranks: np.ndarray, suffix: str = ""
+    clicks: LoggedClicks, ranks: np.ndarray, suffix: str = ""
 ) -> Measures:
     """Recall, MRR and NDCG at 20, without and with unseen items."""
     counted = clicks.predicted & clicks.known
@@ -177,9 +169,26 @@ def means(measures: Measures) -> dict[str, Any]:
     return {name: measure.mean() for name, measure in measures.items()} | sizes
 
 
-def over(measures: Measures, sessions: np.ndarray) -> dict[str, Metric]:
-    """The measures as sums over sessions, `[N]` of each click, from 0."""
-    return {name: measure.over(sessions) for name, measure in measures.items()}
+def judge(
+    named: Mapping[Any, Measures],
+    sessions: np.ndarray,
+    replicates: int,
+    seed: int = 0,
+) -> dict[Any, Judged]:
+    """Judges predictors together, over the same draws of sessions.
+
+    Args:
+        named: the measures of each.
+        sessions: `[N]`, index of each click's session, from 0.
+        replicates: how many draws.
+        seed: of the draws.
+    """
+    metrics = {
+        who: {name: one.over(sessions) for name, one in measures.items()}
+        for who, measures in named.items()
+    }
+    numbers = {who: means(measures) for who, measures in named.items()}
+    return comparison.judge(numbers, metrics, replicates, seed)
 
 
 def recommended(

@@ -15,6 +15,7 @@ from jump_tf.evaluate import comparison
 from jump_tf.evaluate.comparison import Judged
 from jump_tf.evaluate.sessions import metrics
 from jump_tf.evaluate.sessions.predictions import Clicks
+from jump_tf.evaluate.sessions.predictions import LoggedClicks
 from jump_tf.metrics import dwell as dwell_metrics
 from jump_tf.metrics import ranking
 from jump_tf.reporting import files
@@ -39,19 +40,12 @@ COLUMNS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class PredictionTable:
-    """Columns of N clicks: what the log says, and what a predictor does.
+class PredictionTable(LoggedClicks):
+    """What the log says of N clicks, and what a predictor does.
 
     A predictor that does not rank, or knows nothing of dwells, lacks columns.
 
     Attributes:
-        session: number of the click's session, from 0.
-        position: of the click in its session, from 1.
-        length: clicks of its session.
-        item: id, `OOV_ID` where training never saw it.
-        last: bool, the last click of its session, which leaves no dwell.
-        censored: bool, the dwell is only a lower bound.
-        dwell_seconds: the dwell, cut at c1; c2 of a last click.
         rank: of the item among all, ties lost; `NOT_RANKED` at a first click
             and where the item is unknown.
         rank_standard: the same, but ties are won.
@@ -60,31 +54,11 @@ class PredictionTable:
         dwell_crps_seconds: its score up to c1; NaN of a last click.
     """
 
-    session: np.ndarray
-    position: np.ndarray
-    length: np.ndarray
-    item: np.ndarray
-    last: np.ndarray
-    censored: np.ndarray
-    dwell_seconds: np.ndarray
     rank: np.ndarray | None = None
     rank_standard: np.ndarray | None = None
     dwell_median_seconds: np.ndarray | None = None
     dwell_nll: np.ndarray | None = None
     dwell_crps_seconds: np.ndarray | None = None
-
-    def __len__(self) -> int:
-        return len(self.item)
-
-    @property
-    def predicted(self) -> np.ndarray:
-        """`[N]` bool: there is an earlier click to predict from."""
-        return self.position > 1
-
-    @property
-    def known(self) -> np.ndarray:
-        """`[N]` bool: training saw the item."""
-        return self.item >= schema.FIRST_ITEM_ID
 
 
 def of(
@@ -153,18 +127,9 @@ def judge(
     """
     for table in tables[1:]:
         _check_same(tables[0], table)
-    found = [measures(table) for table in tables]
-    return list(
-        comparison.judge(
-            {n: metrics.means(mine) for n, mine in enumerate(found)},
-            {
-                n: metrics.over(mine, tables[n].session)
-                for n, mine in enumerate(found)
-            },
-            replicates,
-            seed,
-        ).values()
-    )
+    named = {number: measures(table) for number, table in enumerate(tables)}
+    judged = metrics.judge(named, tables[0].session, replicates, seed)
+    return list(judged.values())
 
 
 def write(path: pathlib.Path, table: PredictionTable) -> pathlib.Path:

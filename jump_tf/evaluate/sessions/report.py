@@ -1,4 +1,4 @@
-"""One page that tells what a run was, and how good it is."""
+"""The report of a run on sessions."""
 
 import html
 import itertools
@@ -13,33 +13,7 @@ from jump_tf.reporting import figures as reporting_figures
 from jump_tf.reporting import html as reporting_html
 from jump_tf.reporting.tables import number
 
-_DETAILS = (
-    "ties",
-    "recall_at_20_standard_ties",
-    "mrr_at_20_standard_ties",
-    "ndcg_at_20_standard_ties",
-    "num_lists",
-    "coverage_at_20",
-    "popularity_at_20",
-    "gini_at_20",
-    "num_predictions",
-    "num_dwells",
-    "num_dwells_all_clicks",
-    "dwell_median_absolute_error_seconds",
-    "dwell_log_mae",
-    "dwell_nll_last_clicks",
-    "dwell_mae_skill",
-    "dwell_nll_skill",
-    "dwell_crps_skill",
-    "dwell_integrated_brier",
-    "dwell_concordance",
-    "dwell_calibration_error",
-    "dwell_kaplan_meier_error",
-    "dwell_mae_constant_median_seconds",
-    "dwell_mae_constant_median_all_clicks_seconds",
-    "session_end_log_loss",
-    "session_end_log_loss_constant",
-)
+_ELSEWHERE = (*tables.COMPARED, "split", "moment", "dwell_learned")
 
 
 def write_report(run_folder: str | pathlib.Path) -> pathlib.Path:
@@ -98,7 +72,11 @@ def _split(results) -> str:
 
 
 def _details(result) -> dict[str, str]:
-    details = {name: result[name] for name in _DETAILS if name in result}
+    details = {
+        name: value
+        for name, value in result.items()
+        if not isinstance(value, dict | list) and name not in _ELSEWHERE
+    }
     for name, unit in (
         ("dwell_pinball_at", ""),
         ("dwell_brier_at", " s"),
@@ -113,9 +91,8 @@ def _details(result) -> dict[str, str]:
 
 
 def _slices(result) -> str:
-    parts = itertools.starmap(
-        report_sections.slice_table, result["slices"].items()
-    )
+    slices = result["slices"].items()
+    parts = itertools.starmap(report_sections.slice_table, slices)
     return _title(result) + "".join(parts)
 
 

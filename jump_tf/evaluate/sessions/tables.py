@@ -83,9 +83,8 @@ def format_table(*results: dict[str, Any]) -> str:
     for result in results:
         if rows := elapsed(result):
             texts.append(f"{ELAPSED_TITLE}\n\n{aligned(rows)}")
-    return "\n\n".join(
-        [title, *texts, "\n".join(losses_of(results) or [NO_LOSS])]
-    )
+    lost = losses_of(results) or [NO_LOSS]
+    return "\n\n".join([title, *texts, "\n".join(lost)])
 
 
 def _rows(results, metrics):

@@ -10,6 +10,7 @@ import tensorflow as tf
 from jump_tf import schema
 from jump_tf.data import list_records
 from jump_tf.data.encoding import shard_name
+from jump_tf.evaluate import columns
 from jump_tf.evaluate.lists import baselines as list_baselines
 from jump_tf.evaluate.lists import evaluation as list_evaluation
 from jump_tf.evaluate.lists import metrics as list_metrics
@@ -106,11 +107,12 @@ def folder(tmp_path_factory, splits, vocabulary_size):
 
 
 def shown_of(lists, num_fields=3):
-    return list_predictions.joined(
+    return columns.joined(
         [
             list_predictions.of_batch(*batch, num_fields)
             for batch in batches(lists)
-        ]
+        ],
+        "lists",
     )[0]
 
 

@@ -107,9 +107,13 @@ def test_baselines_are_tables_too(data_folder, clicks):
     fitted = session_baselines.fit(data_folder, VOCABULARY)
     named = session_baselines.measures(fitted, clicks, schema.MAX_DWELL_SECONDS)
     tables = session_baselines.prediction_tables(fitted.scorers, clicks)
-    laws = session_baselines.dwell_distributions(fitted, clicks)
+    known = session_baselines._asked(clicks, fitted.moment)
     tables |= {
-        n: prediction_table.of(clicks, dwell=law) for n, law in laws.items()
+        name: prediction_table.of(
+            clicks, dwell=baseline.dwell_distribution(known)
+        )
+        for (name, first_too), baseline in fitted.dwell.items()
+        if not first_too
     }
     assert set(tables) == set(named)
     for name, table in tables.items():
