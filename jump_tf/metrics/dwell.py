@@ -282,11 +282,11 @@ def _log_normal_crps(dwell, seconds, upper):
         - _cdf_integral(location, scale, seconds)
     )
     # Equal distributions, such as those of one item, are integrated once.
-    kinds, kind = np.unique(location + 1j * scale, return_inverse=True)
-    if 2 * len(kinds) > len(kind):
+    distinct, which = np.unique(location + 1j * scale, return_inverse=True)
+    if 2 * len(distinct) > len(which):
         return _squared_cdf_integral(location, scale, upper) + rest
-    of_kind = _squared_cdf_integral(kinds.real, kinds.imag, upper)
-    return of_kind[kind] + rest
+    squared = _squared_cdf_integral(distinct.real, distinct.imag, upper)
+    return squared[which] + rest
 
 
 def _cdf_integral(location, scale, end):

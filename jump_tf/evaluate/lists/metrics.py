@@ -89,7 +89,7 @@ def scores(
 
 def quick_scores(shown: Shown, answers: Answers) -> dict[str, float]:
     """The numbers to watch while training, NaN for a 0 / 0."""
-    found = {}
+    found: dict[str, float] = {}
     for name in predictions.TARGETS:
         target = predictions.target(shown, answers, name)
         found |= _values(name, target, QUICK)

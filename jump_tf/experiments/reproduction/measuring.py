@@ -10,7 +10,9 @@ from jump_tf.evaluate import comparison
 from jump_tf.evaluate.sessions import evaluation as session_evaluation
 from jump_tf.evaluate.sessions import prediction_table
 from jump_tf.experiments.reproduction import bars
-from jump_tf.reporting import files
+from jump_tf.reporting.files import EVALUATION_FOLDER
+from jump_tf.reporting.files import plain
+from jump_tf.reporting.files import write_json
 from jump_tf.runs import model_factory
 
 REPLICATES = 500
@@ -18,7 +20,7 @@ REPLICATES = 500
 
 def path(run: pathlib.Path, moment: str, kind: str = "json") -> pathlib.Path:
     """A file of a run's evaluation on the test split."""
-    folder = run / files.EVALUATION_FOLDER
+    folder = run / EVALUATION_FOLDER
     return folder / f"{schema.TEST}.{moment}.{kind}"
 
 
@@ -74,5 +76,5 @@ def compared(
     )
     judged = prediction_table.judge([*first, *second], REPLICATES)
     result = comparison.compare(judged[: len(mine)], judged[len(mine) :])
-    files.write_json(kept, result)
-    return files.plain(result)
+    write_json(kept, result)
+    return plain(result)

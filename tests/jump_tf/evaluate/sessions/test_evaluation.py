@@ -101,7 +101,7 @@ def predict(
     return session_predictions.Predictor(model)(batches)
 
 
-def jump(**options):
+def make_jump(**options):
     model = JUMP(VOCABULARY, units=6, dwell_head="shared", **options)
     model.build()
     return model
@@ -141,8 +141,13 @@ def one_session_folder(folder, lengths, items=(2, 3, 4), cut=()):
 
 
 @pytest.fixture(scope="module")
-def result(data_folder):
-    return evaluated.evaluate(jump(), data_folder, replicates=50)
+def result(jump):
+    return jump.results[schema.PAGE_LEAVE]
+
+
+@pytest.fixture(scope="module")
+def stub_result(data_folder):
+    return evaluated.evaluate(Stub(), data_folder, replicates=20)
 
 
 class TestClicks:
@@ -205,7 +210,7 @@ class TestRanks:
     @pytest.mark.parametrize("moment", schema.MOMENTS)
     def test_match_brute_force(self, tmp_path, moment):
         one_session_folder(tmp_path, [3, 6, 2], items=(7, 2, 9, 4, 7, 3))
-        model = jump(learned_start=True)
+        model = make_jump(learned_start=True)
         clicks, answers = predict(model, tmp_path, moment=moment)
         for n in range(len(clicks)):
             known = int(clicks.position[n]) - 1
@@ -245,10 +250,9 @@ class TestRanks:
         assert np.any(answers.rank_standard < answers.rank)
         assert set(answers.rank_standard[~asked]) == {ranking.MISS}
 
-    def test_standard_ties_are_reported_beside(self, data_folder):
-        result = evaluated.evaluate(Stub(), data_folder, replicates=5)
-        assert result["recall_at_20_standard_ties"] == 1.0
-        assert result["recall_at_20"] == 0.0
+    def test_standard_ties_are_reported_beside(self, stub_result):
+        assert stub_result["recall_at_20_standard_ties"] == 1.0
+        assert stub_result["recall_at_20"] == 0.0
 
     @pytest.mark.parametrize("moment", schema.MOMENTS)
     def test_lists_are_the_best_scored(self, tmp_path, moment):
@@ -293,14 +297,12 @@ class TestRanks:
         clicks, answers = predict(Stub(), data_folder)
         asked = clicks.predicted & clicks.known
         assert set(answers.rank[asked]) == {VOCABULARY}
-        result = evaluated.evaluate(Stub(), data_folder, replicates=5)
-        assert result["recall_at_20"] == 0.0
 
     def test_unseen_items_are_left_out_or_misses(self, tmp_path):
         folder = one_session_folder(
             tmp_path, [4], items=(2, 3, schema.OOV_ID, 4)
         )
-        result = evaluated.evaluate(jump(), folder, replicates=5)
+        result = evaluated.evaluate(make_jump(), folder, replicates=5)
         assert result["num_predictions"] == 2
         assert result["num_predictions_all"] == 3
         assert result["unseen"] == {"num_clicks": 1, "share": 1 / 3}
@@ -456,10 +458,8 @@ class TestEvaluate:
         theirs = result["baselines"][session_baselines.CONSTANT_MEDIAN]
         assert theirs["dwell_mae_seconds"] == found
 
-    def test_same_clicks_at_both_moments(self, data_folder, result):
-        other = evaluated.evaluate(
-            jump(), data_folder, moment=schema.PAGE_LOAD, replicates=50
-        )
+    def test_same_clicks_at_both_moments(self, jump, result):
+        other = jump.results[schema.PAGE_LOAD]
         for name in ("num_predictions", "num_dwells", "num_dwells_all_clicks"):
             assert other[name] == result[name]
         # What looks at nothing but the log is the same, intervals included.
@@ -480,10 +480,10 @@ class TestEvaluate:
             assert weights.shape == (size, size)
             np.testing.assert_allclose(weights.sum(1), 1, rtol=1e-5)
 
-    def test_quick_metrics_are_the_same_numbers(self, data_folder):
-        model = jump()
-        quick = evaluated.quick_metrics(model, data_folder, schema.TEST)
-        full = evaluated.evaluate(model, data_folder, replicates=5)
+    def test_quick_metrics_are_the_same_numbers(
+        self, data_folder, jump, result
+    ):
+        quick = evaluated.quick_metrics(jump.model, data_folder, schema.TEST)
         assert set(quick) == {
             "recall_at_20",
             "mrr_at_20",
@@ -492,10 +492,10 @@ class TestEvaluate:
             "dwell_nll",
         }
         for name, value in quick.items():
-            assert value == pytest.approx(full[name])
+            assert value == pytest.approx(result[name])
 
     def test_is_traced_once_and_sees_new_weights(self, data_folder):
-        model = jump()
+        model = make_jump()
         before = evaluated.quick_metrics(model, data_folder, schema.TEST)
         predictor = session_predictions.predictor(model)
         traces = predictor._answer.experimental_get_tracing_count()
@@ -520,12 +520,9 @@ class TestEvaluate:
         assert "loses to constant_median" not in text
         assert table.dwell_nll is None
 
-    def test_table_says_the_same_as_the_file(self, tmp_path, data_folder):
+    def test_table_says_the_same_as_the_file(self, tmp_path, jump, result):
         """All of what is averaged, to the last bit, out of what was written."""
-        model = jump()
-        result, table = session_evaluation.evaluate_clicks(
-            model, data_folder, replicates=5
-        )
+        table = jump.tables[schema.PAGE_LEAVE]
         path = session_evaluation.write_evaluation(tmp_path, result, table)
         file = path.with_name("test.page_leave.clicks.npz")
         again = prediction_table.measures(prediction_table.read(file))
@@ -554,12 +551,10 @@ class TestEvaluate:
             expected = 1 - result[name] / constant[name]
             assert result[skill] == pytest.approx(expected)
 
-    def test_bars_differ_by_moment_only_where_they_look_back(
-        self, data_folder, result
+    def test_baselines_differ_by_moment_only_where_they_look_back(
+        self, jump, result
     ):
-        other = evaluated.evaluate(
-            jump(), data_folder, moment=schema.PAGE_LOAD, replicates=5
-        )["baselines"]
+        other = jump.results[schema.PAGE_LOAD]["baselines"]
         for name in ("constant_mean", "item_median", "item_effect"):
             here = result["baselines"][name]["dwell_nll"]
             assert other[name]["dwell_nll"] == pytest.approx(here)
@@ -583,7 +578,7 @@ class TestPageLoad:
 
     @pytest.fixture(scope="class")
     def learned(self):
-        model = jump(page_load_rate=0.3, dwell_history=True, residual=True)
+        model = make_jump(page_load_rate=0.3, dwell_history=True, residual=True)
         elapsed = model.click_embedding.elapsed
         random = np.random.default_rng(5)
         elapsed.assign(0.3 * random.normal(size=elapsed.shape))
@@ -650,12 +645,10 @@ class TestPageLoad:
             assert found["dwell_nll"] == found["dwell_nll_untold"]
         assert "told of it" in session_tables.format_table(result)
 
-    def test_only_who_learned_it_is_told(self, data_folder, learned):
+    def test_only_who_learned_it_is_told(self, data_folder, learned, jump):
         leave = evaluated.evaluate(learned, data_folder, replicates=2)
         assert "elapsed" not in leave
-        load = evaluated.evaluate(
-            jump(), data_folder, moment=schema.PAGE_LOAD, replicates=2
-        )
+        load = jump.results[schema.PAGE_LOAD]
         assert "elapsed" not in load
         assert session_tables.elapsed(load) == []
 
@@ -666,9 +659,9 @@ class TestPageLoad:
         )
         for name, value in load.items():
             assert found[f"page_load_{name}"] == value
-        assert set(session_evaluation.Validation(jump(), data_folder)()) == set(
-            load
-        )
+        assert set(
+            session_evaluation.Validation(make_jump(), data_folder)()
+        ) == set(load)
 
 
 class TestMoments:
@@ -701,9 +694,8 @@ class TestMoments:
 
 
 class TestTable:
-    def test_loss_is_said_in_words(self, data_folder):
-        result = evaluated.evaluate(Stub(), data_folder, replicates=20)
-        table = session_tables.format_table(result)
+    def test_loss_is_said_in_words(self, stub_result):
+        table = session_tables.format_table(stub_result)
         assert "The model loses to markov in recall_at_20 (0.0000" in table
         assert "The model loses to constant_median in dwell_mae_sec" in table
 
@@ -749,7 +741,7 @@ def test_models_with_laws_of_their_own_are_evaluated(data_folder, kind):
 
 @pytest.mark.parametrize("moment", schema.MOMENTS)
 def test_batches_change_neither_answers_nor_their_order(data_folder, moment):
-    model = jump()
+    model = make_jump()
     narrow = predict(model, data_folder, moment=moment, batch_clicks=1)
     wide = predict(
         model, data_folder, moment=moment, batch_clicks=8192, step_seconds=200

@@ -8,7 +8,6 @@ from jump_tf.evaluate.sessions import evaluation as session_evaluation
 from jump_tf.evaluate.sessions import report as session_report
 from jump_tf.evaluate.sessions import tables as session_tables
 from jump_tf.models.gru4rec import GRU4Rec
-from jump_tf.models.jump import JUMP
 from tests import evaluated
 
 pytest.importorskip("matplotlib")
@@ -43,10 +42,8 @@ class Page(html.parser.HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def result(data_folder):
-    model = JUMP(25, units=4)
-    model.build()
-    return evaluated.evaluate(model, data_folder, replicates=10)
+def result(jump):
+    return jump.results[schema.PAGE_LEAVE]
 
 
 @pytest.fixture
