@@ -22,9 +22,9 @@ from jump_tf.layers.highway import HighwayUnit
 from jump_tf.layers.popularity_sampler import PopularitySampler
 from jump_tf.layers.session_attention import SessionAttention
 from jump_tf.losses import softmax
-from jump_tf.metrics import ranking
 from jump_tf.models.jump import JUMP
 from jump_tf.survival import distribution
+from tests import by_hand
 from tests import small_list_models
 from tests.small_models import ARCHITECTURES
 from tests.small_models import OPTIONS
@@ -161,7 +161,7 @@ def functions():
             normal(3, seed=3),
         ),
         "scores": scores,
-        "ranks": ranking.conservative_ranks(np.asarray(scores), targets),
+        "ranks": by_hand.conservative_ranks(np.asarray(scores), targets),
     }
 
 

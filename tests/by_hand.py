@@ -58,3 +58,35 @@ def assert_features(model, inputs, sessions, by_hand, atol=1e-5):
         np.testing.assert_allclose(
             features[row, 1 : len(items) + 1], by_hand(row), atol=atol
         )
+
+
+def conservative_ranks(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Ranks from 1 among all ids, ties lost.
+
+    Args:
+        scores: `[N, V]`.
+        targets: `[N]` ids.
+
+    Returns:
+        `[N]` int64, how many ids do not score below the target: the rank is
+        V where scores are equal or not numbers.
+    """
+    own = np.take_along_axis(scores, targets[:, np.newaxis], 1)
+    return scores.shape[1] - np.sum(scores < own, 1, dtype=np.int64)
+
+
+def standard_ranks(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """Ranks from 1 among all ids, ties won, as many papers count.
+
+    Args:
+        scores: `[N, V]`.
+        targets: `[N]` ids.
+
+    Returns:
+        `[N]` int64, 1 and how many ids score above the target. What is not a
+        number counts as above: no rank comes of a model that has broken.
+    """
+    own = np.take_along_axis(scores, targets[:, np.newaxis], 1)
+    size = scores.shape[1]
+    not_above = np.sum(scores <= own, 1, dtype=np.int64)
+    return np.minimum(size + 1 - not_above, size)

@@ -17,7 +17,6 @@ from typing import NamedTuple
 import numpy as np
 
 from jump_tf import schema
-from jump_tf.baselines import grouping
 
 CLICKS_AT_ONCE = 2048  # Of all prefixes together: bounds memory, not results.
 
@@ -39,7 +38,7 @@ class Prefixes(NamedTuple):
 
     def last(self) -> tuple[np.ndarray, np.ndarray]:
         """Rows that are not empty, and the last item of each."""
-        ends = grouping.ends(self.row)
+        ends = run_ends(self.row)
         return self.row[ends], self.item[ends]
 
 
@@ -70,9 +69,7 @@ class Scorer(abc.ABC):
     ):
         check_order(session, position)
         self.vocabulary_size = vocabulary_size
-        self.level = grouping.levels(
-            np.bincount(item, minlength=vocabulary_size)
-        )
+        self.level = levels(np.bincount(item, minlength=vocabulary_size))
         self.level[: schema.FIRST_ITEM_ID] = -1
         self._sorted = np.sort(self.level[schema.FIRST_ITEM_ID :])
 
@@ -100,35 +97,6 @@ class Scorer(abc.ABC):
             ranks[part] = self._ranks(self._scores(prefixes), item[asked[part]])
         return ranks
 
-    def recommended(
-        self,
-        session: np.ndarray,
-        position: np.ndarray,
-        item: np.ndarray,
-        asked: np.ndarray,
-        k: int = 20,
-    ) -> np.ndarray:
-        """The first k items for each asked click, for the same arguments.
-
-        Returns:
-            `[A, k]` ids, best first, of equals the lower id first; `PAD_ID`
-            where there are no more items.
-        """
-        found = np.full((len(asked), k), schema.PAD_ID, np.int64)
-        for part, prefixes in _chunks(session, position, item, asked):
-            found[part] = self._top(self._scores(prefixes), prefixes.size, k)
-        return found
-
-    def click_scores(self, prefix: np.ndarray) -> np.ndarray:
-        """`[V]` after the clicks on `prefix` `[n]`; integers in order only."""
-        row = np.zeros(len(prefix), np.int64)
-        _, item, score = self._scores(_known(1, row, prefix))
-        scores = self.level.copy()
-        score = grouping.levels(score) * self.vocabulary_size
-        among = grouping.levels(score + self.level[item])
-        scores[item] = self.vocabulary_size + among
-        return scores
-
     @abc.abstractmethod
     def _scores(self, prefixes: Prefixes) -> Scores:
         """What the model says; must not depend on which rows are together."""
@@ -149,30 +117,6 @@ class Scorer(abc.ABC):
         as_popular = len(self._sorted) - np.searchsorted(self._sorted, level)
         return np.where(np.isnan(own), as_popular + lower, among_scored)
 
-    def _top(self, scores, size, k):
-        row, item, score = scores
-        # Whoever has s < k scored items finds k - s others among these k.
-        popular = np.argsort(-self.level, kind="stable")[:k]
-        popular = popular[popular >= schema.FIRST_ITEM_ID]
-        short = np.flatnonzero(np.bincount(row, minlength=size) < k)
-        more_row = np.repeat(short, len(popular))
-        more_item = np.tile(popular, len(short))
-        new = ~np.isin(
-            more_row * self.vocabulary_size + more_item,
-            row * self.vocabulary_size + item,
-        )
-        row = np.concatenate([row, more_row[new]])
-        item = np.concatenate([item, more_item[new]])
-        below = np.full(int(new.sum()), -np.inf)
-        score = np.concatenate([score, below])
-        order = np.lexsort((item, -self.level[item], -score, row))
-        row, item = row[order], item[order]
-        place = grouping.places(row)
-        first = place < k
-        found = np.full((size, k), schema.PAD_ID, np.int64)
-        found[row[first], place[first]] = item[first]
-        return found
-
 
 def check_order(session: np.ndarray, position: np.ndarray) -> None:
     """Refuses columns that are not in canonical order."""
@@ -190,7 +134,7 @@ def known_clicks(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Sessions, numbered anew without gaps, and items of the known clicks."""
     known = item >= schema.FIRST_ITEM_ID
-    return grouping.levels(session[known]), item[known].astype(np.int64)
+    return levels(session[known]), item[known].astype(np.int64)
 
 
 def distinct(
@@ -210,7 +154,7 @@ def rounded(scores: np.ndarray) -> np.ndarray:
 
 def _known(size, row, item) -> Prefixes:
     known = item >= schema.FIRST_ITEM_ID
-    ends = grouping.ends(row)
+    ends = run_ends(row)
     fresh = np.zeros(size, bool)
     fresh[row[ends]] = known[ends]
     return Prefixes(size, row[known], item[known].astype(np.int64), fresh)
@@ -224,5 +168,58 @@ def _chunks(session, position, item, asked) -> Iterator[tuple[slice, Prefixes]]:
     for start, end in zip([0, *cuts], [*cuts, len(asked)], strict=True):
         part = slice(start, end)
         before = position[asked[part]] - 1
-        row, index = grouping.expand(asked[part] - before, before)
+        row, index = expand(asked[part] - before, before)
         yield part, _known(end - start, row, item[index])
+
+
+def expand(
+    starts: np.ndarray, counts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ranges `starts[r], starts[r] + 1, ...`, one after another.
+
+    Args:
+        starts: `[R]` of each range.
+        counts: `[R]` lengths, 0 allowed.
+
+    Returns:
+        Of each element the number r of its range, and its value.
+    """
+    which = np.repeat(np.arange(len(counts)), counts)
+    shift = starts - (np.cumsum(counts) - counts)
+    return which, np.arange(len(which)) + shift[which]
+
+
+def run_starts(keys: np.ndarray) -> np.ndarray:
+    """Where each run of equals starts in sorted `keys`."""
+    return np.flatnonzero(np.diff(keys, prepend=keys[:1] - 1))
+
+
+def run_ends(keys: np.ndarray) -> np.ndarray:
+    """Where each run of equals ends in sorted `keys`: its last element."""
+    return np.flatnonzero(np.diff(keys, append=keys[-1:] + 1))
+
+
+def places(keys: np.ndarray) -> np.ndarray:
+    """From 0, the place of each element in its run, in sorted `keys`."""
+    return np.arange(len(keys)) - np.searchsorted(keys, keys)
+
+
+def run_sums(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Sum of each run of `values`, from one start to the next."""
+    # `reduceat` refuses to start nowhere.
+    return np.add.reduceat(values, starts) if len(starts) else np.zeros(0)
+
+
+def sorted_pairs(
+    keys: np.ndarray, low: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Both by `keys`, of equals by `low`, which must not be negative."""
+    # One sort of plain integers is several times faster than an argsort.
+    bits = int(low.max(initial=0)).bit_length()
+    packed = np.sort((keys << bits) | low)
+    return packed >> bits, packed & ((1 << bits) - 1)
+
+
+def levels(values: np.ndarray) -> np.ndarray:
+    """int64, 0 for the lowest value, 1 for the next and so on."""
+    return np.unique(values, return_inverse=True)[1].astype(np.int64)

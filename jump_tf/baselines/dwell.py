@@ -1,8 +1,8 @@
-"""What little predicts of a dwell: the bars that a model has to beat.
+"""Baselines of the dwell, which know the item or the session's past dwells.
 
-Each is fitted on the dwells of training and answers with a law whose median is
-what its name says, and whose spread is that of the training around it. A dwell
-under a second counts as a second.
+Each is fitted on the dwells of training. It answers with a log-normal
+distribution whose median is what its name says, and whose spread is that of
+the training around it. A dwell under a second counts as a second.
 """
 
 import dataclasses
@@ -67,7 +67,7 @@ def asked(
 
 
 class ConstantDwell:
-    """One law for all: the training median, and the spread around it.
+    """One distribution for all: the training median, and the spread around it.
 
     Args:
         known: of C dwells in training.
@@ -99,7 +99,7 @@ class ConstantMeanDwell(ConstantDwell):
 
 
 class ItemMedianDwell(ConstantDwell):
-    """A law for each item: its median, drawn toward the median of all.
+    """A distribution for each item: its median, drawn toward the median of all.
 
         log m_i = (n_i log median_i + s log median) / (n_i + s)
 

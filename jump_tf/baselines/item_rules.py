@@ -1,7 +1,7 @@
-"""Item-to-item rules for the next click: bars that a model has to beat.
+"""Baselines of the next click: popularity and item-to-item rules.
 
-Each is written from its published equation; see `base` for the log that
-they are fitted on and for the items that they leave unscored.
+Each is written from its published equation. The module `base` says what log
+they are fitted on, and how items are ranked that they leave unscored.
 """
 
 import abc
@@ -9,11 +9,18 @@ import abc
 import numpy as np
 
 from jump_tf.baselines import base
-from jump_tf.baselines import grouping
 from jump_tf.baselines.base import Prefixes
 from jump_tf.baselines.base import Scores
 
 _PAIRS_AT_ONCE = 2**23
+
+
+class MostPopular(base.Scorer):
+    """Orders items by their clicks in training, whatever came before."""
+
+    def _scores(self, prefixes: Prefixes) -> Scores:
+        none = np.zeros(0, np.int64)
+        return Scores(none, none, np.zeros(0))
 
 
 class SessionPopular(base.Scorer):
@@ -35,10 +42,10 @@ class ItemRules(base.Scorer, abc.ABC):
     """Scores items by their weight after the last item of the session.
 
     Args:
-        session: see `base.Scorer`.
-        position: see `base.Scorer`.
-        item: see `base.Scorer`.
-        vocabulary_size: see `base.Scorer`.
+        session: of each training click.
+        position: of each training click.
+        item: of each training click.
+        vocabulary_size: V.
     """
 
     def __init__(
@@ -61,8 +68,29 @@ class ItemRules(base.Scorer, abc.ABC):
     def _scores(self, prefixes: Prefixes) -> Scores:
         row, last = prefixes.last()
         starts = self._starts[last]
-        which, rule = grouping.expand(starts, self._starts[last + 1] - starts)
+        which, rule = base.expand(starts, self._starts[last + 1] - starts)
         return Scores(row[which], self._item[rule], self._weight[rule])
+
+
+class Markov(ItemRules):
+    """Scores an item by how often it followed the last item in training.
+
+    A chain of first order knows the last click alone: where that was on an
+    unknown item, it scores nothing.
+    """
+
+    def _rules(self, session, item):
+        size = self.vocabulary_size
+        follows = session[1:] == session[:-1]
+        pairs, count = np.unique(
+            (item[:-1] * size + item[1:])[follows], return_counts=True
+        )
+        return pairs // size, pairs % size, count.astype(np.float64)
+
+    def _scores(self, prefixes: Prefixes) -> Scores:
+        row, item, score = super()._scores(prefixes)
+        fresh = prefixes.fresh[row]
+        return Scores(row[fresh], item[fresh], score[fresh])
 
 
 class AssociationRules(ItemRules):
@@ -94,10 +122,10 @@ class ItemNeighbours(ItemRules):
     keeps pairs of rare items from chance. No item is its own neighbour.
 
     Args:
-        session: see `base.Scorer`.
-        position: see `base.Scorer`.
-        item: see `base.Scorer`.
-        vocabulary_size: see `base.Scorer`.
+        session: of each training click.
+        position: of each training click.
+        item: of each training click.
+        vocabulary_size: V.
         shrinkage: s, in sessions.
 
     Reference: Item-KNN in Hidasi et al., Session-based Recommendations with
@@ -141,7 +169,7 @@ def _together(session, item, size, weigh):
     keys, weights = np.zeros(0, np.int64), np.zeros(0)
     for start, end in zip([0, *cuts], [*cuts, len(item)], strict=True):
         part = slice(start, end)
-        which, other = grouping.expand(starts[part], counts[part])
+        which, other = base.expand(starts[part], counts[part])
         source, target = item[part][which], item[other]
         weight = weigh(clicks[part][which], clicks[other], source == target)
         some = np.flatnonzero(weight)
@@ -156,5 +184,5 @@ def _summed(keys, weights):
     """Ascending keys without repeats, and the sum of the weights of each."""
     order = np.argsort(keys, kind="stable")
     keys = keys[order]
-    starts = grouping.starts(keys)
-    return keys[starts], grouping.sums(weights[order], starts)
+    starts = base.run_starts(keys)
+    return keys[starts], base.run_sums(weights[order], starts)

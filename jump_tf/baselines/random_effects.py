@@ -11,7 +11,7 @@ _FAR = 30.0  # Beyond so many of them the tail is 0 in double precision.
 
 @dataclasses.dataclass(frozen=True)
 class RandomEffects:
-    """A normal law whose mean differs from group to group.
+    """A normal distribution whose mean differs from group to group.
 
         y = mean + effect_g + noise,  effect_g ~ N(0, between^2),
         noise ~ N(0, within^2)
@@ -50,9 +50,9 @@ def fit(
 
     Mean and deviations are the likeliest with the effects integrated out, by
     expectation maximization. Without censored values the steps are exact.
-    With them the law of an effect, given its group, is taken as the normal law
-    of the same mode and curvature (Laplace): a censored value then counts as
-    `w` of one that was seen, w < 1.
+    With them the distribution of an effect, given its group, is approximated
+    by the normal one of the same mode and curvature (Laplace): a censored value
+    then counts as `w` of one that was seen, w < 1.
 
     Args:
         groups: `[N]` from 0.

@@ -1,8 +1,8 @@
-"""Neighbouring sessions for the next click: bars that a model has to beat.
+"""Baselines of the next click: neighbouring sessions.
 
 What the past sessions most like the session so far hold is clicked next.
-Written from the published equations; see `base` for the log that they are
-fitted on and for the items that they leave unscored.
+Written from the published equations. The module `base` says what log they are
+fitted on, and how items are ranked that they leave unscored.
 
 The papers compare with the m most recent of the sessions that share an item.
 A training split has no clock: here each session has a place in one fixed
@@ -16,7 +16,6 @@ import abc
 import numpy as np
 
 from jump_tf.baselines import base
-from jump_tf.baselines import grouping
 from jump_tf.baselines.base import Prefixes
 from jump_tf.baselines.base import Scores
 
@@ -30,10 +29,10 @@ class SessionNeighbours(base.Scorer, abc.ABC):
     come first in the order of the sample.
 
     Args:
-        session: see `base.Scorer`.
-        position: see `base.Scorer`.
-        item: see `base.Scorer`.
-        vocabulary_size: see `base.Scorer`.
+        session: of each training click.
+        position: of each training click.
+        item: of each training click.
+        vocabulary_size: V.
         neighbours: k.
         sample: m, how many of the sessions that share an item are candidates.
         seed: of the order of the sample.
@@ -45,8 +44,8 @@ class SessionNeighbours(base.Scorer, abc.ABC):
         position: np.ndarray,
         item: np.ndarray,
         vocabulary_size: int,
-        neighbours: int,
-        sample: int,
+        neighbours: int = 100,
+        sample: int = 1000,
         seed: int = 0,
     ):
         super().__init__(session, position, item, vocabulary_size)
@@ -83,15 +82,15 @@ class SessionNeighbours(base.Scorer, abc.ABC):
     def _scores(self, prefixes: Prefixes) -> Scores:
         size = self.vocabulary_size
         row, session, weight = self._neighbours(prefixes)
-        which, index = grouping.expand(
+        which, index = base.expand(
             self._starts[session], self._lengths[session]
         )
-        keys, which = grouping.sorted_pairs(
+        keys, which = base.sorted_pairs(
             row[which] * size + self._items[index], which
         )
-        first = grouping.starts(keys)
+        first = base.run_starts(keys)
         row, item = np.divmod(keys[first], size)
-        total = grouping.sums(weight[which], first) * self._item_weight[item]
+        total = base.run_sums(weight[which], first) * self._item_weight[item]
         return Scores(row, item, base.rounded(total))
 
     def _neighbours(self, prefixes):
@@ -104,7 +103,7 @@ class SessionNeighbours(base.Scorer, abc.ABC):
             self._similarities(shared, items[row], self._lengths[session])
         )
         order = np.lexsort((-similarity, row))  # Stable: see the class.
-        near = order[grouping.places(row) < self.neighbours]
+        near = order[base.places(row) < self.neighbours]
         age = clicks[row[near]] - place[near] + 1
         weight = self._weights(similarity[near], age)
         return row[near], session[near], weight
@@ -115,19 +114,19 @@ class SessionNeighbours(base.Scorer, abc.ABC):
         Sessions, numbered in the order of the sample, ascend in each row.
         """
         row, item, place = latest
-        which, index = grouping.expand(
+        which, index = base.expand(
             self._holder_starts[item],
             np.minimum(self.num_holders[item], self.sample),
         )
-        keys, place = grouping.sorted_pairs(
+        keys, place = base.sorted_pairs(
             row[which] * self.num_sessions + self._holders[index],
             place[which],
         )
         weight = self._click_weights(place, clicks[keys // self.num_sessions])
-        first, last = grouping.starts(keys), grouping.ends(keys)
-        shared, place = grouping.sums(weight, first), place[last]
+        first, last = base.run_starts(keys), base.run_ends(keys)
+        shared, place = base.run_sums(weight, first), place[last]
         row, session = np.divmod(keys[first], self.num_sessions)
-        drawn = grouping.places(row) < self.sample
+        drawn = base.places(row) < self.sample
         return row[drawn], session[drawn], shared[drawn], place[drawn]
 
 
@@ -136,32 +135,9 @@ class SKNN(SessionNeighbours):
 
         w(s, n) = |s and n| / sqrt(|s| |n|),  v(i) = 1
 
-    Args:
-        session: see `SessionNeighbours`.
-        position: see `SessionNeighbours`.
-        item: see `SessionNeighbours`.
-        vocabulary_size: see `SessionNeighbours`.
-        neighbours: k.
-        sample: m.
-        seed: see `SessionNeighbours`.
-
     Reference: Jannach & Ludewig, When Recurrent Neural Networks meet the
     Neighborhood for Session-Based Recommendation, RecSys 2017.
     """
-
-    def __init__(
-        self,
-        session: np.ndarray,
-        position: np.ndarray,
-        item: np.ndarray,
-        vocabulary_size: int,
-        neighbours: int = 100,
-        sample: int = 1000,
-        seed: int = 0,
-    ):
-        super().__init__(
-            session, position, item, vocabulary_size, neighbours, sample, seed
-        )
 
     def _click_weights(self, place, clicks):
         return np.ones(len(place))
@@ -185,13 +161,13 @@ class VSKNN(SessionNeighbours):
     last one on an item of n; N(i) of N training sessions hold i.
 
     Args:
-        session: see `SessionNeighbours`.
-        position: see `SessionNeighbours`.
-        item: see `SessionNeighbours`.
-        vocabulary_size: see `SessionNeighbours`.
+        session: of each training click.
+        position: of each training click.
+        item: of each training click.
+        vocabulary_size: V.
         neighbours: k.
         sample: m.
-        seed: see `SessionNeighbours`.
+        seed: of the order of the sample.
         click_power: p; 1 is the linear weight of the paper, 2 the quadratic.
         age_power: q; 2 finds fewer clicks of diginetica's validation split.
         idf: weight of the inverse document frequency.
@@ -237,10 +213,10 @@ class VSKNN(SessionNeighbours):
 
 def _latest_clicks(prefixes, vocabulary_size):
     """Row, item and place from 1 of the latest click on each item."""
-    keys, place = grouping.sorted_pairs(
+    keys, place = base.sorted_pairs(
         prefixes.row * vocabulary_size + prefixes.item,
-        grouping.places(prefixes.row) + 1,
+        base.places(prefixes.row) + 1,
     )
-    latest = grouping.ends(keys)
+    latest = base.run_ends(keys)
     row, item = np.divmod(keys[latest], vocabulary_size)
     return row, item, place[latest]

@@ -8,8 +8,8 @@ frequencies of the clicks on known items, by raw item id: `l_infinity`, the
             `total_variation`, half the sum of all differences;
             `jensen_shannon_bits`, 0 to 1
 lengths     Kolmogorov-Smirnov distance, and both means
-dwell       Kolmogorov-Smirnov distance of the laws of the dwell below the
-            smaller c1, and both medians, in seconds
+dwell       Kolmogorov-Smirnov distance of the dwells' distributions below
+            the smaller c1, and both medians, in seconds
 censoring   shares of all clicks, before and after
 dropped     rejected and filtered, by reason, as shares of all rows
 """
@@ -29,7 +29,7 @@ Tree = dict[str, Any]
 def items(
     before: Mapping[str, int], after: Mapping[str, int]
 ) -> tuple[Tree, Tree]:
-    """`items` and `frequencies`, see above.
+    """Returns `items` and `frequencies`, which the head of this module lists.
 
     Args:
         before: raw id -> clicks, of each item of the vocabulary.
@@ -78,7 +78,7 @@ def _relative_entropy(p, q):
 def kolmogorov_smirnov(
     before: np.ndarray, after: np.ndarray, upper: float = np.inf
 ) -> float:
-    """The largest difference of two empirical laws below a bound.
+    """The largest difference of two empirical distributions below a bound.
 
     Args:
         before: `[M]` values; NaN is the distance to none at all.
@@ -100,12 +100,12 @@ def kolmogorov_smirnov(
 def sessions(
     logs: Sequence[ClickLog], bounds: Sequence[float], found: Sequence[Tree]
 ) -> Tree:
-    """`lengths`, `dwell` and `censoring`, see above.
+    """Returns `lengths`, `dwell` and `censoring`.
 
     Args:
         logs: before and after.
         bounds: the c1 of each.
-        found: the facts of each.
+        found: the statistics of each.
     """
     before, after = logs
     known_before, known_after = map(statistics.known_dwells, logs, bounds)

@@ -34,7 +34,9 @@ TOP_ITEMS = (1, 10, 100, 1000)
 
 
 def count(logs: Mapping[str, ClickLog], manifest: Mapping[str, Any]) -> Tree:
-    """The facts of all splits, see above; NaN or None for a 0 / 0.
+    """Counts all splits; NaN or None for a 0 / 0.
+
+    The head of this module lists what is counted.
 
     Args:
         logs: the sessions of each split.
@@ -72,7 +74,7 @@ def count(logs: Mapping[str, ClickLog], manifest: Mapping[str, Any]) -> Tree:
 def known_dwells(log: ClickLog, max_dwell_seconds: float) -> np.ndarray:
     """Dwells that are known below c1, those cut there included.
 
-    Their shares below any moment before c1 are those of the law. The lower
+    Their shares below any moment before c1 are those of all dwells. The lower
     bounds of last clicks, which come of the visitor's leaving, are not.
     """
     seconds = log.dwell_seconds
@@ -97,7 +99,7 @@ def _histogram(seconds, upper):
 
 
 def _log_histogram(seconds, upper):
-    """With the normal law of the same mean and deviation."""
+    """With the normal distribution of the same mean and deviation."""
     log = np.log(np.maximum(seconds, 1.0))
     density, edges = np.histogram(
         log, BINS, (0.0, float(np.log(upper))), density=len(log) > 0

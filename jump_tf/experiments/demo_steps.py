@@ -1,17 +1,17 @@
 """What the demos of all kinds of models have in common."""
 
-import functools
 import pathlib
 import time
-from collections.abc import Callable
 from typing import Any
 
 from jump_tf import schema
 from jump_tf import tasks
 from jump_tf.config.run import Config
-from jump_tf.evaluate.sessions import report as session_report
+from jump_tf.evaluate import report_sections
+from jump_tf.export import saved_model
 from jump_tf.runs import folder as run_folder
 from jump_tf.runs import model_factory
+from jump_tf.train import trainer
 from serving import warmup
 
 
@@ -38,7 +38,7 @@ def train(config: Config, workdir: pathlib.Path) -> Any:
     say("3. train")
     run = workdir / "run"
     started = time.monotonic()
-    best = tasks.train(config, workdir / "data", run)
+    best = trainer.train(config, workdir / "data", run)
     print(
         f"trained in {time.monotonic() - started:.0f} s; "
         f"best {tasks.task_of(config).one_line(best)}"
@@ -46,20 +46,16 @@ def train(config: Config, workdir: pathlib.Path) -> Any:
     return model_factory.load_run(run)
 
 
-def export_run(
-    workdir: pathlib.Path, model: Any, model_name: str, requests: Callable
-) -> None:
-    """Exports the model of `run` into `models`, with warm-up requests."""
+def export_run(workdir: pathlib.Path, model: Any, model_name: str) -> None:
+    """Exports the model of `run` into `models`."""
     say("5. export")
     print(
-        tasks.export_model(
+        saved_model.export_model(
             model,
             run_folder.read_vocabulary(workdir / "run"),
             workdir / "models",
             name=model_name,
-            finish=functools.partial(
-                warmup.write_warmup_requests, requests=requests
-            ),
+            finish=warmup.writer(model.config),
         )
     )
 
@@ -69,7 +65,7 @@ def summarize(workdir: pathlib.Path, model_name: str) -> None:
     run = workdir / "run"
     say("where things are")
     print(
-        f"report       {run / session_report.REPORT_FILE}\n"
+        f"report       {run / report_sections.REPORT_FILE}\n"
         "TensorBoard  tensorboard --logdir "
         f"{run / run_folder.TENSORBOARD_FOLDER}\n"
         f"SavedModel   {workdir / 'models' / model_name}\n"

@@ -12,7 +12,7 @@ from jump_tf import schema
 from jump_tf.config.run import Config
 from jump_tf.data import folders
 from jump_tf.data import list_records
-from jump_tf.evaluate.lists import prediction_table as list_prediction_table
+from jump_tf.evaluate.lists import evaluation as list_evaluation
 from jump_tf.evaluate.lists import report as list_report
 from jump_tf.evaluate.lists import tables as list_tables
 from jump_tf.experiments import demo_steps
@@ -89,7 +89,7 @@ def _all_steps(workdir, config, request, beam_arguments):
     print(build_lists.describe(build_lists.run(request, beam_arguments)))
     model = demo_steps.train(config, workdir)
     demo_steps.say("4. evaluate on the test split")
-    result = list_prediction_table.evaluate_run(run, model, data)
+    result = list_evaluation.evaluate_run(run, model, data)
     print(list_tables.format_table(result))
     list_report.write_report(run)
     requests = functools.partial(

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from jump_tf.evaluate.lists import metrics as list_metrics
-from jump_tf.evaluate.lists.columns import Answers
-from jump_tf.evaluate.lists.columns import Shown
+from jump_tf.evaluate.lists.predictions import Answers
+from jump_tf.evaluate.lists.predictions import Shown
 
 
 @dataclasses.dataclass(frozen=True)

@@ -82,7 +82,7 @@ def compare_with_truth(
     known, _, item = _numbered(simulation, clicks, vocabulary)
     measures = {
         **session_metrics.click_measures(clicks, answers.rank),
-        **session_metrics.quick_dwell_measures(clicks, answers.law),
+        **session_metrics.quick_dwell_measures(clicks, answers.dwell),
     }
     best = best_possible(simulation, clicks, vocabulary)
     compared = {}
@@ -92,7 +92,7 @@ def compare_with_truth(
     errors = _median_errors(
         simulation,
         item,
-        np.log(answers.law.median()),
+        np.log(answers.dwell.median()),
         known & clicks.followed,
         min_clicks,
     )

@@ -16,10 +16,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from jump_tf.metrics.per_list import Metric
-from jump_tf.metrics.per_list import PerList
-from jump_tf.metrics.per_list import item_mean
-from jump_tf.metrics.per_list import sums
+from jump_tf.metrics.bootstrap import Metric
+from jump_tf.metrics.bootstrap import Ratio
+from jump_tf.metrics.bootstrap import item_mean
+from jump_tf.metrics.bootstrap import sums
+from jump_tf.survival.distribution import log1mexp
 
 BINS = 20
 
@@ -123,9 +124,8 @@ def log_loss(
         lists: see `rank_within`.
         num_lists: see `rank_within`.
     """
-    loss = -np.where(
-        np.asarray(labels) > 0, log_probabilities, log1mexp(log_probabilities)
-    )
+    logs = np.asarray(log_probabilities, np.float64)
+    loss = -np.where(np.asarray(labels) > 0, logs, np.asarray(log1mexp(logs)))
     return item_mean(loss, lists, num_lists)
 
 
@@ -156,22 +156,19 @@ def auc(
         placements.append(np.where(of, share[inverse], 0.0))
     below, above = placements[0], np.where(positive, 0.0, 1.0 - placements[1])
     parts = (
-        PerList(
-            sums(below, lists, num_lists), sums(positive, lists, num_lists)
-        ),
-        PerList(
-            sums(above, lists, num_lists), sums(~positive, lists, num_lists)
-        ),
+        Ratio(sums(below, lists, num_lists), sums(positive, lists, num_lists)),
+        Ratio(sums(above, lists, num_lists), sums(~positive, lists, num_lists)),
     )
     return Metric(parts, parts[0].value())
 
 
-def group_auc(ranking: Ranking, *, by_items: bool = True) -> Metric:
+def group_auc(ranking: Ranking, *, impression_weighted: bool = True) -> Metric:
     """Mean AUC within lists that have both labels.
 
     Args:
         ranking: of the scores.
-        by_items: whether a list counts as often as it has items; else once.
+        impression_weighted: whether a list counts as often as it has items
+            (impression-weighted GAUC); else once.
 
     Reference: Zhu et al., Optimized Cost per Click in Taobao Display
     Advertising, KDD 2017, eq. 21, weighted by impressions.
@@ -185,8 +182,8 @@ def group_auc(ranking: Ranking, *, by_items: bool = True) -> Metric:
     both = pairs > 0
     wins = ranks - 0.5 * positives * (positives + 1)
     value = np.where(both, wins / np.maximum(pairs, 1), 0.0)
-    weight = both * (ranking.length if by_items else 1.0)
-    return Metric((PerList(value * weight, weight),))
+    weight = both * (ranking.length if impression_weighted else 1.0)
+    return Metric((Ratio(value * weight, weight),))
 
 
 def ndcg_at(ranking: Ranking, k: int | None = None) -> Metric:
@@ -212,7 +209,7 @@ def ndcg_at(ranking: Ranking, k: int | None = None) -> Metric:
     best = np.append(0.0, np.cumsum(discount))[ranking.positives.astype(int)]
     some = ranking.positives > 0
     gains = sums(gain, ranking.lists, num_lists)
-    return Metric((PerList(gains / np.where(some, best, 1.0), some),))
+    return Metric((Ratio(gains / np.where(some, best, 1.0), some),))
 
 
 def map_at(ranking: Ranking, k: int | None = None) -> Metric:
@@ -242,7 +239,7 @@ def map_at(ranking: Ranking, k: int | None = None) -> Metric:
         gain[ranking.place > k] = 0.0
     most = positives if k is None else np.minimum(positives, k)
     gains = sums(gain, ranking.lists, num_lists)
-    return Metric((PerList(gains / np.maximum(most, 1), positives > 0),))
+    return Metric((Ratio(gains / np.maximum(most, 1), positives > 0),))
 
 
 def calibration(
@@ -303,7 +300,7 @@ def calibration_ratio(
 ) -> Metric:
     """Positives that were predicted, over those there were."""
     said = sums(probabilities, lists, num_lists)
-    return Metric((PerList(said, sums(labels, lists, num_lists)),))
+    return Metric((Ratio(said, sums(labels, lists, num_lists)),))
 
 
 def accuracy(labels, probabilities, lists, num_lists) -> Metric:
@@ -317,19 +314,4 @@ def f1(labels, probabilities, lists, num_lists) -> Metric:
     said, is_so = probabilities >= 0.5, np.asarray(labels) > 0
     hits = 2.0 * sums(said & is_so, lists, num_lists)
     misses = sums(said != is_so, lists, num_lists)
-    return Metric((PerList(hits, hits + misses),))
-
-
-def log1mexp(log_probabilities: np.ndarray) -> np.ndarray:
-    """`log(1 - exp(a))` of `a <= 0` without loss of digits.
-
-    Reference: Machler, Accurately Computing log(1 - exp(-|a|)), 2012.
-    """
-    a = np.asarray(log_probabilities, np.float64)
-    near_zero = a > -np.log(2.0)
-    with np.errstate(divide="ignore"):
-        return np.where(
-            near_zero,
-            np.log(-np.expm1(np.where(near_zero, a, -1.0))),
-            np.log1p(-np.exp(np.where(near_zero, -1.0, a))),
-        )
+    return Metric((Ratio(hits, hits + misses),))

@@ -6,6 +6,8 @@ import pathlib
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from jump_tf.reporting import files
+
 STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; margin: 2rem auto;
   max-width: 64rem; padding: 0 1rem; }
@@ -54,9 +56,9 @@ def write(path: pathlib.Path, title: str, body: Iterable[str]) -> pathlib.Path:
         + "\n".join(body)
         + "\n</body></html>\n"
     )
-    beside = path.with_suffix(".html.partial")
-    beside.write_text(page, encoding="utf-8")
-    return beside.replace(path)
+    with files.whole(path) as out:
+        out.write(page)
+    return path
 
 
 def section(title: str, *parts: str) -> str:

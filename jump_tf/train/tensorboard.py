@@ -6,11 +6,8 @@ folder `.` holds the configuration, for the HParams tab; `train` and
 `validation` are Keras' own.
 """
 
-import logging
 import pathlib
 import time
-from collections.abc import Callable
-from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -18,49 +15,9 @@ import tensorflow as tf
 from tensorboard.compat.proto import event_pb2
 from tensorboard.plugins.hparams import api as hparams
 
-from jump_tf import schema
 from jump_tf.config.run import Config
-from jump_tf.data import folders
-from jump_tf.data import session_batches
-from jump_tf.evaluate.sessions import attention_examples
-from jump_tf.evaluate.sessions import dwell_details
-from jump_tf.evaluate.sessions import figures as session_figures
-from jump_tf.evaluate.sessions import metrics as session_metrics
-from jump_tf.evaluate.sessions import projector
-from jump_tf.evaluate.sessions import slices as session_slices
 
 EVERY_STEPS = 50
-_LOGGER = logging.getLogger(__name__)
-
-
-def callbacks(
-    folder: pathlib.Path | None,
-    config: Config,
-    names: Sequence[str],
-    validation: Any,
-    is_best: Callable[[], bool],
-    profile: tuple[int, int] | None = None,
-) -> list[keras.callbacks.Callback]:
-    """All that writes for TensorBoard, to be called after each validation.
-
-    Args:
-        folder: of the event files; None where another worker writes, whom this
-            one only helps to sum up the metrics.
-        config: of the run.
-        names: raw ids of the model's items, in the order of ids.
-        validation: an `list_evaluation.Validation`.
-        is_best: whether the epoch that just ended is the best so far.
-        profile: the first and last batch to profile, counted from 1.
-    """
-    common = common_callbacks(folder, config, profile)
-    if folder is None:
-        return common
-    return [
-        *common,
-        SliceScalars(folder / "slices", validation),
-        ImageSummaries(folder / "images", validation),
-        ItemVectors(folder / "projector", names, validation.data, is_best),
-    ]
 
 
 def common_callbacks(
@@ -69,7 +26,17 @@ def common_callbacks(
     profile: tuple[int, int] | None,
     speed: str = "clicks_per_second",
 ) -> list[keras.callbacks.Callback]:
-    """What every kind of model has: configuration, steps, epochs, profile."""
+    """Writes what TensorBoard shows of every model.
+
+    That is the configuration, scalars of steps and of epochs, and the profile.
+
+    Args:
+        folder: of the event files; None where another worker writes, whom this
+            one only helps to sum up the metrics.
+        config: of the run.
+        profile: the first and last batch to profile, counted from 1.
+        speed: what to call the clicks, or items, per second.
+    """
     if folder is None:
         return [StepScalars(None)]
     return [
@@ -160,129 +127,6 @@ class StepScalars(keras.callbacks.Callback):
             for metric in self.model.metrics
             if isinstance(metric, keras.metrics.Mean)
         }
-
-
-class _EpochSummaries(keras.callbacks.Callback):
-    """Writes to a folder of its own, one step an epoch."""
-
-    def __init__(self, folder: pathlib.Path, validation):
-        super().__init__()
-        self.folder = folder
-        self.validation = validation
-        self.writer = None
-
-    def on_train_begin(self, logs=None):
-        self.writer = tf.summary.create_file_writer(str(self.folder))
-
-    def on_epoch_end(self, epoch, logs=None):
-        if self.writer is None:
-            return
-        with self.writer.as_default(step=epoch):
-            self.write()
-        self.writer.flush()
-
-    def on_train_end(self, logs=None):
-        if self.writer is not None:
-            self.writer.close()
-
-    def details(self):
-        """Calibration of the dwells of the last validation."""
-        manifest = folders.read_manifest(self.validation.data)
-        return dwell_details.dwell_details(
-            self.validation.clicks,
-            self.validation.answers.law,
-            manifest["max_dwell_seconds"],
-        )
-
-
-class SliceScalars(_EpochSummaries):
-    """Writes recall by session length and the calibration error.
-
-    Args:
-        folder: of the event files.
-        validation: an `list_evaluation.Validation`, which has been asked before
-            this is called.
-    """
-
-    def write(self):
-        clicks, answers = self.validation.clicks, self.validation.answers
-        recall = session_metrics.click_measures(clicks, answers.rank)[
-            "recall_at_20"
-        ]
-        for label, part in session_slices.session_length_masks(clicks).items():
-            mine = recall.within(part)
-            if mine.counted.any():
-                tag = f"recall_at_20_by_session_length/{label}"
-                tf.summary.scalar(tag, mine.mean())
-        details = self.details()
-        tf.summary.scalar(
-            "dwell_calibration_error", details["dwell_calibration_error"]
-        )
-
-
-class ImageSummaries(_EpochSummaries):
-    """Draws dwell calibration and attention on validation after each epoch.
-
-    No attention where the model has none.
-
-    Needs the `report` extra; without it, says so once and draws nothing.
-
-    Args:
-        folder: of the event files.
-        validation: an `list_evaluation.Validation`, which has been asked before
-            this is called.
-    """
-
-    def on_train_begin(self, logs=None):
-        if session_figures.available():
-            super().on_train_begin(logs)
-            return
-        _LOGGER.warning(
-            "TensorBoard will show no images: matplotlib is missing "
-            "(pip install 'jump-tf[report]')"
-        )
-
-    def write(self):
-        examples = attention_examples.attention_examples(
-            self.validation.model, self.validation.data, schema.VALIDATION
-        )
-        calibration = self.details()["dwell_calibration"]
-        images = {
-            "dwell_calibration": session_figures.dwell_calibration(calibration)
-        }
-        if examples:
-            images["attention"] = session_figures.attention(examples)
-        for name, png in images.items():
-            pixels = tf.io.decode_png(png, channels=3)[tf.newaxis]
-            tf.summary.image(name, pixels)
-
-
-class ItemVectors(keras.callbacks.Callback):
-    """Shows the item vectors of the best epoch in the projector.
-
-    Args:
-        folder: for the projector.
-        names: raw ids of the model's items, in the order of ids.
-        data: the data folder, for the clicks of each item.
-        is_best: whether the epoch that just ended is the best so far.
-    """
-
-    def __init__(self, folder, names, data, is_best):
-        super().__init__()
-        self.folder = folder
-        self.names = names
-        self.data = data
-        self.is_best = is_best
-
-    def on_train_begin(self, logs=None):
-        counts = session_batches.item_counts(self.data, len(self.names))
-        self.clicks = counts[schema.FIRST_ITEM_ID :]
-
-    def on_epoch_end(self, epoch, logs=None):
-        if self.is_best():
-            vectors = keras.ops.convert_to_numpy(self.model.item_vectors())
-            vectors = vectors[schema.FIRST_ITEM_ID :]
-            projector.write(self.folder, vectors, self.names, self.clicks)
 
 
 def _forget_after(step: int, folder: pathlib.Path) -> None:

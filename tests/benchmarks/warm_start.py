@@ -26,7 +26,7 @@ from jump_tf.data import folders
 from jump_tf.data import session_batches
 from jump_tf.evaluate.sessions import metrics as session_metrics
 from jump_tf.evaluate.sessions import predictions as session_predictions
-from jump_tf.metrics import ranking
+from jump_tf.metrics import bootstrap
 from jump_tf.runs import model_factory
 from jump_tf.train import warm_start
 
@@ -93,14 +93,16 @@ def measure(run: pathlib.Path, data: pathlib.Path) -> dict[str, object]:
     )(session_batches.evaluation_batches(data, schema.VALIDATION))
     recall = session_metrics.click_measures(clicks, answers.rank)[MEASURED]
     old = np.isin(clicks.item, _old_ids(data.parent))
-    flat = {
-        (name, MEASURED): recall.within(part)
+    parts = {
+        name: recall.within(part)
         for name, part in (("all", clicks.known), ("old", old), ("new", ~old))
     }
-    drawn = ranking.resampled_means(flat, clicks.session, 500, 0)
+    drawn = bootstrap.resampled(
+        {name: part.over(clicks.session) for name, part in parts.items()}
+    )
     return {
-        name: [flat[name, MEASURED].mean(), *ranking.interval(values)]
-        for (name, _), values in drawn.items()
+        name: [part.mean(), *bootstrap.interval(drawn[name])]
+        for name, part in parts.items()
     }
 
 

@@ -1,4 +1,4 @@
-"""What counting alone predicts of shown items: the bars a model has to pass.
+"""What counting alone predicts of shown items: the baselines of lists.
 
 All are rates of the training split by something that is known of an item,
 drawn towards the rate of all items; how much, training says, too.
@@ -20,9 +20,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from jump_tf.evaluate.lists import columns
-from jump_tf.evaluate.lists.columns import Answers
-from jump_tf.evaluate.lists.columns import Shown
+from jump_tf.evaluate.columns import joined
+from jump_tf.evaluate.lists import predictions
+from jump_tf.evaluate.lists.predictions import Answers
+from jump_tf.evaluate.lists.predictions import Shown
 from jump_tf.metrics import lists as list_measures
 
 CONSTANT = "constant"
@@ -57,25 +58,25 @@ class Rates:
 
 
 @dataclasses.dataclass(frozen=True)
-class Bars:
-    """The bars of a data folder, fitted.
+class Baselines:
+    """The baselines of a data folder, fitted.
 
     Attributes:
-        rates: by the name of the bar, all but `best_field`.
-        best: of `ctr` and `cvr`, the name of the best field's bar; empty where
-            items have no fields, or validation no items.
+        rates: by the name of the baseline, all but `best_field`.
+        best: of `ctr` and `cvr`, the name of the best field's baseline; empty
+            where items have no fields, or validation no items.
     """
 
     rates: Mapping[str, Rates]
     best: Mapping[str, str]
 
     def __call__(self, shown: Shown) -> dict[str, Answers]:
-        """What each bar says of items, by its name."""
+        """What each baseline says of items, by its name."""
         said = {name: rates(shown) for name, rates in self.rates.items()}
         if self.best:
             said[BEST_FIELD] = Answers(
-                said[self.best[columns.CTR]].log_click,
-                said[self.best[columns.CVR]].log_conversion,
+                said[self.best[predictions.CTR]].log_click,
+                said[self.best[predictions.CVR]].log_conversion,
             )
         return said
 
@@ -85,8 +86,8 @@ def fit(
     validation: Iterable,
     vocabulary_size: int,
     fields: Sequence[str] = (),
-) -> Bars:
-    """The bars, from two splits.
+) -> Baselines:
+    """Fits the baselines on two splits.
 
     Args:
         training: batches, which are counted one by one and not kept.
@@ -97,14 +98,14 @@ def fit(
     keys = _keys(vocabulary_size, fields)
     counts = {name: np.zeros([3, size]) for name, (_, size) in keys.items()}
     for inputs, targets, weights in training:
-        shown = columns.of_batch(inputs, targets, weights, len(fields))[1]
+        shown = predictions.of_batch(inputs, targets, weights, len(fields))
         for name, (key, size) in keys.items():
             counts[name] += _count(shown, key(shown), size)
     rates = {
         name: Rates(key, *_log_rates(counts[name]))
         for name, (key, _) in keys.items()
     }
-    return Bars(rates, _best(rates, validation, len(fields)))
+    return Baselines(rates, _best(rates, validation, len(fields)))
 
 
 def smoothed(successes: np.ndarray, trials: np.ndarray) -> np.ndarray:
@@ -163,7 +164,7 @@ def _count(shown, values, size) -> np.ndarray:
 
 
 def _keys(vocabulary_size, fields) -> dict[str, tuple[Key, int]]:
-    """By the name of the bar: the key, and how many values it has."""
+    """By the name of the baseline: the key, and how many values it has."""
     keys: dict[str, tuple[Key, int]] = {
         CONSTANT: (lambda shown: np.zeros(len(shown), int), 1),
         POSITION: (
@@ -191,18 +192,21 @@ def _best(rates, validation, num_fields) -> dict[str, str]:
     if not num_fields:
         return {}
     parts = [
-        columns.of_batch(inputs, targets, weights, num_fields)
+        predictions.of_batch(inputs, targets, weights, num_fields)
         for inputs, targets, weights in validation
     ]
     if not parts:
         return {}
-    shown = columns.joined(parts)[0]
-    losses: dict[str, dict[str, float]] = {columns.CTR: {}, columns.CVR: {}}
+    shown = joined(parts, "lists")[0]
+    losses: dict[str, dict[str, float]] = {
+        predictions.CTR: {},
+        predictions.CVR: {},
+    }
     for name in rates:
         if name.startswith(FIELD):
             answers = rates[name](shown)
             for target, by_name in losses.items():
-                seen = columns.target(shown, answers, target)
+                seen = predictions.target(shown, answers, target)
                 by_name[name] = list_measures.log_loss(*seen).value()
     # Where validation has no click, the first will do.
     return {

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from jump_tf.evaluate.lists import columns
-from jump_tf.evaluate.lists import tables
-from jump_tf.evaluate.sessions import figures as session_figures
+from jump_tf.evaluate.lists import predictions
+from jump_tf.reporting import figures
+from jump_tf.reporting.tables import lower_is_better
 
 CURVES = (
     ("loss", "training loss"),
@@ -16,13 +16,17 @@ CURVES = (
     ("val_ctr_log_loss", "validation CTR log loss"),
     ("val_ctcvr_log_loss", "validation CTCVR log loss"),
 )
-LABELS = {columns.CTR: "pCTR", columns.CVR: "r", columns.CTCVR: "pCTCVR"}
+LABELS = {
+    predictions.CTR: "pCTR",
+    predictions.CVR: "r",
+    predictions.CTCVR: "pCTCVR",
+}
 _WORSE = "#b5432f"
 _FEW = 100  # Items at a place, below which its share says nothing.
 
 
 def margins(result: Mapping[str, Any], metric: str) -> bytes:
-    """How far the model is ahead of each bar, with its interval.
+    """How far the model is ahead of each baseline, with its interval.
 
     Args:
         result: the evaluation file.
@@ -32,19 +36,19 @@ def margins(result: Mapping[str, Any], metric: str) -> bytes:
         PNG with a panel for each target; right of zero the model is better.
     """
     names = list(result["baselines"])
-    sign = -1.0 if metric in tables.SMALLER_IS_BETTER else 1.0
-    figure, axes = session_figures.panels(len(columns.TARGETS))
+    sign = -1.0 if lower_is_better(metric) else 1.0
+    figure, axes = figures.panels(len(predictions.TARGETS))
     figure.set_size_inches(10.2, 1.1 + 0.27 * len(names))
-    for axis, target in zip(axes, columns.TARGETS, strict=True):
-        axis.axvline(0.0, color=session_figures.MUTED, linewidth=0.8)
+    for axis, target in zip(axes, predictions.TARGETS, strict=True):
+        axis.axvline(0.0, color=figures.MUTED, linewidth=0.8)
         for row, name in enumerate(names):
             margin = _margin(result, name, f"{target}_{metric}", sign)
             if margin is None:
                 continue
             ahead, low, high = margin
-            color = session_figures.MUTED
+            color = figures.MUTED
             if low > 0.0 or high < 0.0:
-                color = session_figures.MODEL if low > 0.0 else _WORSE
+                color = figures.MODEL if low > 0.0 else _WORSE
             axis.plot([low, high], [row, row], color=color, linewidth=2)
             axis.plot([ahead], [row], "o", color=color, markersize=5)
         axis.set_yticks(range(len(names)), names)
@@ -58,7 +62,7 @@ def margins(result: Mapping[str, Any], metric: str) -> bytes:
         axis.set_xlabel(f"{target.upper()} {words}: model ahead by")
     for axis in axes[1:]:
         axis.set_yticklabels([])
-    return session_figures.png(figure)
+    return figures.png(figure)
 
 
 def calibration(result: Mapping[str, Any]) -> bytes:
@@ -71,28 +75,26 @@ def calibration(result: Mapping[str, Any]) -> bytes:
         PNG with a panel for each target, on scales of square roots: rare
         events are most of them.
     """
-    figure, axes = session_figures.panels(len(columns.TARGETS))
-    for axis, target in zip(axes, columns.TARGETS, strict=True):
+    figure, axes = figures.panels(len(predictions.TARGETS))
+    for axis, target in zip(axes, predictions.TARGETS, strict=True):
         bins = result["calibration"][target]
         said, happened = _floats(bins["predicted"]), _floats(bins["observed"])
         ends = _floats(bins["intervals"]).reshape(-1, 2)
         top = np.nanmax([0.01, *said, *ends[:, 1]]) * 1.05
         for scale in (axis.set_xscale, axis.set_yscale):
             scale("function", functions=(_root, np.square))
-        axis.plot([0, top], [0, top], ":", color=session_figures.MUTED)
+        axis.plot([0, top], [0, top], ":", color=figures.MUTED)
         axis.vlines(
-            said, ends[:, 0], ends[:, 1], color=session_figures.TRUTH, alpha=0.6
+            said, ends[:, 0], ends[:, 1], color=figures.TRUTH, alpha=0.6
         )
-        axis.plot(
-            said, happened, "o", color=session_figures.TRUTH, markersize=4
-        )
+        axis.plot(said, happened, "o", color=figures.TRUTH, markersize=4)
         ticks = _ticks(top)
         axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axis.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
         axis.set(xlim=(0, top), ylim=(0, top))
         axis.set(xlabel=f"predicted {LABELS[target]}", ylabel="observed share")
         axis.set_aspect("equal")
-    return session_figures.png(figure)
+    return figures.png(figure)
 
 
 def by_position(
@@ -108,38 +110,38 @@ def by_position(
         PNG with a panel for each target; places of fewer than 100 items, which
         say nothing, are left out.
     """
-    figure, axes = session_figures.panels(len(columns.TARGETS))
+    figure, axes = figures.panels(len(predictions.TARGETS))
     rates = result["by_position"]
-    for axis, target in zip(axes, columns.TARGETS, strict=True):
+    for axis, target in zip(axes, predictions.TARGETS, strict=True):
         mine = rates[target]
         enough = np.array(mine["num_items"]) >= _FEW
         place = np.array(rates["position"])[enough]
         ends = _floats(mine["intervals"]).reshape(-1, 2)[enough]
-        axis.vlines(place, *ends.T, color=session_figures.TRUTH, alpha=0.6)
+        axis.vlines(place, *ends.T, color=figures.TRUTH, alpha=0.6)
         axis.plot(
             place,
             _floats(mine["observed"])[enough],
             "o",
-            color=session_figures.TRUTH,
+            color=figures.TRUTH,
             markersize=4,
             label="observed",
         )
         said = _floats(mine["predicted"])[enough]
-        axis.plot(place, said, color=session_figures.MODEL, label="predicted")
+        axis.plot(place, said, color=figures.MODEL, label="predicted")
         for label, other in others.items():
             theirs = _floats(other["by_position"][target]["predicted"])
             axis.plot(
                 place,
                 theirs[enough],
                 "--",
-                color=session_figures.MODEL,
+                color=figures.MODEL,
                 label=label,
             )
         axis.set_ylim(bottom=0)
         axis.set(xlabel="place in the list", ylabel=f"{LABELS[target]} there")
         axis.xaxis.get_major_locator().set_params(integer=True)
     axes[0].legend(frameon=False, fontsize=8)
-    return session_figures.png(figure)
+    return figures.png(figure)
 
 
 def _margin(result, name, metric, sign):

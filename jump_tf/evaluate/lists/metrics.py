@@ -27,32 +27,61 @@ What is ranked are the probabilities: the order within a list is one that could
 have been shown only where no feedback on the list was known.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from jump_tf.evaluate.lists import columns
-from jump_tf.evaluate.lists.columns import Answers
-from jump_tf.evaluate.lists.columns import Shown
-from jump_tf.evaluate.lists.columns import Target
-from jump_tf.metrics import lists as list_measures
-from jump_tf.metrics.per_list import Metric
+from jump_tf.evaluate.lists import predictions
+from jump_tf.evaluate.lists.predictions import Answers
+from jump_tf.evaluate.lists.predictions import Shown
+from jump_tf.evaluate.lists.predictions import Target
+from jump_tf.metrics import lists
+from jump_tf.metrics.bootstrap import Metric
+from jump_tf.metrics.lists import Ranking
 
 CUTS = (1, 3, 5, 10)
-# Those that bars are compared in.
+# Those that baselines are compared in.
 HEADLINES = ("auc", "group_auc", "log_loss", "ndcg_at_10", "map_at_10")
-Scores = dict[str, Metric]
+QUICK = ("auc", "group_auc", "log_loss", "ndcg_at_10", "calibration_ratio")
+_OF_PARTS = ("log_loss", "auc")
+_OF_WHOLE_LISTS = (*_OF_PARTS, "group_auc", "ndcg_at_10")
 
 
-def scores(shown: Shown, answers: Answers) -> tuple[Scores, dict[str, Any]]:
+def _at(metric, k):
+    return lambda _, ranking: metric(ranking, k)
+
+
+_METRICS: dict[str, Callable[[Target, Ranking], Metric]] = {
+    "auc": lambda target, _: lists.auc(*target),
+    "group_auc": lambda _, ranking: lists.group_auc(ranking),
+    "group_auc_unweighted": lambda _, ranking: lists.group_auc(
+        ranking, impression_weighted=False
+    ),
+    "log_loss": lambda target, _: lists.log_loss(*target),
+    "ndcg": _at(lists.ndcg_at, None),
+    **{f"ndcg_at_{k}": _at(lists.ndcg_at, k) for k in CUTS},
+    "map": _at(lists.map_at, None),
+    **{f"map_at_{k}": _at(lists.map_at, k) for k in CUTS},
+    "calibration_ratio": lambda target, _: lists.calibration_ratio(
+        *plain(target)
+    ),
+    "accuracy": lambda target, _: lists.accuracy(*plain(target)),
+    "f1": lambda target, _: lists.f1(*plain(target)),
+}
+
+
+def scores(
+    shown: Shown, answers: Answers
+) -> tuple[dict[str, Metric], dict[str, Any]]:
     """Metrics of all targets that have intervals, and other numbers."""
-    found: Scores = {}
+    found: dict[str, Metric] = {}
     numbers: dict[str, Any] = {}
-    for name in columns.TARGETS:
-        target = columns.target(shown, answers, name)
-        ranking = _ranking(target)
-        for metric, score in _of_target(target, ranking).items():
-            found[f"{name}_{metric}"] = score
+    for name in predictions.TARGETS:
+        target = predictions.target(shown, answers, name)
+        ranking = lists.rank_within(*target)
+        for metric, make in _METRICS.items():
+            found[f"{name}_{metric}"] = make(target, ranking)
         for number, value in _counts(target, ranking).items():
             numbers[f"{name}_{number}"] = value
     return found, numbers
@@ -60,20 +89,10 @@ def scores(shown: Shown, answers: Answers) -> tuple[Scores, dict[str, Any]]:
 
 def quick_scores(shown: Shown, answers: Answers) -> dict[str, float]:
     """The numbers to watch while training, NaN for a 0 / 0."""
-    found = {}
-    for name in columns.TARGETS:
-        target = columns.target(shown, answers, name)
-        ranking = _ranking(target)
-        for metric, score in {
-            "auc": list_measures.auc(*target),
-            "group_auc": list_measures.group_auc(ranking),
-            "log_loss": list_measures.log_loss(*target),
-            "ndcg_at_10": list_measures.ndcg_at(ranking, 10),
-            "calibration_ratio": list_measures.calibration_ratio(
-                *plain(target)
-            ),
-        }.items():
-            found[f"{name}_{metric}"] = score.value()
+    found: dict[str, float] = {}
+    for name in predictions.TARGETS:
+        target = predictions.target(shown, answers, name)
+        found |= _values(name, target, QUICK)
     return found
 
 
@@ -90,43 +109,24 @@ def slice_scores(
             metric that compares the items of a list is made.
     """
     found: dict[str, Any] = {"num_items": int(part.sum())}
-    for name in columns.TARGETS:
-        target = columns.target(shown, answers, name, part)
+    metrics = _OF_WHOLE_LISTS if whole_lists else _OF_PARTS
+    for name in predictions.TARGETS:
+        target = predictions.target(shown, answers, name, part)
         found[f"{name}_rate"] = _mean(target.labels)
-        found[f"{name}_log_loss"] = list_measures.log_loss(*target).value()
-        found[f"{name}_auc"] = list_measures.auc(*target).value()
-        if whole_lists:
-            ranking = _ranking(target)
-            found[f"{name}_group_auc"] = list_measures.group_auc(
-                ranking
-            ).value()
-            found[f"{name}_ndcg_at_10"] = list_measures.ndcg_at(
-                ranking, 10
-            ).value()
+        found |= _values(name, target, metrics)
     return found
 
 
-def _of_target(target: Target, ranking: list_measures.Ranking) -> Scores:
-    probabilities = plain(target)
+def _values(name, target, metrics) -> dict[str, float]:
+    ranking = lists.rank_within(*target)
     return {
-        "auc": list_measures.auc(*target),
-        "group_auc": list_measures.group_auc(ranking),
-        "group_auc_unweighted": list_measures.group_auc(
-            ranking, by_items=False
-        ),
-        "log_loss": list_measures.log_loss(*target),
-        "ndcg": list_measures.ndcg_at(ranking),
-        **{f"ndcg_at_{k}": list_measures.ndcg_at(ranking, k) for k in CUTS},
-        "map": list_measures.map_at(ranking),
-        **{f"map_at_{k}": list_measures.map_at(ranking, k) for k in CUTS},
-        "calibration_ratio": list_measures.calibration_ratio(*probabilities),
-        "accuracy": list_measures.accuracy(*probabilities),
-        "f1": list_measures.f1(*probabilities),
+        f"{name}_{metric}": _METRICS[metric](target, ranking).value()
+        for metric in metrics
     }
 
 
-def _counts(target: Target, ranking: list_measures.Ranking) -> dict[str, Any]:
-    bins = list_measures.calibration(*plain(target))
+def _counts(target: Target, ranking: Ranking) -> dict[str, Any]:
+    bins = lists.calibration(*plain(target))
     some = ranking.positives > 0
     return {
         "calibration_error": bins.error,
@@ -141,14 +141,9 @@ def _counts(target: Target, ranking: list_measures.Ranking) -> dict[str, Any]:
     }
 
 
-def _ranking(target: Target) -> list_measures.Ranking:
-    return list_measures.rank_within(*target)
-
-
-def plain(target: Target) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+def plain(target: Target) -> Target:
     """A target with probabilities in the place of their logs."""
-    labels, log_probabilities, lists, num_lists = target
-    return labels, np.exp(log_probabilities), lists, num_lists
+    return target._replace(log_probabilities=np.exp(target.log_probabilities))
 
 
 def _mean(labels: np.ndarray) -> float:

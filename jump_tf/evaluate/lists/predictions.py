@@ -1,19 +1,26 @@
 """A model's answers to every shown item of a split, as flat NumPy columns."""
 
+import dataclasses
 import functools
 from collections.abc import Iterable
 from collections.abc import Sequence
 from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
 from jump_tf import schema
-from jump_tf.evaluate.lists import columns
-from jump_tf.evaluate.lists.columns import Answers
-from jump_tf.evaluate.lists.columns import Shown
+from jump_tf.evaluate.columns import joined
 from jump_tf.models.list_model import CLICK
 from jump_tf.models.list_model import CONVERSION
+
+# What is predicted, each of its own items, see `target`.
+CTR = "ctr"
+CVR = "cvr"
+CTCVR = "ctcvr"
+TARGETS = (CTR, CVR, CTCVR)
+
 
 # What is known of the clicks on the items before, when an item is asked about.
 KNOWN = "known"  # All: the list is scored item by item, as it is looked at.
@@ -25,6 +32,124 @@ _INPUTS = {
     schema.OFFSET_SECONDS: tf.TensorSpec([None, None], tf.float32),
     schema.CLICKED: tf.TensorSpec([None, None], tf.float32),
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class Shown:
+    """What the log says of N shown items, by list and position.
+
+    Attributes:
+        lists: index of the item's list, from 0, as the files have them.
+        position: of the item in its list, from 1; of a list that was cut, in
+            what is left.
+        length: items of its list.
+        clicked: bool.
+        converted: bool.
+        since_click: places since the last click before it in its list, 0 if
+            there is none.
+        features: `[N, F]` ids, or `[N, 0]` of items with bags of features.
+    """
+
+    lists: np.ndarray
+    position: np.ndarray
+    length: np.ndarray
+    clicked: np.ndarray
+    converted: np.ndarray
+    since_click: np.ndarray
+    features: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.lists)
+
+    @property
+    def num_lists(self) -> int:
+        """How many lists there are."""
+        return int(self.lists[-1]) + 1 if len(self) else 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+    """What a predictor says of N shown items.
+
+    Attributes:
+        log_click: `[N]`, log of pCTR.
+        log_conversion: `[N]`, log of r, the probability that an item is
+            converted if it is clicked.
+    """
+
+    log_click: np.ndarray
+    log_conversion: np.ndarray
+
+
+class Target(NamedTuple):
+    """Labels and what a predictor says of them, for `jump_tf.metrics.lists`.
+
+    Attributes:
+        labels: `[M]` bool.
+        log_probabilities: `[M]`.
+        lists: `[M]` index of each one's list.
+        num_lists: L of the split.
+    """
+
+    labels: np.ndarray
+    log_probabilities: np.ndarray
+    lists: np.ndarray
+    num_lists: int
+
+
+def target(
+    shown: Shown, answers: Answers, name: str, part: np.ndarray | None = None
+) -> Target:
+    """A part of the items, as one target sees them.
+
+    Args:
+        shown: N items.
+        answers: to them.
+        name: `ctr`, whether an item is clicked; `cvr`, whether a clicked item
+            is converted, by r; `ctcvr`, whether an item is clicked and
+            converted, by pCTR * r.
+        part: `[N]` bool, which items; all if None.
+    """
+    counted = np.ones(len(shown), bool) if part is None else part
+    if name == CTR:
+        labels, logs = shown.clicked, answers.log_click
+    elif name == CVR:
+        labels, logs = shown.converted, answers.log_conversion
+        counted = counted & shown.clicked
+    else:
+        labels = shown.converted
+        logs = answers.log_click + answers.log_conversion
+    return Target(
+        labels[counted], logs[counted], shown.lists[counted], shown.num_lists
+    )
+
+
+def of_batch(inputs: Any, targets: Any, weights: Any, num_fields: int) -> Shown:
+    """The items of one batch, by the raw numbers of their lists.
+
+    Args:
+        inputs: of `list_batches`, as are the others.
+        targets: with `list`.
+        weights: zero on padding.
+        num_fields: F, features of an item that are kept.
+    """
+    weights = np.asarray(weights)
+    row, place = np.nonzero(weights)
+    clicked = np.asarray(targets[schema.CLICKED]) > 0
+    lengths = np.sum(weights > 0, 1)
+    at = np.arange(1, weights.shape[1] + 1)
+    last = np.maximum.accumulate(np.where(clicked, at, 0), 1)
+    before = np.pad(last, [[0, 0], [1, 0]])[row, place]
+    features = np.asarray(inputs[schema.FEATURES])
+    return Shown(
+        lists=np.asarray(targets[schema.LIST])[row],
+        position=place + 1,
+        length=lengths[row],
+        clicked=clicked[row, place],
+        converted=np.asarray(targets[schema.CONVERTED])[row, place] > 0,
+        since_click=np.where(before, place + 1 - before, 0),
+        features=features[row, place, :num_fields],
+    )
 
 
 class Predictor:
@@ -50,7 +175,7 @@ class Predictor:
         """The items of batches, and the answers by what was known.
 
         Args:
-            batches: of a split, see `lists.pipeline.evaluation_batches`.
+            batches: of a split, see `list_batches.evaluation_batches`.
             feedback: each of `FEEDBACKS` that is asked for.
             num_fields: F, features of an item that are kept.
 
@@ -62,15 +187,15 @@ class Predictor:
             raise schema.InputError(
                 f"`feedback` must be of {FEEDBACKS}. Received: {feedback}"
             )
-        parts: list[tuple[np.ndarray, Shown]] = []
+        parts: list[Shown] = []
         logits: dict[str, list[np.ndarray]] = {one: [] for one in feedback}
         for inputs, targets, weights in batches:
             asked = np.argwhere(np.asarray(weights))
-            parts.append(columns.of_batch(inputs, targets, weights, num_fields))
+            parts.append(of_batch(inputs, targets, weights, num_fields))
             for one in feedback:
                 given = inputs if one == KNOWN else _without_feedback(inputs)
                 logits[one].append(self._ask(given, asked).numpy())
-        shown, order = columns.joined(parts)
+        shown, order = joined(parts, "lists")
         return shown, {
             one: _answers(np.concatenate(mine)[order])
             for one, mine in logits.items()

@@ -4,11 +4,11 @@ from typing import Any
 
 import numpy as np
 
-from jump_tf.evaluate.lists import columns
 from jump_tf.evaluate.lists import metrics
-from jump_tf.evaluate.lists.columns import Answers
-from jump_tf.evaluate.lists.columns import Shown
-from jump_tf.evaluate.sessions import slices as session_slices
+from jump_tf.evaluate.lists import predictions
+from jump_tf.evaluate.lists.predictions import Answers
+from jump_tf.evaluate.lists.predictions import Shown
+from jump_tf.metrics.slicing import range_masks
 
 LENGTHS = (1, 2, 4, 6, 11, 21, 51)
 POSITIONS = (1, 2, 3, 4, 6, 11, 21, 51)
@@ -43,9 +43,9 @@ def by_position(shown: Shown, answers: Answers) -> dict[str, Any]:
     last = min(int(shown.position.max(initial=0)), MOST_POSITIONS)
     rates: dict[str, Any] = {"position": np.arange(1, last + 1)}
     near = shown.position <= last
-    for name in columns.TARGETS:
-        target = columns.target(shown, answers, name, near)
-        counted = near & shown.clicked if name == columns.CVR else near
+    for name in predictions.TARGETS:
+        target = predictions.target(shown, answers, name, near)
+        counted = near & shown.clicked if name == predictions.CVR else near
         at = shown.position[counted] - 1
         count = np.bincount(at, minlength=last)
         happened = np.bincount(at, target.labels, last)
@@ -77,6 +77,6 @@ def _by(shown, answers, values, starts, whole_lists):
         label: metrics.slice_scores(
             shown, answers, part, whole_lists=whole_lists
         )
-        for label, part in session_slices.range_masks(values, starts).items()
+        for label, part in range_masks(values, starts).items()
         if part.any()
     }

@@ -3,12 +3,14 @@
 from typing import Any
 
 from jump_tf.evaluate.lists import baselines
-from jump_tf.evaluate.lists import columns
 from jump_tf.evaluate.lists import metrics
 from jump_tf.evaluate.lists import predictions
-from jump_tf.evaluate.sessions import tables as session_tables
+from jump_tf.reporting.tables import NO_LOSS
+from jump_tf.reporting.tables import aligned
+from jump_tf.reporting.tables import interval
+from jump_tf.reporting.tables import losses
+from jump_tf.reporting.tables import numbers
 
-SMALLER_IS_BETTER = ("log_loss",)
 SHOWN_METRICS = (*metrics.HEADLINES, "calibration_error", "calibration_ratio")
 MODEL = "the model"
 MODES = {
@@ -16,9 +18,9 @@ MODES = {
     predictions.FREE: "the model, no feedback known",
 }
 TARGETS = {
-    columns.CTR: "Click, over all items",
-    columns.CVR: "Conversion of a click, over clicked items",
-    columns.CTCVR: "Click and conversion, over all items",
+    predictions.CTR: "Click, over all items",
+    predictions.CVR: "Conversion of a click, over clicked items",
+    predictions.CTCVR: "Click and conversion, over all items",
 }
 
 
@@ -26,9 +28,9 @@ def format_table(result: dict[str, Any]) -> str:
     """The evaluation as text, with a sentence for what is lost to whom."""
     parts = [summary(result)]
     for target, title in TARGETS.items():
-        parts.append(f"{title}\n{session_tables.aligned(rows(result, target))}")
-    verdict = losses_to_bars(result) or ["No bar beats the model."]
-    return "\n\n".join([*parts, "\n".join([*warnings(result), *verdict])])
+        parts.append(f"{title}\n{aligned(rows(result, target))}")
+    lost = losses_to_baselines(result) or [NO_LOSS]
+    return "\n\n".join([*parts, "\n".join([*warnings(result), *lost])])
 
 
 def summary(result: dict[str, Any]) -> str:
@@ -45,25 +47,18 @@ def summary(result: dict[str, Any]) -> str:
 
 
 def rows(result: dict[str, Any], target: str) -> list[list[str]]:
-    """A header, the model, its intervals, and the bars, for one target."""
+    """A header, the model, its intervals, and the baselines, for one target."""
     names = [f"{target}_{metric}" for metric in SHOWN_METRICS]
-    ends = [result["intervals"].get(name, (None, None)) for name in names]
     lines = [
         ["", *SHOWN_METRICS],
-        [MODEL, *_numbers(result, names)],
-        [
-            "95 % interval",
-            *(
-                "" if low is None else f"{_number(low)} to {_number(high)}"
-                for low, high in ends
-            ),
-        ],
+        [MODEL, *numbers(result, names)],
+        ["95 % interval", *(interval(result, name) for name in names)],
     ]
-    lines += [
-        [label, *_numbers(numbers, names)]
-        for label, numbers in others(result, target).items()
+    compared = others(result, target).items()
+    return [
+        *lines,
+        *([label, *numbers(theirs, names)] for label, theirs in compared),
     ]
-    return lines
 
 
 def others(result: dict[str, Any], target: str) -> dict[str, dict[str, Any]]:
@@ -71,37 +66,30 @@ def others(result: dict[str, Any], target: str) -> dict[str, dict[str, Any]]:
     beside = {
         label: result[mode] for mode, label in MODES.items() if mode in result
     }
-    best = result["best_field"].get(_part(target))
-    for name, numbers in result["baselines"].items():
+    part = predictions.CTR if target == predictions.CTR else predictions.CVR
+    best = result["best_field"].get(part)
+    for name, theirs in result["baselines"].items():
         named = (
-            best and name == baselines.BEST_FIELD and target != columns.CTCVR
+            best
+            and name == baselines.BEST_FIELD
+            and target != predictions.CTCVR
         )
-        label = (
-            f"{name} ({best.removeprefix(baselines.FIELD)})" if named else name
-        )
-        beside[label] = numbers
+        of_field = f" ({best.removeprefix(baselines.FIELD)})" if named else ""
+        beside[f"{name}{of_field}"] = theirs
     return beside
 
 
-def losses_to_bars(result: dict[str, Any]) -> list[str]:
-    """One sentence for each bar that is better in some number.
+def losses_to_baselines(result: dict[str, Any]) -> list[str]:
+    """One sentence for each baseline that is better in some number.
 
     Where there is a best field, it speaks for all of them.
     """
-    sentences = []
-    for name, theirs in result["baselines"].items():
-        if name.startswith(baselines.FIELD) and result["best_field"]:
-            continue
-        lost = [
-            f"{metric} ({_number(result.get(metric))} against "
-            f"{_number(theirs[metric])}{_noise(theirs, metric)})"
-            for metric in theirs["intervals"]
-            if theirs[metric] is not None
-            and is_lost(metric, result.get(metric), theirs[metric])
-        ]
-        if lost:
-            sentences.append(f"The model loses to {name} in {', '.join(lost)}.")
-    return sentences
+    counted = {
+        name: theirs
+        for name, theirs in result["baselines"].items()
+        if not (name.startswith(baselines.FIELD) and result["best_field"])
+    }
+    return losses(result, counted, lambda theirs: theirs["intervals"])
 
 
 def warnings(result: dict[str, Any]) -> list[str]:
@@ -120,30 +108,3 @@ def warnings(result: dict[str, Any]) -> list[str]:
             "probabilities."
         )
     return sentences
-
-
-def is_lost(metric: str, mine: float | None, theirs: float) -> bool:
-    """Whether another's number is better than the model's."""
-    if mine is None:
-        return True  # Against a number, what is none has lost.
-    if metric.endswith(SMALLER_IS_BETTER):
-        return mine > theirs
-    return mine < theirs
-
-
-def _part(target) -> str:
-    return columns.CTR if target == columns.CTR else columns.CVR
-
-
-def _numbers(numbers, names) -> list[str]:
-    return [_number(numbers.get(name)) for name in names]
-
-
-def _number(value) -> str:
-    return session_tables.number(value)
-
-
-def _noise(theirs, metric) -> str:
-    low, high = theirs.get("differences", {}).get(metric, (None, None))
-    noise = low is not None and low <= 0.0 <= high
-    return ", within the noise" if noise else ""

@@ -7,18 +7,16 @@ from typing import Any
 import numpy as np
 
 from jump_tf import schema
-from jump_tf.baselines import counts
 from jump_tf.baselines import dwell as dwell_baselines
 from jump_tf.baselines import item_rules
 from jump_tf.baselines.base import Scorer
-from jump_tf.evaluate.sessions import metrics as session_metrics
+from jump_tf.evaluate.sessions import metrics
 from jump_tf.evaluate.sessions import prediction_table
 from jump_tf.evaluate.sessions import predictions
 from jump_tf.evaluate.sessions.metrics import Measures
-from jump_tf.evaluate.sessions.prediction_table import ClickTable
+from jump_tf.evaluate.sessions.prediction_table import PredictionTable
 from jump_tf.evaluate.sessions.predictions import Clicks
 from jump_tf.metrics import ranking
-from jump_tf.survival.distribution import Distribution
 
 MOST_POPULAR = "most_popular"
 SESSION_POPULAR = "session_popular"
@@ -33,9 +31,9 @@ PREVIOUS_DWELL = "previous_dwell"
 SESSION_MEAN = "session_mean"
 _MODEL = "model"
 _SCORERS: dict[str, type[Scorer]] = {
-    MOST_POPULAR: counts.MostPopular,
+    MOST_POPULAR: item_rules.MostPopular,
     SESSION_POPULAR: item_rules.SessionPopular,
-    MARKOV: counts.Markov,
+    MARKOV: item_rules.Markov,
     ASSOCIATION_RULES: item_rules.AssociationRules,
     ITEM_KNN: item_rules.ItemNeighbours,
 }
@@ -83,9 +81,9 @@ def fit(
     )
 
 
-def click_tables(
+def prediction_tables(
     scorers: dict[str, Scorer], clicks: Clicks
-) -> dict[str, ClickTable]:
+) -> dict[str, PredictionTable]:
     """What each scorer says of clicks, by its name."""
     (asked,) = np.nonzero(clicks.predicted & clicks.known)
     tables = {}
@@ -96,48 +94,24 @@ def click_tables(
     return tables
 
 
-def click_measures(
-    scorers: dict[str, Scorer], clicks: Clicks
-) -> dict[str, Measures]:
-    """The measures of each scorer on clicks, by its name."""
-    tables = click_tables(scorers, clicks)
-    return {name: prediction_table.measures(t) for name, t in tables.items()}
-
-
-def dwell_laws(
-    fitted: Baselines, clicks: Clicks, *, first_too: bool = False
-) -> dict[str, Distribution]:
-    """The laws of the dwells of clicks, by the name of the bar.
-
-    Args:
-        fitted: at the moment of asking.
-        clicks: all of a split.
-        first_too: which fit: on the dwells from the second click on, or all.
-    """
-    known = _asked(clicks, fitted.moment)
-    return {
-        name: bar.dwell_distribution(known)
-        for (name, first), bar in fitted.dwell.items()
-        if first == first_too
-    }
-
-
 def measures(
     fitted: Baselines, clicks: Clicks, max_dwell_seconds: float
 ) -> dict[str, Measures]:
     """The measures of each baseline on clicks, by its name."""
-    named = click_measures(fitted.scorers, clicks)
-    for first_too in (False, True):
-        laws = dwell_laws(fitted, clicks, first_too=first_too)
-        for name, law in laws.items():
-            table = prediction_table.of(
-                clicks, law=law, max_dwell_seconds=max_dwell_seconds
-            )
-            named.setdefault(name, {}).update(
-                (metric, measure)
-                for metric, measure in prediction_table.measures(table).items()
-                if first_too == (session_metrics.ALL_CLICKS in metric)
-            )
+    tables = prediction_tables(fitted.scorers, clicks)
+    named = {name: prediction_table.measures(t) for name, t in tables.items()}
+    known = _asked(clicks, fitted.moment)
+    for (name, first_too), baseline in fitted.dwell.items():
+        table = prediction_table.of(
+            clicks,
+            dwell=baseline.dwell_distribution(known),
+            max_dwell_seconds=max_dwell_seconds,
+        )
+        named.setdefault(name, {}).update(
+            (metric, measure)
+            for metric, measure in prediction_table.measures(table).items()
+            if first_too == (metrics.ALL_CLICKS in metric)
+        )
     return named
 
 
@@ -155,8 +129,8 @@ def compare(
     Args:
         mine: measures of the model.
         theirs: measures of each baseline, by its name.
-        sessions: `[N]`, see `ranking.resampled_means`; so are the others.
-        replicates: how many draws.
+        sessions: `[N]`, index of each click's session, from 0.
+        replicates: how many draws of sessions.
         seed: of the draws.
 
     Returns:
@@ -164,50 +138,41 @@ def compare(
         `intervals` and its `differences`: intervals of model - baseline.
     """
     named = {_MODEL: mine, **theirs}
-    flat = {
-        (who, name): measure
-        for who, measures_of_one in named.items()
-        for name, measure in measures_of_one.items()
-    }
-    means = ranking.resampled_means(flat, sessions, replicates, seed)
-    intervals = {key: ranking.interval(drawn) for key, drawn in means.items()}
+    judged = metrics.judge(named, sessions, replicates, seed)
+    ours = judged.pop(_MODEL)
     compared = {
         who: {
-            **session_metrics.means(baseline),
-            "intervals": {name: intervals[who, name] for name in baseline},
-            "differences": {
-                name: ranking.interval(means[_MODEL, name] - means[who, name])
-                for name in baseline
-                if name in mine
-            },
+            **baseline.numbers,
+            "intervals": baseline.intervals,
+            "differences": ours.differences(baseline),
         }
-        for who, baseline in theirs.items()
+        for who, baseline in judged.items()
     }
-    return {name: intervals[_MODEL, name] for name in mine}, compared
+    return ours.intervals, compared
 
 
 def _fit_dwell(clicks, vocabulary_size, moment) -> dict[tuple[str, bool], Any]:
     known = _asked(clicks, moment)
-    bars: dict[tuple[str, bool], Any] = {}
+    fitted: dict[tuple[str, bool], Any] = {}
     for first_too in (False, True):
         among = ~clicks.last & (clicks.predicted | first_too)
         ended = among & ~clicks.censored
         log = known[ended], clicks.dwell_seconds[ended], vocabulary_size
-        for name, bar in (
+        for name, kind in (
             (CONSTANT_MEDIAN, dwell_baselines.ConstantDwell),
             (CONSTANT_MEAN, dwell_baselines.ConstantMeanDwell),
             (ITEM_MEDIAN, dwell_baselines.ItemMedianDwell),
             (PREVIOUS_DWELL, dwell_baselines.PreviousDwell),
         ):
-            bars[name, first_too] = bar(*log)
+            fitted[name, first_too] = kind(*log)
         cut = clicks.dwell_seconds[among], clicks.censored[among]
-        bars[SESSION_MEAN, first_too] = dwell_baselines.SessionMeanDwell(
+        fitted[SESSION_MEAN, first_too] = dwell_baselines.SessionMeanDwell(
             clicks.session[among], *cut
         )
-        bars[ITEM_EFFECT, first_too] = dwell_baselines.ItemEffectDwell(
+        fitted[ITEM_EFFECT, first_too] = dwell_baselines.ItemEffectDwell(
             clicks.item[among], *cut, vocabulary_size
         )
-    return bars
+    return fitted
 
 
 def _columns(clicks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

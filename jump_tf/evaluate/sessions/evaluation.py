@@ -1,37 +1,34 @@
-"""The evaluation file of a run: a model beside what counting alone predicts.
+"""The evaluation file of a run on sessions: a model beside baselines.
 
-The whole catalogue is ranked, ties lost. What is averaged over which clicks
-says `jump_tf.evaluate.sessions.metrics`.
+The whole catalogue is ranked, ties lost. `jump_tf.evaluate.sessions.metrics`
+defines the numbers, and over which clicks they are.
 """
 
 import pathlib
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+import tensorflow as tf
+
 from jump_tf import schema
-from jump_tf.data import folders
-from jump_tf.data import session_batches
-from jump_tf.evaluate.sessions import attention_examples
+from jump_tf.data import input_pipeline
+from jump_tf.evaluate import vocabulary
 from jump_tf.evaluate.sessions import baselines
-from jump_tf.evaluate.sessions import dwell_details
 from jump_tf.evaluate.sessions import metrics
 from jump_tf.evaluate.sessions import prediction_table
 from jump_tf.evaluate.sessions import predictions
 from jump_tf.evaluate.sessions import slices
 from jump_tf.evaluate.sessions.metrics import Measures
-from jump_tf.evaluate.sessions.prediction_table import ClickTable
-from jump_tf.reporting import files as evaluation_files
+from jump_tf.evaluate.sessions.prediction_table import PredictionTable
 from jump_tf.reporting.files import EVALUATION_FOLDER
 from jump_tf.reporting.files import plain
+from jump_tf.reporting.files import write_json
 
-CLICKS_SUFFIX = ".clicks.npz"
+TABLE_SUFFIX = ".clicks.npz"
 LISTS = 10_000  # Lists of 20 that coverage and popularity are of.
 ELAPSED_SECONDS = (10, 30, 120)  # On a page, when asked again while there.
-
-
-def evaluate(*arguments: Any, **options: Any) -> dict[str, Any]:
-    """The content of the evaluation file alone, see `evaluate_clicks`."""
-    return evaluate_clicks(*arguments, **options)[0]
+EXAMPLE_CLICKS = (4, 8)  # Enough to see, few enough to read.
 
 
 def evaluate_clicks(
@@ -43,7 +40,7 @@ def evaluate_clicks(
     batch_clicks: int = 8192,
     replicates: int = 500,
     seed: int = 0,
-) -> tuple[dict[str, Any], ClickTable]:
+) -> tuple[dict[str, Any], PredictionTable]:
     """The evaluation of a model, and the table that it can be recomputed from.
 
     What a model says of dwells that it does not learn (`dwell_weight` 0) is
@@ -77,7 +74,7 @@ def evaluate_clicks(
         clicks,
         rank=answers.rank,
         rank_standard=answers.rank_standard,
-        law=answers.law if learned else None,
+        dwell=answers.dwell if learned else None,
         max_dwell_seconds=upper,
     )
     fitted = baselines.fit(data, model.vocabulary_size, moment)
@@ -98,7 +95,7 @@ def evaluate_clicks(
         **metrics.skills(mine, constant, upper),
     }
     if learned:
-        result |= dwell_details.dwell_details(clicks, answers.law, upper)
+        result |= metrics.dwell_details(clicks, answers.dwell, upper)
     if moment == schema.PAGE_LOAD and model.learns_page_load:
         result["elapsed"] = _elapsed(model, data, split, batch_clicks, answers)
     result |= {
@@ -106,25 +103,9 @@ def evaluate_clicks(
         "unseen": metrics.unseen(clicks),
         "slices": _slices(clicks, fitted, mine, theirs),
         "baselines": compared,
-        "attention": attention_examples.attention_examples(model, data, split),
+        "attention": attention_examples(model, data, split),
     }
     return plain(result), table
-
-
-def quick_metrics(
-    model: Any,
-    data: str | pathlib.Path,
-    split: str = schema.VALIDATION,
-    moment: str = schema.PAGE_LEAVE,
-    *,
-    batch_clicks: int = 8192,
-) -> dict[str, float]:
-    """The numbers to watch while training, NaN for a 0 / 0.
-
-    See `evaluate` for the arguments. The model is traced once, not each epoch.
-    """
-    clicks, answers = _answers(model, data, split, moment, batch_clicks)
-    return _quick_means(clicks, answers)
 
 
 class Validation:
@@ -167,9 +148,9 @@ def _answers(
 ):
     """All clicks of a split and what the model says of them."""
     at_once = moment == schema.PAGE_LOAD and model.page_load_at_once
-    size = folders.read_manifest(data)["splits"][split]
+    size = input_pipeline.read_manifest(data)["splits"][split]
     to_predict = max(size["clicks"] - size["sessions"], 1)
-    batches = session_batches.evaluation_batches(
+    batches = input_pipeline.evaluation_batches(
         data,
         split,
         moment=schema.PAGE_LEAVE if at_once else moment,
@@ -181,7 +162,7 @@ def _answers(
         min(lists / to_predict, 1.0),
         elapsed_seconds if at_once else None,
     )
-    folders.check_complete(data, split, len(clicks))
+    input_pipeline.check_complete(data, split, len(clicks))
     return clicks, answers
 
 
@@ -220,7 +201,7 @@ def _quick_means(clicks, answers) -> dict[str, float]:
 def _quick_measures(clicks, answers) -> Measures:
     measures = {
         **metrics.click_measures(clicks, answers.rank),
-        **metrics.quick_dwell_measures(clicks, answers.law),
+        **metrics.quick_dwell_measures(clicks, answers.dwell),
     }
     return {
         name: measure
@@ -232,19 +213,17 @@ def _quick_measures(clicks, answers) -> Measures:
 def write_evaluation(
     run_folder: str | pathlib.Path,
     result: dict[str, Any],
-    table: ClickTable | None = None,
+    table: PredictionTable | None = None,
 ) -> pathlib.Path:
     """Writes `evaluation/<split>.<moment>.json` of a run; returns its path.
 
     The table, if given, goes beside it: `<split>.<moment>.clicks.npz`.
     """
-    name = f"{result['split']}.{result['moment']}.json"
+    folder = pathlib.Path(run_folder) / EVALUATION_FOLDER
+    path = folder / f"{result['split']}.{result['moment']}.json"
     if table is not None:
-        folder = pathlib.Path(run_folder) / EVALUATION_FOLDER
-        folder.mkdir(parents=True, exist_ok=True)
-        beside = (folder / name).with_suffix(CLICKS_SUFFIX)
-        prediction_table.write(beside, table)
-    return evaluation_files.write(run_folder, name, result)
+        prediction_table.write(path.with_suffix(TABLE_SUFFIX), table)
+    return write_json(path, result)
 
 
 def evaluate_moments(
@@ -275,14 +254,8 @@ def _check(model, data, moment):
         raise schema.InputError(
             f"`moment` must be one of {schema.MOMENTS}. Received: {moment}"
         )
-    manifest = folders.read_manifest(data)
-    size = schema.FIRST_ITEM_ID + manifest["num_items"]
-    if model.vocabulary_size < size:  # A warm start may keep items beyond.
-        raise schema.InputError(
-            "The model must be trained on the vocabulary of the data folder. "
-            f"Received: {data} with {size} ids, a model with "
-            f"{model.vocabulary_size}"
-        )
+    manifest = input_pipeline.read_manifest(data)
+    vocabulary.check(model, data, manifest["num_items"])
     return manifest["max_dwell_seconds"]
 
 
@@ -302,3 +275,47 @@ def _slices(clicks, fitted, mine, theirs):
     markov = theirs[baselines.MARKOV]["recall_at_20"]
     beside = {**mine, "recall_at_20_markov": markov}
     return slices.slices(clicks, fitted.training_counts, beside)
+
+
+def attention_examples(
+    model: Any, data: str | pathlib.Path, split: str, count: int = 3
+) -> list[dict[str, Any]]:
+    """Which clicks a few sessions' summaries look at; none without attention.
+
+    Returns:
+        For each session raw `items` and `dwell_seconds` of T clicks, and
+        `weights`, T rows of T: row k is over the clicks up to k.
+    """
+    names = input_pipeline.read_vocabulary(
+        pathlib.Path(data) / schema.VOCABULARY_FILE
+    )
+    for inputs, _, _ in input_pipeline.evaluation_batches(data, split):
+        lengths = tf.math.count_nonzero(inputs[schema.ITEMS], 1).numpy()
+        some = (lengths >= EXAMPLE_CLICKS[0]) & (lengths <= EXAMPLE_CLICKS[1])
+        if not some.any():
+            continue
+        rows = np.flatnonzero(some)[:count]
+        items, seconds = (
+            tf.gather(inputs[name], rows)[:, : EXAMPLE_CLICKS[1]]
+            for name in (schema.ITEMS, schema.DWELL_SECONDS)
+        )
+        weights = model.attention_weights(
+            items, seconds, items != schema.PAD_ID
+        )
+        if weights is None:
+            return []
+        weights = weights.numpy()
+        return [
+            {
+                "items": [_raw(names, item) for item in items[row, :size]],
+                "dwell_seconds": seconds[row, :size].numpy().tolist(),
+                "weights": weights[row, :size, :size].tolist(),
+            }
+            for row, size in enumerate(lengths[rows])
+        ]
+    return []
+
+
+def _raw(names, item) -> str:
+    number = int(item) - schema.FIRST_ITEM_ID
+    return names[number] if number >= 0 else "unknown"

@@ -5,10 +5,10 @@ never saw left out; under names that end in `_all` those are misses. An item
 ranks below its equals, under names that end in `_standard_ties` above them.
 
 Dwell errors are over clicks, from the second on, that were followed by another
-within c1; scores of the law count those cut at c1 too. Names with `_all_clicks`
-are over the first clicks as well, of which nothing is known but the item; with
-`_last_clicks` over those that end a session, of which it is known that they
-lasted c2. With each name comes its unit:
+within c1; scores of the distribution count those cut at c1 too. Names with
+`_all_clicks` are over the first clicks as well, of which nothing is known but
+the item; with `_last_clicks` over those that end a session, of which it is
+known that they lasted c2:
 
     recall_at_20, mrr_at_20, ndcg_at_20  share, mean 1 / rank, mean gain
     coverage_at_20      share of the catalogue in any of `num_lists` lists
@@ -18,32 +18,55 @@ lasted c2. With each name comes its unit:
     dwell_mae_seconds   between median and dwell
     dwell_log_mae       between their logs
     dwell_nll           minus log density per second, or log survival
-    dwell_crps_seconds  integral of the squared error of the law, up to c1
+    dwell_crps_seconds  integral of the squared error of the cdf, up to c1
     dwell_integrated_brier  the same over c1: the mean Brier score over time
     ..._skill           1 - the model's over that of the constant median
     session_end_log_loss
 
-Whether the law is right, and how far off it is by quantile or moment, are of
-the whole and no means of clicks: see `dwell_details`.
+What `dwell_details` holds is of the whole, and no mean of clicks: whether the
+predicted distribution is right, and how far off it is by quantile or moment.
+It is over clicks, from the second of a session on, that were followed by
+another; dwells that lasted c1 are cut there, as was known before they began. A
+last click's dwell is cut by what the visitor did, and has no place here.
+
+    dwell_median_absolute_error_seconds  of the dwells within c1
+    dwell_pinball_at    seconds, of predicted quantiles cut at c1
+    dwell_brier_at      of "stays longer than so many seconds"
+    dwell_coverage_at   share of dwells in central intervals of so many percent
+    dwell_concordance   share of pairs of dwells whose medians are in order
+    dwell_calibration_error  of ten bins of F(dwell), the largest departure of a
+                        share from a tenth (D-calibration)
+    dwell_kaplan_meier_error  the largest departure of the mean predicted
+                        survival from the Kaplan-Meier estimate, over moments;
+                        with nothing cut but at c1, that is the share observed
+    dwell_calibration   the curves themselves
 """
 
+import operator
+from collections.abc import Mapping
 from typing import Any
-from typing import Protocol
 
 import numpy as np
 
 from jump_tf import schema
+from jump_tf.evaluate import comparison
+from jump_tf.evaluate.comparison import Judged
 from jump_tf.evaluate.sessions.predictions import LISTED
 from jump_tf.evaluate.sessions.predictions import Clicks
+from jump_tf.evaluate.sessions.predictions import LoggedClicks
 from jump_tf.metrics import dwell as dwell_metrics
 from jump_tf.metrics import ranking
-from jump_tf.metrics.ranking import Measure
+from jump_tf.metrics.bootstrap import Measure
 from jump_tf.survival.distribution import Distribution
 
 Measures = dict[str, Measure]
 
 STANDARD_TIES = "_standard_ties"
 ALL_CLICKS = "_all_clicks"
+PINBALL_LEVELS = (0.1, 0.5, 0.9)
+BRIER_SECONDS = (10, 30, 60, 120, 300, 600)
+COVERAGE_SHARES = (0.5, 0.8, 0.95)
+CURVE_SECONDS = (2, 5, 10, 20, 30, 60, 120, 240, 480, 960, 1500)
 # Names of what a mean is over, and measures any of which is over just that.
 _COUNTED = {
     "num_predictions": ("recall_at_20",),
@@ -66,18 +89,8 @@ _AT_20 = {
 }
 
 
-class Predicted(Protocol):
-    """What `Clicks` and a `ClickTable` have in common."""
-
-    @property
-    def predicted(self) -> np.ndarray: ...
-
-    @property
-    def known(self) -> np.ndarray: ...
-
-
 def click_measures(
-    clicks: Predicted, ranks: np.ndarray, suffix: str = ""
+    clicks: LoggedClicks, ranks: np.ndarray, suffix: str = ""
 ) -> Measures:
     """Recall, MRR and NDCG at 20, without and with unseen items."""
     counted = clicks.predicted & clicks.known
@@ -89,12 +102,12 @@ def click_measures(
     return measures
 
 
-def quick_dwell_measures(clicks: Clicks, law: Distribution) -> Measures:
+def quick_dwell_measures(clicks: Clicks, dwell: Distribution) -> Measures:
     """Absolute error and log score of the dwell."""
     among = ~clicks.last & clicks.predicted
-    error = dwell_metrics.absolute_error(law, clicks.dwell_seconds)
+    error = dwell_metrics.absolute_error(dwell, clicks.dwell_seconds)
     log_score = dwell_metrics.negative_log_likelihood(
-        law, clicks.dwell_seconds, clicks.censored
+        dwell, clicks.dwell_seconds, clicks.censored
     )
     return {
         "dwell_mae_seconds": Measure(error, among & ~clicks.censored),
@@ -103,7 +116,7 @@ def quick_dwell_measures(clicks: Clicks, law: Distribution) -> Measures:
 
 
 def dwell_measures(table: Any, *, first_too: bool = False) -> Measures:
-    """Errors and scores of the dwell, of a `ClickTable` that has them."""
+    """Errors and scores of the dwell, of a `PredictionTable` that has them."""
     among = ~table.last & (table.predicted | first_too)
     ended = among & ~table.censored
     median = table.dwell_median_seconds.astype(np.float64)
@@ -156,6 +169,28 @@ def means(measures: Measures) -> dict[str, Any]:
     return {name: measure.mean() for name, measure in measures.items()} | sizes
 
 
+def judge(
+    named: Mapping[Any, Measures],
+    sessions: np.ndarray,
+    replicates: int,
+    seed: int = 0,
+) -> dict[Any, Judged]:
+    """Judges predictors together, over the same draws of sessions.
+
+    Args:
+        named: the measures of each.
+        sessions: `[N]`, index of each click's session, from 0.
+        replicates: how many draws.
+        seed: of the draws.
+    """
+    metrics = {
+        who: {name: one.over(sessions) for name, one in measures.items()}
+        for who, measures in named.items()
+    }
+    numbers = {who: means(measures) for who, measures in named.items()}
+    return comparison.judge(numbers, metrics, replicates, seed)
+
+
 def recommended(
     listed: np.ndarray, training_counts: np.ndarray
 ) -> dict[str, float]:
@@ -204,3 +239,82 @@ def unseen(clicks: Clicks) -> dict[str, float]:
     never = clicks.predicted & ~clicks.known
     share = Measure(never.astype(np.float64), clicks.predicted).mean()
     return {"num_clicks": int(never.sum()), "share": share}
+
+
+def dwell_details(
+    clicks: Clicks, dwell: Distribution, max_dwell_seconds: float
+) -> dict[str, object]:
+    """Whether the predicted distribution is right; NaN of no dwell.
+
+    Args:
+        clicks: all of a split.
+        dwell: distribution of their dwells.
+        max_dwell_seconds: c1.
+    """
+    among = ~clicks.last & clicks.predicted
+    seconds, censored = clicks.dwell_seconds[among], clicks.censored[among]
+    dwell = dwell.map(operator.itemgetter(among))
+    transforms = dwell_metrics.probability_transform(dwell, seconds)
+    histogram = dwell_metrics.transform_histogram(transforms, censored)
+    error = dwell_metrics.absolute_error(dwell, seconds)[~censored]
+    curves = _survival_curves(dwell, seconds, censored, max_dwell_seconds)
+    return {
+        "dwell_median_absolute_error_seconds": _mean(np.median, error),
+        "dwell_pinball_at": {
+            str(level): _mean(
+                np.mean,
+                dwell_metrics.pinball(dwell, seconds, level, max_dwell_seconds),
+            )
+            for level in PINBALL_LEVELS
+        },
+        "dwell_brier_at": {
+            str(at): _mean(np.mean, dwell_metrics.brier(dwell, seconds, at))
+            for at in BRIER_SECONDS
+            if at < max_dwell_seconds
+        },
+        "dwell_coverage_at": {
+            f"{share:.0%}".rstrip("%"): _mean(
+                np.mean, dwell_metrics.coverage(transforms, censored, share)
+            )
+            for share in COVERAGE_SHARES
+        },
+        "dwell_concordance": dwell_metrics.concordance(
+            np.asarray(dwell.median()), seconds, censored
+        ),
+        "dwell_calibration_error": dwell_metrics.calibration_error(histogram),
+        "dwell_kaplan_meier_error": float(
+            np.max(
+                np.abs(
+                    np.subtract(
+                        curves["predicted_survival"],
+                        curves["observed_survival"],
+                    )
+                ),
+                initial=0.0,
+            )
+        ),
+        "dwell_calibration": {
+            "transform_histogram": dwell_metrics.transform_histogram(
+                transforms, censored, 20
+            ).tolist(),
+            **curves,
+        },
+    }
+
+
+def _survival_curves(dwell, seconds, censored, max_dwell_seconds):
+    moments = [at for at in CURVE_SECONDS if at < max_dwell_seconds]
+    predicted = [
+        _mean(np.mean, np.exp(np.asarray(dwell.log_survival(np.float64(at)))))
+        for at in moments
+    ]
+    observed = dwell_metrics.kaplan_meier(seconds, censored, np.array(moments))
+    return {
+        "seconds": moments,
+        "predicted_survival": predicted,
+        "observed_survival": observed.tolist(),
+    }
+
+
+def _mean(statistic, values) -> float:
+    return float(statistic(values)) if len(values) else float("nan")

@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from jump_tf import schema
-from jump_tf.data import session_batches
+from jump_tf.data import input_pipeline
+from jump_tf.evaluate.columns import joined
 from jump_tf.metrics import ranking
 from jump_tf.survival.distribution import Distribution
 
@@ -24,7 +25,7 @@ _INPUTS = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Clicks:
+class LoggedClicks:
     """What the log says of N clicks, by session and position.
 
     The order is the same for all models, and at both moments of asking.
@@ -34,25 +35,18 @@ class Clicks:
         position: of the click in its session, from 1.
         length: clicks of its session.
         item: id, `OOV_ID` where training never saw it.
-        previous: id of the click before, `PAD_ID` at the first.
-        repeated: bool, whether the session had this item before.
-        dwell_seconds: tau.
-        censored: bool, the dwell is only a lower bound.
         last: bool, the last click of its session, which leaves no dwell.
-        session_cut: bool, the last click, but the log ended there: nobody
-            knows whether the session did.
+        censored: bool, the dwell is only a lower bound.
+        dwell_seconds: the dwell, cut at c1; c2 of a last click.
     """
 
     session: np.ndarray
     position: np.ndarray
     length: np.ndarray
     item: np.ndarray
-    previous: np.ndarray
-    repeated: np.ndarray
-    dwell_seconds: np.ndarray
-    censored: np.ndarray
     last: np.ndarray
-    session_cut: np.ndarray
+    censored: np.ndarray
+    dwell_seconds: np.ndarray
 
     def __len__(self) -> int:
         return len(self.item)
@@ -63,15 +57,31 @@ class Clicks:
         return self.position > 1
 
     @property
+    def known(self) -> np.ndarray:
+        """`[N]` bool: training saw the item."""
+        return self.item >= schema.FIRST_ITEM_ID
+
+
+@dataclasses.dataclass(frozen=True)
+class Clicks(LoggedClicks):
+    """Clicks, and what there was in their sessions before.
+
+    Attributes:
+        previous: id of the click before, `PAD_ID` at the first.
+        repeated: bool, whether the session had this item before.
+        session_cut: bool, the last click, but the log ended there: nobody
+            knows whether the session did.
+    """
+
+    previous: np.ndarray
+    repeated: np.ndarray
+    session_cut: np.ndarray
+
+    @property
     def previous_dwell_seconds(self) -> np.ndarray:
         """`[N]` of the click before in the session, NaN at the first."""
         before = np.roll(self.dwell_seconds, 1)
         return np.where(self.predicted, before, np.nan)
-
-    @property
-    def known(self) -> np.ndarray:
-        """`[N]` bool: training saw the item."""
-        return self.item >= schema.FIRST_ITEM_ID
 
     @property
     def followed(self) -> np.ndarray:
@@ -87,7 +97,7 @@ class Answers:
         rank: of the clicked item, `ranking.MISS` at a first click and where
             the item is unknown; ties are lost.
         rank_standard: the same, but ties are won.
-        law: of the dwell, `[N]` parameters.
+        dwell: distribution of the dwell, `[N]` parameters.
         session_end_logits: `[N]`, or None for a model without such a head.
         listed: `[V]` how many of the lists of 20 that were made hold each id;
             None if none were asked for.
@@ -95,7 +105,7 @@ class Answers:
 
     rank: np.ndarray
     rank_standard: np.ndarray
-    law: Distribution
+    dwell: Distribution
     session_end_logits: np.ndarray | None = None
     listed: np.ndarray | None = None
 
@@ -127,7 +137,7 @@ class Predictor:
         )
         self._rank = tf.function(self._rank_items, reduce_retracing=True)
         self._score = tf.function(self._score_items, reduce_retracing=True)
-        self._law: Any = None  # Of which kind it is, tracing tells.
+        self._dwell: Any = None  # Of which kind it is, tracing tells.
 
     def __call__(
         self,
@@ -147,13 +157,13 @@ class Predictor:
                 for so long. None asks as the batches are. Only for a model
                 with `page_load_at_once`.
         """
-        clicks, ranks, laws, ends = [], [], [], []
+        clicks, ranks, dwells, ends = [], [], [], []
         listed = np.zeros(self.model.vocabulary_size, np.int64)
         for inputs, targets, weights in batches:
             asked = np.argwhere(weights.numpy())
             clicks.append(_clicks(targets, weights))
             question = inputs, asked, clicks[-1].item
-            features, law, end = (
+            features, dwell, end = (
                 self._answer(*question)
                 if elapsed_seconds is None
                 else self._answer_on_page(*question, elapsed_seconds)
@@ -162,18 +172,16 @@ class Predictor:
             if listed_share:
                 some = _sampled(clicks[-1], listed_share)
                 self._count_listed(listed, features, some)
-            laws.append(law.numpy())
+            dwells.append(dwell.numpy())
             ends.append(end.numpy())
-        if not clicks:
-            raise schema.InputError("The split must hold at least one session.")
-        order = _in_order(clicks)
-        law = np.concatenate(laws)[order].astype(np.float64)
+        every, order = joined(clicks, "session")
+        dwell = np.concatenate(dwells)[order].astype(np.float64)
         end = np.concatenate(ends)[order].astype(np.float64)
         rank, rank_standard = np.concatenate(ranks, 1)[:, order]
-        return _joined(clicks, order), Answers(
+        return every, Answers(
             rank,
             rank_standard,
-            self._law.with_parameters(law.T),
+            self._dwell.with_parameters(dwell.T),
             end if self.model.config.end_weight else None,
             listed if listed_share else None,
         )
@@ -202,18 +210,18 @@ class Predictor:
             listed += np.bincount(items, minlength=len(listed))
 
     def _answer_clicks(self, inputs, asked, items, elapsed_seconds=None):
-        """Features `[N, d]`, the law's parameters `[N, P]`, end logits."""
+        """Features `[N, d]`, parameters of the dwell `[N, P]`, end logits."""
         features = (
             self.model(inputs, training=False)
             if elapsed_seconds is None
             else self.model.page_load(inputs, elapsed_seconds)
         )
         features = tf.gather_nd(features, asked)
-        law, end_logits = self.model.dwell_and_end(features, items)
-        self._law = law.map(lambda _: None)
+        dwell, end_logits = self.model.dwell_and_end(features, items)
+        self._dwell = dwell.map(lambda _: None)
         parameters = [
             tf.broadcast_to(parameter, tf.shape(items))
-            for parameter in law.parameters()
+            for parameter in dwell.parameters()
         ]
         if end_logits is None:
             end_logits = tf.zeros(tf.shape(items))
@@ -243,11 +251,11 @@ def predictor(model: Any) -> Predictor:
 
 def read_clicks(data: str | pathlib.Path, split: str) -> Clicks:
     """All clicks of a split, in the order in which every model answers."""
-    batches = session_batches.evaluation_batches(
+    batches = input_pipeline.evaluation_batches(
         data, split, batch_clicks=65_536
     )
     clicks = [_clicks(targets, weights) for _, targets, weights in batches]
-    return _joined(clicks, _in_order(clicks))
+    return joined(clicks, "session")[0]
 
 
 def _sampled(clicks: Clicks, share: float) -> np.ndarray:
@@ -265,23 +273,6 @@ def _sampled(clicks: Clicks, share: float) -> np.ndarray:
         x = (x ^ (x >> np.uint64(shift))) * np.uint64(factor)
     chosen = x.astype(np.float64) <= share * 2.0**64
     return np.flatnonzero(clicks.predicted & clicks.known & chosen)
-
-
-def _in_order(parts: list[Clicks]) -> np.ndarray:
-    """Where the clicks lie that come by session and position, `[N]`."""
-    position = np.concatenate([part.position for part in parts])
-    session = np.concatenate([part.session for part in parts])
-    return np.lexsort((position, session))
-
-
-def _joined(parts: list[Clicks], order: np.ndarray) -> Clicks:
-    columns = {
-        field.name: np.concatenate([getattr(p, field.name) for p in parts])
-        for field in dataclasses.fields(Clicks)
-    }
-    columns = {name: column[order] for name, column in columns.items()}
-    columns["session"] = np.unique(columns["session"], return_inverse=True)[1]
-    return Clicks(**columns)
 
 
 def _clicks(targets, weights) -> Clicks:

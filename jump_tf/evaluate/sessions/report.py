@@ -1,108 +1,46 @@
-"""One page that tells what a run was, and how good it is."""
+"""The report of a run on sessions."""
 
 import html
 import itertools
-import json
 import pathlib
 from typing import Any
 
 from jump_tf import schema
-from jump_tf.evaluate.sessions import evaluation
+from jump_tf.evaluate import report_sections
 from jump_tf.evaluate.sessions import figures
 from jump_tf.evaluate.sessions import tables
+from jump_tf.reporting import figures as reporting_figures
 from jump_tf.reporting import html as reporting_html
-from jump_tf.runs import folder as runs_folder
+from jump_tf.reporting.tables import number
 
-REPORT_FILE = "report.html"
-_DETAILS = (
-    "ties",
-    "recall_at_20_standard_ties",
-    "mrr_at_20_standard_ties",
-    "ndcg_at_20_standard_ties",
-    "num_lists",
-    "coverage_at_20",
-    "popularity_at_20",
-    "gini_at_20",
-    "num_predictions",
-    "num_dwells",
-    "num_dwells_all_clicks",
-    "dwell_median_absolute_error_seconds",
-    "dwell_log_mae",
-    "dwell_nll_last_clicks",
-    "dwell_mae_skill",
-    "dwell_nll_skill",
-    "dwell_crps_skill",
-    "dwell_integrated_brier",
-    "dwell_concordance",
-    "dwell_calibration_error",
-    "dwell_kaplan_meier_error",
-    "dwell_mae_constant_median_seconds",
-    "dwell_mae_constant_median_all_clicks_seconds",
-    "session_end_log_loss",
-    "session_end_log_loss_constant",
-)
+_ELSEWHERE = (*tables.COMPARED, "split", "moment", "dwell_learned")
 
 
 def write_report(run_folder: str | pathlib.Path) -> pathlib.Path:
-    """Writes `report.html`, one file that needs no other, into a run folder.
+    """Writes `report.html` into the folder of a run on sessions.
 
-    What the run lacks is said in a sentence.
-
-    Args:
-        run_folder: of a run that was evaluated.
-
-    Returns:
-        The path of the report.
-
-    Raises:
-        InputError: the run was never evaluated, or matplotlib is missing.
+    The function `report_sections.write` says what is raised.
     """
-    run = pathlib.Path(run_folder)
-    results = _results(run)
-    body = [
-        f"<h1>{html.escape(_name(run))}</h1>",
-        reporting_html.section("Results", *map(_split, _by_split(results))),
-        reporting_html.section("Training", _training(run)),
-        reporting_html.section("Where it is good", *map(_slices, results)),
-        reporting_html.section(
-            "Is the dwell law right?", *map(_calibration, results)
-        ),
-        reporting_html.section("What attention looks at", _attention(results)),
-        reporting_html.section(
-            "Configuration", _file(run / runs_folder.CONFIG_FILE)
-        ),
-        reporting_html.section("Data", _file(run / runs_folder.DATA_FILE)),
-        reporting_html.section(
-            "Environment", _file(run / runs_folder.ENVIRONMENT_FILE)
-        ),
-    ]
-    return reporting_html.write(
-        run / REPORT_FILE, f"{_name(run)}: report", body
-    )
-
-
-def _name(run) -> str:
-    """The run's folder and the one it is in, for many are called `run`."""
-    return "/".join(run.resolve().parts[-2:])
-
-
-def _results(run) -> list[dict[str, Any]]:
-    # What else is there, such as comparisons, is no evaluation.
-    ours = {
+    files = sorted(
         f"{split}.{moment}.json"
         for split in schema.SPLITS
         for moment in schema.MOMENTS
-    }
-    folder = run / evaluation.EVALUATION_FOLDER
-    files = [
-        file for file in sorted(folder.glob("*.json")) if file.name in ours
+    )
+    return report_sections.write(
+        run_folder, files, _sections, reporting_figures.SESSION_CURVES
+    )
+
+
+def _sections(results) -> list[str]:
+    section = reporting_html.section
+    return [
+        section("Results", *map(_split, _by_split(results))),
+        section("Where it is good", *map(_slices, results)),
+        section(
+            "Is the dwell distribution right?", *map(_calibration, results)
+        ),
+        section("What attention looks at", _attention(results)),
     ]
-    if not files:
-        raise schema.InputError(
-            f"The run must be evaluated first: `jump-tf evaluate --run {run}`. "
-            f"Received: {run}, which has no {evaluation.EVALUATION_FOLDER}/"
-        )
-    return [json.loads(file.read_text()) for file in files]
 
 
 def _by_split(results) -> list[list[dict[str, Any]]]:
@@ -119,9 +57,7 @@ def _split(results) -> str:
     parts = [f"<h3>{html.escape(title)}</h3>"]
     for header, *rows in tables.tables(results):
         parts.append(reporting_html.table(header, rows))
-    lost = any(map(tables.losses_to_baselines, results))
-    for sentence in tables.verdict(results):
-        parts.append(reporting_html.paragraph(sentence, "lost" if lost else ""))
+    parts.append(report_sections.losses(tables.losses_of(results)))
     for result in results:
         if rows := tables.elapsed(result):
             parts.append(reporting_html.paragraph(tables.ELAPSED_TITLE))
@@ -136,7 +72,11 @@ def _split(results) -> str:
 
 
 def _details(result) -> dict[str, str]:
-    details = {name: result[name] for name in _DETAILS if name in result}
+    details = {
+        name: value
+        for name, value in result.items()
+        if not isinstance(value, dict | list) and name not in _ELSEWHERE
+    }
     for name, unit in (
         ("dwell_pinball_at", ""),
         ("dwell_brier_at", " s"),
@@ -147,21 +87,13 @@ def _details(result) -> dict[str, str]:
             for at, value in result.get(name, {}).items()
         }
     details |= {f"unseen {name}": n for name, n in result["unseen"].items()}
-    return {name: _number(value) for name, value in details.items()}
+    return {name: number(value) for name, value in details.items()}
 
 
 def _slices(result) -> str:
-    parts = [_title(result)]
-    for by, slices in result["slices"].items():
-        if not slices:
-            continue
-        columns = list(next(iter(slices.values())))
-        rows = [
-            [label, *(_number(numbers[name]) for name in columns)]
-            for label, numbers in slices.items()
-        ]
-        parts.append(reporting_html.table([by, *columns], rows))
-    return "".join(parts)
+    slices = result["slices"].items()
+    parts = itertools.starmap(report_sections.slice_table, slices)
+    return _title(result) + "".join(parts)
 
 
 def _calibration(result) -> str:
@@ -183,27 +115,6 @@ def _attention(results) -> str:
     return "<p>The evaluation holds no attention weights.</p>"
 
 
-def _training(run) -> str:
-    history = runs_folder.read_history(run)
-    if not history:
-        return f"<p>The run has no {runs_folder.METRICS_FILE}.</p>"
-    return reporting_html.image(
-        figures.training_curves(history), "training curves"
-    )
-
-
-def _file(path) -> str:
-    if not path.is_file():
-        return f"<p>The run has no {path.name}.</p>"
-    return f"<pre>{html.escape(path.read_text(encoding='utf-8'))}</pre>"
-
-
 def _title(result) -> str:
     title = f"{result['split']}, {result['moment']}"
     return f"<h3>{html.escape(title)}</h3>"
-
-
-def _number(value: Any) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.4f}" if isinstance(value, float) else str(value)

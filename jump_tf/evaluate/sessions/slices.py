@@ -1,7 +1,6 @@
 """The same measures over parts of the clicks."""
 
 import itertools
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ import numpy as np
 from jump_tf.evaluate.sessions import metrics
 from jump_tf.evaluate.sessions.metrics import Measures
 from jump_tf.evaluate.sessions.predictions import Clicks
+from jump_tf.metrics.slicing import range_masks
 
 SLICED = (
     "recall_at_20",
@@ -77,19 +77,3 @@ def _dwell_deciles(clicks):
         f"{low:.3g}-{high:.3g} s": counted & (part == number)
         for number, (low, high) in enumerate(itertools.pairwise(edges), 1)
     }
-
-
-def range_masks(
-    values: np.ndarray, starts: Sequence[int]
-) -> dict[str, np.ndarray]:
-    """Masks by label: `2`, `3-5`, `>5`, ends included."""
-    masks = {}
-    for low, high in zip(
-        starts, [*(s - 1 for s in starts[1:]), None], strict=True
-    ):
-        if high is None:
-            masks[f">{low - 1}"] = values >= low
-        else:
-            label = str(low) if low == high else f"{low}-{high}"
-            masks[label] = (values >= low) & (values <= high)
-    return masks

@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from typing import Any
 
-HIGHER_IS_BETTER = (
-    "recall_at_20",
-    "mrr_at_20",
-    "ndcg_at_20",
-    "recall_at_20_all",
-)
+from jump_tf.reporting.tables import NO_LOSS
+from jump_tf.reporting.tables import aligned
+from jump_tf.reporting.tables import interval
+from jump_tf.reporting.tables import losses
+from jump_tf.reporting.tables import number
+from jump_tf.reporting.tables import numbers
+
 # A table each, or it would be too wide to read.
 TABLES = (
-    HIGHER_IS_BETTER,
+    ("recall_at_20", "mrr_at_20", "ndcg_at_20", "recall_at_20_all"),
     ("dwell_mae_seconds", "dwell_nll", "dwell_crps_seconds"),
     (
         "dwell_mae_all_clicks_seconds",
@@ -31,30 +32,18 @@ def losses_to_baselines(result: dict[str, Any]) -> list[str]:
 
     A model that learns no dwell does not lose in what it was never asked.
     """
-    sentences = []
     learned = result.get("dwell_learned", True)
-    for name, theirs in result["baselines"].items():
-        lost = [
-            f"{metric} ({number(result.get(metric))} against "
-            f"{number(theirs[metric])}{_noise(theirs, metric)})"
-            for metric in COMPARED
-            if theirs.get(metric) is not None
-            and (learned or not metric.startswith("dwell"))
-            and _is_lost(metric, result.get(metric), theirs[metric])
-        ]
-        if lost:
-            sentences.append(f"The model loses to {name} in {', '.join(lost)}.")
-    return sentences
+    metrics = [m for m in COMPARED if learned or not m.startswith("dwell")]
+    return losses(result, result["baselines"], lambda _: metrics)
 
 
-def verdict(results: Sequence[dict[str, Any]]) -> list[str]:
+def losses_of(results: Sequence[dict[str, Any]]) -> list[str]:
     """What is lost to whom, at each moment of asking if there are several."""
-    lost = [
+    return [
         f"At {result['moment']}: {sentence}" if len(results) > 1 else sentence
         for result in results
         for sentence in losses_to_baselines(result)
     ]
-    return lost or ["No baseline beats the model."]
 
 
 def tables(results: Sequence[dict[str, Any]]) -> list[list[list[str]]]:
@@ -70,7 +59,7 @@ def elapsed(result: dict[str, Any]) -> list[list[str]]:
     """Rows of what seconds on the page tell; none where nobody learned it."""
     blocks = result.get("elapsed", {})
     rows = [
-        [f"{seconds} s", *map(_cell, block.values())]
+        [f"{seconds} s", *map(number, block.values())]
         for seconds, block in blocks.items()
     ]
     header = [["", *block] for block in blocks.values()][:1]
@@ -94,21 +83,19 @@ def format_table(*results: dict[str, Any]) -> str:
     for result in results:
         if rows := elapsed(result):
             texts.append(f"{ELAPSED_TITLE}\n\n{aligned(rows)}")
-    return "\n\n".join([title, *texts, "\n".join(verdict(results))])
+    lost = losses_of(results) or [NO_LOSS]
+    return "\n\n".join([title, *texts, "\n".join(lost)])
 
 
 def _rows(results, metrics):
     rows = [["", *metrics]]
     for result in results:
         moment = f", {result['moment']}" if len(results) > 1 else ""
-        ends = [
-            result["intervals"].get(metric, (None, None)) for metric in metrics
-        ]
         rows += [
-            [f"the model{moment}", *_numbers(result, metrics)],
+            [f"the model{moment}", *numbers(result, metrics)],
             [
                 "95 % interval",
-                *(f"{number(low)} to {number(high)}" for low, high in ends),
+                *(interval(result, metric, "- to -") for metric in metrics),
             ],
         ]
     for name in results[0]["baselines"]:
@@ -119,7 +106,7 @@ def _rows(results, metrics):
 def _baseline_rows(results, name, metrics):
     """One for each moment of asking, or one if it is the same at all."""
     cells = {
-        result["moment"]: _numbers(result["baselines"][name], metrics)
+        result["moment"]: numbers(result["baselines"][name], metrics)
         for result in results
     }
     first, *others = cells.values()
@@ -128,42 +115,3 @@ def _baseline_rows(results, name, metrics):
     if all(other == first for other in others):
         return [[name, *first]]
     return [[f"{name}, {moment}", *cells[moment]] for moment in cells]
-
-
-def _numbers(named, metrics) -> list[str]:
-    return [number(named.get(metric)) for metric in metrics]
-
-
-def _cell(value: float | None) -> str:
-    return str(value) if isinstance(value, int) else number(value)
-
-
-def aligned(rows: list[list[str]]) -> str:
-    """Rows as text, the first column to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(
-                zip(row, widths, strict=True)
-            )
-        ).rstrip()
-        for row in rows
-    )
-
-
-def _is_lost(metric, mine, theirs) -> bool:
-    if mine is None:
-        return True  # Against a number, what is none has lost.
-    return mine < theirs if metric in HIGHER_IS_BETTER else mine > theirs
-
-
-def _noise(theirs, metric) -> str:
-    low, high = theirs["differences"][metric]
-    noise = low is not None and low <= 0.0 <= high
-    return ", within the noise" if noise else ""
-
-
-def number(value: float | None) -> str:
-    """A number of four digits; a dash for none."""
-    return "-" if value is None else f"{value:.4f}"

@@ -24,7 +24,7 @@ def of(data: pathlib.Path, folder: pathlib.Path) -> dict[str, Any]:
         kept = json.loads(path.read_text())
         if kept[_MANIFEST] == manifest:
             return kept
-    counted = {_MANIFEST: manifest, **inspection.read(data).facts}
+    counted = {_MANIFEST: manifest, **inspection.read(data).statistics}
     folder.mkdir(parents=True, exist_ok=True)
     evaluation_files.write_json(path, counted)
     return counted

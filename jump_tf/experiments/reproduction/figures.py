@@ -5,16 +5,16 @@ import math
 from typing import Any
 
 from jump_tf import schema
-from jump_tf.data import inspection_figures
-from jump_tf.evaluate.sessions import figures as session_figures
+from jump_tf.data import inspection
 from jump_tf.experiments.reproduction import reading
 from jump_tf.experiments.reproduction import steps
+from jump_tf.reporting import figures as reporting_figures
 
 Tree = dict[str, Any]
 SIGMA, WEIGHT, UNITS = "sigma", "weight", "units"
 # Colours that most eyes tell apart (Okabe & Ito), the reference first.
 _COLOURS = (
-    session_figures.MODEL,
+    reporting_figures.MODEL,
     "#d55e00",
     "#009e73",
     "#cc79a7",
@@ -32,9 +32,9 @@ _MARKS = "osv^D<>pP*Xd"
 
 def dwell(facts: Tree) -> bytes:
     """Figure 2: the dwells of a log, their logs, and the normal law."""
-    figure, (left, right) = session_figures.panels(2)
-    inspection_figures.draw_dwells(left, right, facts)
-    return session_figures.png(figure)
+    figure, (left, right) = reporting_figures.panels(2)
+    inspection.draw_dwells(left, right, facts)
+    return reporting_figures.png(figure)
 
 
 def trade_off(results: Tree) -> bytes | None:
@@ -42,7 +42,7 @@ def trade_off(results: Tree) -> bytes | None:
     lines = _lines(results, SIGMA)
     if not lines:
         return None
-    figure, axes = session_figures.panels(2)
+    figure, axes = reporting_figures.panels(2)
     for axis, metric in zip(
         axes, ("recall_at_20", "dwell_mae_seconds"), strict=True
     ):
@@ -52,7 +52,7 @@ def trade_off(results: Tree) -> bytes | None:
         axis.set_xscale("log")
         axis.set(xlabel="1 / sigma²", ylabel=reading.NAMES[metric])
     axes[0].legend(frameon=False, fontsize=8)
-    return session_figures.png(figure)
+    return reporting_figures.png(figure)
 
 
 def front(results: Tree) -> bytes | None:
@@ -60,7 +60,7 @@ def front(results: Tree) -> bytes | None:
     logs = [data for data in results["data"] if _of_log(results, WEIGHT, data)]
     if not logs:
         return None
-    figure, axes = session_figures.panels(len(logs))
+    figure, axes = reporting_figures.panels(len(logs))
     for axis, data in zip(axes, logs, strict=True):
         lines = _of_log(results, WEIGHT, data)
         for style, (_, points) in zip(_styles(), lines, strict=False):
@@ -77,7 +77,7 @@ def front(results: Tree) -> bytes | None:
                 )
         axis.set_title(data, fontsize=9)
         axis.set(xlabel="dwell CRPS (s), less is better", ylabel="recall@20")
-    return session_figures.png(figure)
+    return reporting_figures.png(figure)
 
 
 def sizes(results: Tree) -> bytes | None:
@@ -85,7 +85,7 @@ def sizes(results: Tree) -> bytes | None:
     logs = [data for data in results["data"] if _of_log(results, UNITS, data)]
     if not logs:
         return None
-    figure, axes = session_figures.panels(len(logs))
+    figure, axes = reporting_figures.panels(len(logs))
     for axis, data in zip(axes, logs, strict=True):
         lines = _of_log(results, UNITS, data)
         for style, (label, points) in zip(_styles(), lines, strict=False):
@@ -95,7 +95,7 @@ def sizes(results: Tree) -> bytes | None:
         axis.set_title(data, fontsize=9)
         axis.set(xlabel="units", ylabel="recall@20")
     axes[0].legend(frameon=False, fontsize=8)
-    return session_figures.png(figure)
+    return reporting_figures.png(figure)
 
 
 def lengths(results: Tree, data: str) -> bytes | None:
@@ -103,7 +103,7 @@ def lengths(results: Tree, data: str) -> bytes | None:
     runs = reading.done(results, data, steps.HEADLINE, steps.BARS)
     if not runs:
         return None
-    figure, axes = session_figures.panels(2)
+    figure, axes = reporting_figures.panels(2)
     figure.set_figwidth(10.0)
     for axis, metric in zip(
         axes, ("recall_at_20", "dwell_mae_seconds"), strict=True
@@ -119,7 +119,7 @@ def lengths(results: Tree, data: str) -> bytes | None:
         frameon=False,
         fontsize=8,
     )
-    return session_figures.png(figure)
+    return reporting_figures.png(figure)
 
 
 def _lines(results, sweep):

@@ -15,9 +15,9 @@ import keras
 import numpy as np
 
 from jump_tf import schema
-from jump_tf import tasks
 from jump_tf.config.run import Config
-from jump_tf.data import folders
+from jump_tf.data import input_pipeline
+from jump_tf.evaluate import comparison
 from jump_tf.evaluate.lists import evaluation as list_evaluation
 from jump_tf.evaluate.lists import prediction_table as list_prediction_table
 from jump_tf.evaluate.lists import predictions as list_predictions
@@ -25,11 +25,11 @@ from jump_tf.experiments.reproduction import runner
 from jump_tf.experiments.reproduction import steps
 from jump_tf.experiments.reproduction.plan import Plan
 from jump_tf.experiments.reproduction.steps import Step
-from jump_tf.metrics.ranking import interval
 from jump_tf.reporting import files as evaluation_files
 from jump_tf.runs import folder as run_folder
 from jump_tf.runs import model_factory
 from jump_tf.train import interruptions
+from jump_tf.train import trainer
 
 METRICS = (
     "ctr_auc",
@@ -83,9 +83,7 @@ def compare(
             _train(plan, todo, results, end, say, verbose)
         finally:
             tree = collect(plan, todo, results)
-            evaluation_files.write_json(
-                results / RESULTS_FILE, evaluation_files.plain(tree)
-            )
+            evaluation_files.write_json(results / RESULTS_FILE, tree)
     return tree
 
 
@@ -116,7 +114,7 @@ def _check(plan, todo, results, seeds, hours):
             continue
         config, data = _asked(plan, step)
         if run_folder.read_config(run) != config or (
-            run_folder.read_manifest(run) != folders.read_manifest(data)
+            run_folder.read_manifest(run) != input_pipeline.read_manifest(data)
         ):
             raise schema.InputError(
                 "`--results` must be a new folder or one of the same request. "
@@ -129,7 +127,7 @@ def _asked(plan, step) -> tuple[Config, pathlib.Path]:
     data = next(one for one in plan.data if one.name == step.data)
     changes = [*data.set, *steps.changes(step)]
     config = plan.config(step.model).override(changes)
-    return tasks.with_data(config, data.prepared), data.prepared
+    return model_factory.with_data(config, data.prepared), data.prepared
 
 
 def _train(plan, todo, results, end, say, verbose):
@@ -144,12 +142,12 @@ def _train(plan, todo, results, end, say, verbose):
         config, data = _asked(plan, step)
         name = f"[{number}/{len(todo)}] {step}"
         try:
-            tasks.train(config, data, run, resume=begun, verbose=verbose)
+            trainer.train(config, data, run, resume=begun, verbose=verbose)
         except interruptions.TrainingError as error:
             say(f"{name}: failed: {error}")
             continue
         model = model_factory.load_run(run)
-        result = list_prediction_table.evaluate_run(run, model, data)
+        result = list_evaluation.evaluate_run(run, model, data)
         say(
             f"{name}: CTR AUC {result['ctr_auc']:.4f}, "
             f"CTCVR AUC {result['ctcvr_auc']:.4f}, "
@@ -189,12 +187,16 @@ def _of_data(plan, todo, results, name) -> Tree:
         }
         for label, mine in there.items()
     }
+    tables_of_reference = tables.get(plan.reference, {})
+    for mine in tables.values():
+        for seed in set(mine) & set(tables_of_reference):
+            _check_same(mine[seed][0], tables_of_reference[seed][0])
     tree: Tree = {}
     for feedback in list_predictions.FEEDBACKS:
         judged = {
             label: {
-                seed: list_evaluation.Judged(
-                    shown, answers[feedback], _RESAMPLED, REPLICATES, 0
+                seed: list_evaluation.judge(
+                    shown, answers[feedback], REPLICATES, 0, _RESAMPLED
                 )
                 for seed, (shown, answers) in mine.items()
             }
@@ -222,35 +224,23 @@ def _numbers(mine, reference) -> Tree:
     all, so that it is paired; it says what other lists would change, and the
     deviation what other seeds.
     """
-    values = {
-        name: [one.numbers[name] for one in mine.values()] for name in METRICS
-    }
+    seeds = list(mine.values())
+    mean = comparison.mean(seeds)
     numbers: Tree = {
         "seeds": sorted(mine),
-        "mean": {name: float(np.mean(values[name])) for name in METRICS},
+        "mean": {name: mean.numbers[name] for name in METRICS},
         "deviation": {
-            name: float(np.std(values[name], ddof=1)) if len(mine) > 1 else None
-            for name in METRICS
+            name: comparison.deviation(seeds, name) for name in METRICS
         },
-        "intervals": {
-            name: interval(_drawn(mine, mine, name)) for name in METRICS
-        },
+        "intervals": {name: mean.intervals[name] for name in METRICS},
     }
     both = sorted(set(mine) & set(reference))
     if both and mine is not reference:
-        _check_same(mine[both[0]].shown, reference[both[0]].shown)
-        numbers["lead"] = {
-            name: interval(
-                _drawn(reference, both, name) - _drawn(mine, both, name)
-            )
-            for name in METRICS
-        }
+        found = comparison.compare(
+            [reference[seed] for seed in both], [mine[seed] for seed in both]
+        )
+        numbers["lead"] = {name: found[name]["interval"] for name in METRICS}
     return numbers
-
-
-def _drawn(judged, seeds, name) -> np.ndarray:
-    """`[R]` a metric in resamples of the lists, its mean over seeds."""
-    return np.mean([judged[seed].draws[name] for seed in seeds], 0)
 
 
 def _check_same(mine, theirs) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 from jump_tf.evaluate.lists import baselines as list_baselines
 from jump_tf.evaluate.lists import predictions as list_predictions
-from jump_tf.evaluate.lists import tables as list_tables
 from jump_tf.experiments.reproduction import list_comparison
 from jump_tf.experiments.reproduction.plan import Plan
 from jump_tf.reporting import html as reporting_html
+from jump_tf.reporting.tables import is_lost
 
 REPORT_FILE = "report.html"
 _TITLE = "HEROES beside others"
@@ -82,7 +82,7 @@ def cell(numbers: Tree, name: str) -> str:
         return mean
     if low <= 0.0 <= high:
         return mean + LEVEL
-    better = list_tables.is_lost(name.partition("_")[2], low, 0.0)
+    better = is_lost(name, low, 0.0)
     return f"{BETTER}{mean}{BETTER}" if better else mean
 
 

@@ -10,6 +10,9 @@ from jump_tf.evaluate import comparison
 from jump_tf.evaluate.sessions import evaluation as session_evaluation
 from jump_tf.evaluate.sessions import prediction_table
 from jump_tf.experiments.reproduction import bars
+from jump_tf.reporting.files import EVALUATION_FOLDER
+from jump_tf.reporting.files import plain
+from jump_tf.reporting.files import write_json
 from jump_tf.runs import model_factory
 
 REPLICATES = 500
@@ -17,7 +20,7 @@ REPLICATES = 500
 
 def path(run: pathlib.Path, moment: str, kind: str = "json") -> pathlib.Path:
     """A file of a run's evaluation on the test split."""
-    folder = run / session_evaluation.EVALUATION_FOLDER
+    folder = run / EVALUATION_FOLDER
     return folder / f"{schema.TEST}.{moment}.{kind}"
 
 
@@ -71,10 +74,7 @@ def compared(
     first, second = (
         [prediction_table.read(one) for one in each] for each in files
     )
-    result = session_evaluation.plain(
-        comparison.compare_seeds(first, second, replicates=REPLICATES, seed=0)
-    )
-    beside = kept.with_suffix(".partial")
-    beside.write_text(json.dumps(result, indent=1) + "\n")
-    beside.replace(kept)
-    return result
+    judged = prediction_table.judge([*first, *second], REPLICATES)
+    result = comparison.compare(judged[: len(mine)], judged[len(mine) :])
+    write_json(kept, result)
+    return plain(result)

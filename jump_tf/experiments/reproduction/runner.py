@@ -12,8 +12,6 @@ from collections.abc import Sequence
 import keras
 
 from jump_tf import schema
-from jump_tf import tasks
-from jump_tf.evaluate.sessions import figures as session_figures
 from jump_tf.experiments.reproduction import datasets
 from jump_tf.experiments.reproduction import facts
 from jump_tf.experiments.reproduction import measuring
@@ -23,9 +21,11 @@ from jump_tf.experiments.reproduction import steps
 from jump_tf.experiments.reproduction.experiment import Experiment
 from jump_tf.experiments.reproduction.plan import Plan
 from jump_tf.experiments.reproduction.steps import Step
+from jump_tf.reporting import figures as reporting_figures
 from jump_tf.runs import folder as run_folder
 from jump_tf.train import interruptions
 from jump_tf.train import search_space
+from jump_tf.train import trainer
 
 _HOUR = 3600.0
 
@@ -67,7 +67,7 @@ def reproduce(
         raise schema.InputError(
             f"`--budget` must not be negative. Received: {hours}"
         )
-    if not session_figures.available():
+    if not reporting_figures.available():
         raise schema.InputError(
             "The report needs matplotlib: `pip install jump-tf[report]`. "
             "Received: an environment without it"
@@ -168,6 +168,7 @@ class _Runner:
         experiment = self.experiment
         if purpose == steps.BARS or experiment.is_tuned(model):
             return True
+        from jump_tf.train import tuning  # Optuna is an extra.
 
         row = experiment.plan.model(model)
         first = experiment.plan.data[0]
@@ -177,7 +178,7 @@ class _Runner:
         if self.end is not None:
             left = max(self.end - time.monotonic(), 1.0) / 60.0
         self.say(f"{row.title}: {experiment.trials} trials")
-        tasks.tune(
+        tuning.tune(
             config,
             data,
             experiment.study(model),
@@ -211,7 +212,7 @@ class _Runner:
         elif run.exists():
             shutil.rmtree(run)  # Nothing that a training made.
         try:
-            tasks.train(config, data, run, resume=begun, verbose=self.verbose)
+            trainer.train(config, data, run, resume=begun, verbose=self.verbose)
         except interruptions.TrainingError as error:
             failure.parent.mkdir(parents=True, exist_ok=True)
             failure.write_text(f"{error}\n")

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from jump_tf.baselines import base as scorers
-from jump_tf.baselines import counts
 from jump_tf.baselines import item_rules
 from tests import small_logs
 from tests.small_logs import VOCABULARY
@@ -14,8 +13,8 @@ from tests.small_logs import VOCABULARY
 TRAINING = small_logs.draw(4, 60)
 LOG = small_logs.columns(small_logs.draw(5, 40))
 KINDS = [
-    counts.MostPopular,
-    counts.Markov,
+    item_rules.MostPopular,
+    item_rules.Markov,
     item_rules.SessionPopular,
     item_rules.AssociationRules,
     item_rules.ItemNeighbours,
@@ -59,9 +58,11 @@ def test_markov_by_definition():
         last = prefix[-1] if prefix else None
         return {b: count for (a, b), count in pairs.items() if a == last}
 
-    # Without unknown clicks, after which it knows nothing: see test_counts.
+    # Without unknown clicks, after which it knows nothing: see test_item_rules.
     log = small_logs.columns([session[session > 1] for session in log])
-    small_logs.check_definition(fitted(counts.Markov), TRAINING, log, by_hand)
+    small_logs.check_definition(
+        fitted(item_rules.Markov), TRAINING, log, by_hand
+    )
 
 
 def test_association_rules_by_definition(monkeypatch):
@@ -116,3 +117,37 @@ def test_other_orders_are_refused():
         fitted(item_rules.SessionPopular).ranks(
             np.array([0, 0]), np.array([2, 1]), np.array([3, 4]), np.array([0])
         )
+
+
+class TestMostPopular:
+    def test_by_hand(self):
+        log = small_logs.columns([[2, 3, 3, 4], [4, 5, 5, 5]])
+        popular = item_rules.MostPopular(*log, 7)
+        asked = small_logs.columns([[3, 2], [3, 3], [3, 4], [3, 5], [3, 6]])
+        ranks = popular.ranks(*asked, np.arange(1, 10, 2))
+        np.testing.assert_array_equal(ranks, [4, 3, 3, 1, 5])
+
+
+class TestMarkov:
+    # 2 -> 3 twice, 2 -> 4 once; popularity 5 > 2 > 3 > 4.
+    LOG = ((2, 3), (2, 4), (2, 3), (5,) * 9)
+
+    def ranks(self, log, sessions):
+        asked = small_logs.columns(sessions)
+        ends = np.flatnonzero(np.diff(asked[0], append=len(sessions)))
+        return item_rules.Markov(*small_logs.columns(log), 6).ranks(
+            *asked, ends
+        )
+
+    def test_by_hand(self):
+        ranks = self.ranks(self.LOG, [[2, 3], [2, 4], [2, 5], [2, 2]])
+        np.testing.assert_array_equal(ranks, [1, 2, 3, 4])
+
+    @pytest.mark.parametrize("last", [1, 3])
+    def test_it_is_popularity_where_nothing_ever_followed(self, last):
+        ranks = self.ranks(self.LOG, [[2, last, item] for item in (2, 3, 4, 5)])
+        np.testing.assert_array_equal(ranks, [2, 3, 4, 1])
+
+    def test_of_no_pairs(self):
+        ranks = self.ranks([[2], [3], [3]], [[2, 3], [3, 2]])
+        np.testing.assert_array_equal(ranks, [1, 2])

@@ -10,7 +10,6 @@ from jump_tf.data import click_log
 from jump_tf.data import drift
 from jump_tf.data import encoding
 from jump_tf.data import inspection
-from jump_tf.data import inspection_text
 from jump_tf.data import session_records
 from jump_tf.experiments.reproduction import facts as reproduction_facts
 
@@ -85,7 +84,7 @@ def one_spaced(said):
 
 class TestFacts:
     def test_table_1(self, today):
-        facts = inspection.read(today).facts
+        facts = inspection.read(today).statistics
         assert facts["items"] == 3
         assert facts["clicks"] == 12
         assert facts["sessions"] == 4
@@ -104,7 +103,7 @@ class TestFacts:
         }
 
     def test_figure_2_is_of_dwells_seen_to_their_end(self, today):
-        facts = inspection.read(today).facts
+        facts = inspection.read(today).statistics
         density, edges = np.array(facts["dwell"]["density"]), 2.5
         assert density @ np.full(40, edges) == pytest.approx(1)
         assert density[[2, 3, 4, 8, 16, 32]] * 8 * edges == pytest.approx(
@@ -115,19 +114,19 @@ class TestFacts:
         assert facts["log_dwell"]["deviation"] == pytest.approx(logs.std())
 
     def test_bins_count_those_cut_at_c1_beyond_all(self, today):
-        bins = inspection.read(today).facts["dwell_bins"]
+        bins = inspection.read(today).statistics["dwell_bins"]
         assert bins["edges"] == [0, 1, 2, 5, 10, 20, 30, 60, 100]
         expected = np.array([0, 0, 0, 4, 1, 1, 1, 1]) / 9
         np.testing.assert_allclose(bins["share"], expected)
 
     def test_censoring_has_four_kinds(self, today):
-        assert inspection.read(today).facts["censoring"] == pytest.approx(
+        assert inspection.read(today).statistics["censoring"] == pytest.approx(
             {"observed": 8 / 12, "c1": 1 / 12}
             | {"last_click": 2 / 12, "log_end": 1 / 12}
         )
 
     def test_repeats_and_top_items_are_of_known_items(self, today):
-        facts = inspection.read(today).facts
+        facts = inspection.read(today).statistics
         # Of 10 clicks: 2 after 2; and 2, 3 and 2 that came before.
         assert facts["repeats"] == {"next": 0.1, "again": 0.3}
         assert facts["top_items"] == {"1": 0.5}
@@ -141,17 +140,17 @@ class TestFacts:
         nothing = {split: [] for split in schema.SPLITS}
         data = write(tmp_path / "none", nothing, [], max_dwell_seconds=9.0)
         folder = inspection.read(data)
-        assert folder.facts["median_dwell_seconds"] is None
-        assert "vocabulary: 0 items" in inspection_text.describe(
-            folder.manifest, folder.facts
+        assert folder.statistics["median_dwell_seconds"] is None
+        assert "vocabulary: 0 items" in inspection.describe(
+            folder.manifest, folder.statistics
         )
         changes = inspection.compare(folder, folder)
         assert changes["dwell"]["kolmogorov_smirnov"] is None
-        inspection_text.describe_changes(changes)
+        inspection.describe_changes(changes)
 
     def test_they_are_counted_once_for_the_results(self, today, tmp_path):
         facts = reproduction_facts.of(today, tmp_path / "results")
-        assert facts.items() >= inspection.read(today).facts.items()
+        assert facts.items() >= inspection.read(today).statistics.items()
         (today / encoding.shard_name(schema.TRAIN, 0, 1)).unlink()
         assert reproduction_facts.of(today, tmp_path / "results") == facts
 

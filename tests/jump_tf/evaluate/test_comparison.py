@@ -9,7 +9,6 @@ from jump_tf import schema
 from jump_tf.evaluate import comparison
 from jump_tf.evaluate.sessions import prediction_table
 from jump_tf.evaluate.sessions.predictions import Clicks
-from jump_tf.metrics import ranking
 from jump_tf.survival.distribution import LogNormal
 
 
@@ -52,13 +51,23 @@ def ranked(better=0.0, seed=0, clicks=CLICKS):
 def timed(location, clicks=CLICKS):
     size = len(clicks)
     law = LogNormal(np.full(size, location), np.full(size, 1.0))
-    return prediction_table.of(clicks, law=law)
+    return prediction_table.of(clicks, dwell=law)
+
+
+def compare(mine, theirs, replicates=comparison.REPLICATES, seed=0):
+    """Two predictors of one seed each."""
+    return compare_seeds([mine], [theirs], replicates, seed)
+
+
+def compare_seeds(mine, theirs, *options):
+    judged = prediction_table.judge([*mine, *theirs], *options)
+    return comparison.compare(judged[: len(mine)], judged[len(mine) :])
 
 
 class TestCompare:
     def test_numbers_are_those_of_the_tables(self):
         mine, theirs = ranked(0.2), ranked(seed=1)
-        found = comparison.compare(mine, theirs)
+        found = compare(mine, theirs)
         for name in ("recall_at_20", "mrr_at_20_all", "ndcg_at_20"):
             one, other = (
                 prediction_table.measures(table)[name].mean()
@@ -76,6 +85,8 @@ class TestCompare:
             "difference",
             "interval",
             "p_value",
+            "mine_deviation",
+            "theirs_deviation",
         }
 
     def test_pairs_are_closer_than_strangers(self):
@@ -83,16 +94,14 @@ class TestCompare:
         mine = ranked()
         rank = np.where(np.arange(len(CLICKS)) % 50 == 0, 99, mine.rank)
         theirs = dataclasses.replace(mine, rank=rank)
-        low, high = comparison.compare(mine, theirs)["recall_at_20"]["interval"]
-        alone = ranking.resampled_means(
-            prediction_table.measures(mine), CLICKS.session
-        )
-        apart = np.ptp(ranking.interval(alone["recall_at_20"]))
+        low, high = compare(mine, theirs)["recall_at_20"]["interval"]
+        (alone,) = prediction_table.judge([mine])
+        apart = np.ptp(alone.intervals["recall_at_20"])
         assert high - low < 0.4 * apart
 
     def test_interval_is_that_of_the_mean_of_sessions(self):
         mine, theirs = timed(4.0), timed(4.5)
-        numbers = comparison.compare(mine, theirs, 4000)["dwell_mae_seconds"]
+        numbers = compare(mine, theirs, 4000)["dwell_mae_seconds"]
         one, other = (
             prediction_table.measures(table)["dwell_mae_seconds"]
             for table in (mine, theirs)
@@ -110,8 +119,8 @@ class TestCompare:
 
     def test_signs_turn_round(self):
         mine, theirs = ranked(0.1), ranked(seed=1)
-        there = comparison.compare(mine, theirs)["mrr_at_20"]
-        back = comparison.compare(theirs, mine)["mrr_at_20"]
+        there = compare(mine, theirs)["mrr_at_20"]
+        back = compare(theirs, mine)["mrr_at_20"]
         assert back["difference"] == -there["difference"]
         assert back["p_value"] == there["p_value"]
         low, high = there["interval"]
@@ -119,9 +128,9 @@ class TestCompare:
 
     def test_only_metrics_of_both_are_compared(self):
         both = dataclasses.replace(timed(4.0), rank=ranked().rank)
-        assert "recall_at_20" in comparison.compare(both, ranked())
-        assert "dwell_nll" not in comparison.compare(both, ranked())
-        assert comparison.compare(timed(4.0), ranked()) == {}
+        assert "recall_at_20" in compare(both, ranked())
+        assert "dwell_nll" not in compare(both, ranked())
+        assert compare(timed(4.0), ranked()) == {}
 
     @pytest.mark.parametrize("name", ["session", "position", "item"])
     def test_other_clicks_are_refused(self, name):
@@ -130,10 +139,10 @@ class TestCompare:
         column[-1] += 1
         theirs = dataclasses.replace(mine, **{name: column})
         with pytest.raises(schema.InputError, match=f"differ in `{name}`"):
-            comparison.compare(mine, theirs)
+            compare(mine, theirs)
         fewer = ranked(clicks=make_clicks(119))
         with pytest.raises(schema.InputError, match="must be of the same cl"):
-            comparison.compare(mine, fewer)
+            compare(mine, fewer)
 
 
 class TestChance:
@@ -146,7 +155,7 @@ class TestChance:
 
     def test_equals_are_told_apart_as_rarely_as_said(self):
         found = [
-            comparison.compare(ranked(seed=2 * n), ranked(seed=2 * n + 1), 200)[
+            compare(ranked(seed=2 * n), ranked(seed=2 * n + 1), 200)[
                 "recall_at_20"
             ]["p_value"]
             for n in range(60)
@@ -155,7 +164,7 @@ class TestChance:
         assert np.median(found) > 0.25
 
     def test_what_differs_is_found(self):
-        found = comparison.compare(ranked(0.3), ranked(seed=1))
+        found = compare(ranked(0.3), ranked(seed=1))
         assert found["recall_at_20"]["p_value"] < 0.01
 
 
@@ -163,7 +172,7 @@ class TestSeeds:
     def test_by_hand(self):
         mine = [ranked(0.1, seed) for seed in range(3)]
         theirs = [ranked(0.0, seed) for seed in range(10, 12)]
-        found = comparison.compare_seeds(mine, theirs)["recall_at_20"]
+        found = compare_seeds(mine, theirs)["recall_at_20"]
         for who, tables in (("mine", mine), ("theirs", theirs)):
             means = [
                 prediction_table.measures(table)["recall_at_20"].mean()
@@ -177,21 +186,22 @@ class TestSeeds:
 
     def test_one_seed_is_a_plain_comparison(self):
         mine, theirs = ranked(0.1), ranked(seed=1)
-        seeds = comparison.compare_seeds([mine], [theirs], 300, 5)
-        plain = comparison.compare(mine, theirs, 300, 5)
+        seeds = compare_seeds([mine], [theirs], 300, 5)
+        plain = compare(mine, theirs, 300, 5)
         for name, numbers in plain.items():
+            assert math.isnan(numbers.pop("mine_deviation"))
+            assert math.isnan(numbers.pop("theirs_deviation"))
             assert numbers.items() <= seeds[name].items()
-            assert math.isnan(seeds[name]["mine_deviation"])
 
     def test_more_seeds_are_surer(self):
         widths = []
         for count in (1, 9):
             mine = [ranked(0.1, seed) for seed in range(count)]
             theirs = [ranked(0.0, seed + 50) for seed in range(count)]
-            found = comparison.compare_seeds(mine, theirs)["recall_at_20"]
+            found = compare_seeds(mine, theirs)["recall_at_20"]
             widths.append(np.ptp(found["interval"]))
         assert widths[1] < 0.5 * widths[0]
 
     def test_no_table_is_refused(self):
-        with pytest.raises(schema.InputError, match="at least one table each"):
-            comparison.compare_seeds([], [ranked()])
+        with pytest.raises(schema.InputError, match="at least one seed each"):
+            compare_seeds([], [ranked()])

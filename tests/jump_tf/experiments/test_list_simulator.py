@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from jump_tf import schema
-from jump_tf.evaluate.lists import columns as list_columns
-from jump_tf.evaluate.lists.columns import Answers
+from jump_tf.evaluate.lists import predictions as list_predictions
+from jump_tf.evaluate.lists.predictions import Answers
 from jump_tf.experiments import list_simulator
 from jump_tf.experiments.simulator_config import DECAY
 from jump_tf.experiments.simulator_config import STOP
@@ -252,8 +252,8 @@ class TestTruth:
                 np.log(truth.click * blur[0]),
                 np.log(truth.conversion * blur[1]),
             )
-            for name in list_columns.TARGETS:
-                target = list_columns.target(truth.shown, answers, name)
+            for name in list_predictions.TARGETS:
+                target = list_predictions.target(truth.shown, answers, name)
                 loss = list_measures.log_loss(*target).value()
                 assert loss > best[f"{name}_log_loss"]
                 auc = list_measures.auc(*target).value()

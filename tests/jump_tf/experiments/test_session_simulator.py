@@ -16,6 +16,7 @@ from jump_tf.experiments import session_simulator
 from jump_tf.experiments.session_simulator import SimulatorConfig
 from jump_tf.metrics import ranking
 from jump_tf.survival.distribution import LogNormal
+from tests import by_hand
 
 CONFIG = SimulatorConfig(
     num_sessions=6000, num_items=31, followers=3, log_dwell=6.0, seed=5
@@ -177,7 +178,7 @@ class TestSimulate:
 class TestTruth:
     def test_best_ranks_are_those_of_the_probabilities(self, simulation):
         previous, items = np.divmod(np.arange(31 * 31), 31)
-        expected = ranking.conservative_ranks(
+        expected = by_hand.conservative_ranks(
             simulation.transitions[previous], items
         )
         found = session_oracle.best_ranks(simulation, previous, items)
@@ -228,7 +229,7 @@ class TestTruth:
             blurred = transitions * np.exp(
                 random.normal(0, noise, transitions.shape)
             )
-            ranks = ranking.conservative_ranks(
+            ranks = by_hand.conservative_ranks(
                 blurred[order[clicks.previous[asked]]],
                 order[clicks.item[asked]],
             )

@@ -5,9 +5,8 @@ import numpy as np
 import pytest
 import scipy.stats
 
+from jump_tf.metrics import bootstrap
 from jump_tf.metrics import lists as list_measures
-from jump_tf.metrics import per_list
-from jump_tf.metrics import ranking as metrics_ranking
 
 # Three lists of unequal lengths, with ties within and between them; the second
 # has no positive, the third nothing else.
@@ -102,15 +101,17 @@ class TestAUC:
                 list_measures.auc(labels, SCORES, LISTS, 3).value()
             )
 
-    @pytest.mark.parametrize("by_items", [True, False])
-    def test_within_lists(self, by_items):
+    @pytest.mark.parametrize("weighted", [True, False])
+    def test_within_lists(self, weighted):
         labels, scores, lists, num_lists = draw(150, 31)
         ranking = list_measures.rank_within(labels, scores, lists, num_lists)
-        found = list_measures.group_auc(ranking, by_items=by_items).value()
+        found = list_measures.group_auc(
+            ranking, impression_weighted=weighted
+        ).value()
         aucs = by_list(labels, scores, lists, pairs_in_order)
         aucs = [(auc, length) for auc, length in aucs if not math.isnan(auc)]
         values, lengths = map(np.array, zip(*aucs, strict=True))
-        weights = lengths if by_items else None
+        weights = lengths if weighted else None
         assert found == pytest.approx(np.average(values, weights=weights))
 
     def test_within_lists_sees_no_shift_of_a_list(self):
@@ -294,18 +295,11 @@ class TestCalibration:
 
 
 class TestResampling:
-    def test_log1mexp(self):
-        for log in (-1e-12, -0.5, -0.7, -3.0, -60.0):
-            expected = math.log(-math.expm1(log))
-            assert list_measures.log1mexp(log) == pytest.approx(
-                expected, rel=1e-12
-            )
-
     def test_auc_is_the_bootstrap_of_pairs(self):
         """Draws of its two parts spread as if pairs were drawn anew."""
         labels, scores, lists, num_lists = draw(900, 150, ties=False)
         score = list_measures.auc(labels, scores, lists, num_lists)
-        found = per_list.resampled({"auc": score}, 300)["auc"]
+        found = bootstrap.resampled({"auc": score}, 300)["auc"]
         random = np.random.default_rng(1)
         exact = []
         for _ in range(300):
@@ -322,8 +316,8 @@ class TestResampling:
         labels, scores, lists, num_lists = draw()
         one = list_measures.log_loss(labels, np.log(scores), lists, num_lists)
         other = list_measures.auc(labels, scores, lists, num_lists)
-        together = per_list.resampled({"a": one, "b": other}, 30, seed=4)
-        alone = per_list.resampled({"b": other}, 30, seed=4)
+        together = bootstrap.resampled({"a": one, "b": other}, 30, seed=4)
+        alone = bootstrap.resampled({"b": other}, 30, seed=4)
         np.testing.assert_allclose(together["b"], alone["b"])
         assert np.std(together["b"]) > 0
 
@@ -334,9 +328,9 @@ class TestResampling:
         covered = dict.fromkeys(truth, 0)
         for seed in range(200):
             scores = self.some(*draw(500, 100, seed, ties=False))
-            drawn = per_list.resampled(scores, 200, seed)
+            drawn = bootstrap.resampled(scores, 200, seed)
             for name, replicates in drawn.items():
-                low, high = metrics_ranking.interval(replicates)
+                low, high = bootstrap.interval(replicates)
                 covered[name] += low <= truth[name] <= high
         for name, times in covered.items():
             assert 178 <= times <= 199, (name, times)
@@ -357,7 +351,7 @@ class TestResampling:
         }
 
     def test_of_nothing(self):
-        assert per_list.resampled({}, 3) == {}
-        empty = per_list.item_mean(np.zeros(0), np.zeros(0, int), 0)
-        drawn = per_list.resampled({"mean": empty}, 3)["mean"]
+        assert bootstrap.resampled({}, 3) == {}
+        empty = bootstrap.item_mean(np.zeros(0), np.zeros(0, int), 0)
+        drawn = bootstrap.resampled({"mean": empty}, 3)["mean"]
         assert np.isnan(drawn).all() and len(drawn) == 3

@@ -5,12 +5,12 @@ import pytest
 import scipy.integrate
 import scipy.stats
 
-from jump_tf.metrics import concordance
-from jump_tf.metrics import crps
+from jump_tf.metrics import bootstrap
 from jump_tf.metrics import dwell as dwell_metrics
 from jump_tf.metrics import ranking
-from jump_tf.metrics.ranking import Measure
+from jump_tf.metrics.bootstrap import Measure
 from jump_tf.survival.distribution import LogNormal
+from tests import by_hand
 
 
 def law(location, scale):
@@ -26,6 +26,11 @@ def draw(count=4000, seed=0):
     return LogNormal(location, scale), np.minimum(seconds, 2000), seconds > 2000
 
 
+def resampled(measures, sessions, *options):
+    metrics = {name: one.over(sessions) for name, one in measures.items()}
+    return bootstrap.resampled(metrics, *options)
+
+
 class TestRanks:
     def test_matches_sorting_where_nothing_ties(self):
         random = np.random.default_rng(1)
@@ -33,23 +38,23 @@ class TestRanks:
         order = np.argsort(-scores, 1)
         expected = np.argmax(order == targets[:, None], 1) + 1
         np.testing.assert_array_equal(
-            ranking.conservative_ranks(scores, targets), expected
+            by_hand.conservative_ranks(scores, targets), expected
         )
 
     def test_ties_are_lost(self):
         scores = np.array([[3.0, 5, 5, 1], [2, 2, 2, 2]])
-        ranks = ranking.conservative_ranks(scores, np.array([2, 0]))
+        ranks = by_hand.conservative_ranks(scores, np.array([2, 0]))
         np.testing.assert_array_equal(ranks, [2, 4])
 
     def test_ties_are_won(self):
         scores = np.array([[3.0, 5, 5, 1], [2, 2, 2, 2], [4, 3, 3, 1]])
-        ranks = ranking.standard_ranks(scores, np.array([2, 0, 1]))
+        ranks = by_hand.standard_ranks(scores, np.array([2, 0, 1]))
         np.testing.assert_array_equal(ranks, [1, 1, 2])
 
     def test_what_is_not_a_number_ranks_last(self):
         scores = np.array([[np.nan, np.nan, np.nan]])
-        assert ranking.conservative_ranks(scores, np.array([1])) == [3]
-        assert ranking.standard_ranks(scores, np.array([1])) == [3]
+        assert by_hand.conservative_ranks(scores, np.array([1])) == [3]
+        assert by_hand.standard_ranks(scores, np.array([1])) == [3]
 
     def test_values_by_hand(self):
         ranks = np.array([1, 2, 20, 21, ranking.MISS])
@@ -82,15 +87,15 @@ class TestIntervals:
             shared = random.normal(size=80)[sessions]
             values = 2.0 + shared + random.normal(size=len(sessions))
             measures = {"x": Measure(values, np.ones(len(values), bool))}
-            means = ranking.resampled_means(measures, sessions, 200, trial)
-            low, high = ranking.interval(means["x"])
+            means = resampled(measures, sessions, 200, trial)
+            low, high = bootstrap.interval(means["x"])
             covered += low <= 2.0 <= high
         assert covered >= 50
 
     def test_clicks_of_a_session_are_drawn_together(self):
         # One session, however long, cannot say how sessions differ.
         measure = {"x": Measure(np.arange(5.0), np.ones(5, bool))}
-        means = ranking.resampled_means(measure, np.zeros(5, int), 20)
+        means = resampled(measure, np.zeros(5, int), 20)
         np.testing.assert_array_equal(means["x"], 2.0)
 
     def test_seed_and_replicates(self):
@@ -98,8 +103,7 @@ class TestIntervals:
         measure = {"x": Measure(random.random(99), np.ones(99, bool))}
         sessions = np.arange(99) // 3
         one, same, other = (
-            ranking.resampled_means(measure, sessions, 70, seed)["x"]
-            for seed in (5, 5, 6)
+            resampled(measure, sessions, 70, seed)["x"] for seed in (5, 5, 6)
         )
         assert one.shape == (70,)
         np.testing.assert_array_equal(one, same)
@@ -107,10 +111,10 @@ class TestIntervals:
 
     def test_nothing_counted_gives_nan(self):
         measure = {"x": Measure(np.ones(2), np.zeros(2, bool))}
-        means = ranking.resampled_means(measure, np.array([0, 1]), 10)
-        assert np.isnan(ranking.interval(means["x"])).all()
+        means = resampled(measure, np.array([0, 1]), 10)
+        assert np.isnan(bootstrap.interval(means["x"])).all()
         none = {"x": Measure(np.ones(0), np.ones(0, bool))}
-        assert np.isnan(ranking.resampled_means(none, np.ones(0, int))["x"][0])
+        assert np.isnan(resampled(none, np.ones(0, int))["x"][0])
 
 
 class TestDwell:
@@ -141,7 +145,7 @@ class TestDwell:
             location + scale**2 / 2
         ) * (normal.cdf(omega - scale) + normal.cdf(scale / math.sqrt(2)) - 1)
         given = law([location] * 4, [scale] * 4)
-        scores = crps.crps(given, seconds, upper=1e9)
+        scores = dwell_metrics.crps(given, seconds, upper=1e9)
         np.testing.assert_allclose(scores, expected, rtol=5e-3)
 
     @pytest.mark.parametrize("scale", [0.01, 0.3, 1.2, 10.0])
@@ -156,11 +160,13 @@ class TestDwell:
             expected, _ = scipy.integrate.quad(
                 squares, 1e-9, 2000, (seconds,), points=points, limit=500
             )
-            scores = crps.crps(law([location], [scale]), np.array([seconds]))
+            scores = dwell_metrics.crps(
+                law([location], [scale]), np.array([seconds])
+            )
             np.testing.assert_allclose(scores, expected, rtol=5e-3, atol=2e-3)
 
     def test_crps_of_a_certain_law_is_the_absolute_error(self):
-        scores = crps.crps(
+        scores = dwell_metrics.crps(
             law(np.log([50.0, 50]), [1e-4, 1e-4]), np.array([50.0, 80])
         )
         np.testing.assert_allclose(scores, [0, 30], atol=0.01)
@@ -199,17 +205,19 @@ class TestDwell:
         grid = np.linspace(0.5, 1999.5, 2000)
         rows = given.map(lambda parameter: parameter[:, np.newaxis])
         brier = dwell_metrics.brier(rows, seconds[:, np.newaxis], grid)
-        found = crps.crps(given, seconds, 2000.0) / 2000.0
+        found = dwell_metrics.crps(given, seconds, 2000.0) / 2000.0
         np.testing.assert_allclose(found, np.mean(brier, 1), atol=3e-4)
 
     def test_laws_of_few_kinds_score_the_same(self):
         given, seconds, _ = draw(41)
         few = given.map(lambda parameter: np.resize(parameter[:7], 41))
         one_by_one = [
-            crps.crps(few.map(lambda p, n=n: p[n : n + 1]), seconds[n : n + 1])
+            dwell_metrics.crps(
+                few.map(lambda p, n=n: p[n : n + 1]), seconds[n : n + 1]
+            )
             for n in range(41)
         ]
-        found = crps.crps(few, seconds)
+        found = dwell_metrics.crps(few, seconds)
         np.testing.assert_allclose(found, np.ravel(one_by_one))
 
     def test_kaplan_meier_with_all_cut_at_c1_is_the_share(self):
@@ -296,22 +304,22 @@ class TestConcordance:
             censored = seconds >= 9.0
         seconds[0], censored[0], seconds[-1] = 1.0, False, 9.0
         predicted = random.integers(0, 9, count) / 2
-        assert concordance.concordance(
+        assert dwell_metrics.concordance(
             predicted, seconds, censored
         ) == pytest.approx(self.by_pairs(predicted, seconds, censored))
 
     def test_ends_of_the_scale(self):
         seconds = np.array([3.0, 50, 8, 2000, 2000])
         censored = seconds == 2000
-        assert concordance.concordance(seconds, seconds, censored) == 1.0
-        assert concordance.concordance(-seconds, seconds, censored) == 0.0
+        assert dwell_metrics.concordance(seconds, seconds, censored) == 1.0
+        assert dwell_metrics.concordance(-seconds, seconds, censored) == 0.0
         constant = np.ones(5)
-        assert concordance.concordance(constant, seconds, censored) == 0.5
+        assert dwell_metrics.concordance(constant, seconds, censored) == 0.5
 
     def test_nothing_to_compare_gives_nan(self):
         for seconds in ([], [4.0], [4.0, 4.0]):
             none = np.zeros(len(seconds), bool)
-            found = concordance.concordance(
+            found = dwell_metrics.concordance(
                 np.arange(len(seconds)), np.array(seconds), none
             )
             assert math.isnan(found)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from jump_tf.metrics import crps
+from jump_tf.metrics import dwell as dwell_metrics
 from jump_tf.survival.distribution import LogNormal
 from jump_tf.survival.distribution import censored_log_likelihood
 from jump_tf.survival.parametric import Gompertz
@@ -117,11 +117,11 @@ def test_ranked_score_of_any_law_agrees_with_the_closed_form(monkeypatch):
     random = np.random.default_rng(1)
     law = LogNormal(random.normal(4, 1, 50), random.uniform(0.4, 2.0, 50))
     seconds = random.lognormal(4, 1.5, 50).clip(1, 2000)
-    exact = crps.crps(law, seconds)
-    monkeypatch.setattr(crps, "_log_normal_crps", crps._crps)
+    exact = dwell_metrics.crps(law, seconds)
+    monkeypatch.setattr(dwell_metrics, "_log_normal_crps", dwell_metrics._crps)
     # Only what lies under a second, which grids do not resolve, differs.
     np.testing.assert_allclose(
-        crps.crps(law, seconds), exact, rtol=2e-3, atol=0.05
+        dwell_metrics.crps(law, seconds), exact, rtol=2e-3, atol=0.05
     )
 
 
@@ -133,5 +133,5 @@ def test_ranked_score_is_the_integral(law):
     cdf = 1 - np.exp(np.asarray(columns.log_survival(grid[np.newaxis])))
     gap = cdf - (seconds[:, np.newaxis] <= grid)
     expected = np.trapezoid(gap**2, grid, axis=1)
-    scores = crps.crps(law, seconds, 2000.0)
+    scores = dwell_metrics.crps(law, seconds, 2000.0)
     np.testing.assert_allclose(scores, expected, rtol=3e-3, atol=0.6)

@@ -8,12 +8,12 @@ import pytest
 import tensorflow as tf
 
 from jump_tf import schema
-from jump_tf import tasks
 from jump_tf.config.run import preset
-from jump_tf.data import session_batches
-from jump_tf.evaluate.sessions import evaluation as session_evaluation
+from jump_tf.data import input_pipeline
 from jump_tf.models.jump import JUMP
 from jump_tf.runs import model_factory
+from jump_tf.train import trainer
+from tests import evaluated
 from tests.small_models import OPTIONS
 
 NUM_IDS = 25
@@ -34,7 +34,7 @@ def make(options, dtype=None):
 
 
 def batches(data_folder, count):
-    found = session_batches.training_batches(
+    found = input_pipeline.training_batches(
         data_folder,
         batch_sessions=32,
         batch_clicks=100,
@@ -178,11 +178,9 @@ def test_a_compiled_run_in_bfloat16_is_evaluated_in_float32(
             "training.jit_compile=true",
         ]
     )
-    record = tasks.train(config, data_folder, tmp_path / "run", verbose=0)
+    record = trainer.train(config, data_folder, tmp_path / "run", verbose=0)
     model = model_factory.load_run(tmp_path / "run")
     assert model.compute_dtype == model.fast_slow.compute_dtype == "float32"
-    measured = session_evaluation.quick_metrics(
-        model, data_folder, schema.VALIDATION
-    )
+    measured = evaluated.quick_metrics(model, data_folder, schema.VALIDATION)
     for name, value in measured.items():
         assert record[f"val_{name}"] == pytest.approx(value, rel=0.1), name

@@ -41,6 +41,7 @@ SMALL = (
     "training.patience=9",
     "training.checkpoint_seconds=0",
 )
+ONE_STEP = ("training.epochs=1", "training.batch_sessions=200")
 
 
 @pytest.fixture(scope="module")
@@ -189,10 +190,10 @@ def test_flags_of_sessions_are_refused(run, arguments, sentence, capsys):
 
 def test_the_items_table_gives_the_evaluation_again(run, lists_folder):
     model = model_factory.load_run(run)
-    result = list_prediction_table.evaluate_run(run, model, lists_folder)
+    result = list_evaluation.evaluate_run(run, model, lists_folder)
     shown, answers = list_prediction_table.read(run, schema.TEST)
     for feedback, numbers in (("known", result), ("free", result["free"])):
-        judged = list_evaluation.Judged(shown, answers[feedback], (), 9, 0)
+        judged = list_evaluation.judge(shown, answers[feedback], 9, 0, ())
         for name in list_comparison.METRICS:
             assert judged.numbers[name] == pytest.approx(numbers[name])
 
@@ -288,12 +289,12 @@ def test_models_are_compared_on_the_same_items(lists_folder, tmp_path):
         None, [lists_folder], ["heroes", "esmm"], 1, shipped="heroes"
     )
     small = {
-        "set": SMALL[0:1] + SMALL[2:4],
-        "ablations": plan.ablations[:2],
+        "set": (*SMALL[0:1], *SMALL[2:4], *ONE_STEP),
+        "ablations": plan.ablations[:1],
     }
     plan = type(plan)(plan.data, plan.models, **small)
     tree = list_comparison.compare(plan, tmp_path, seeds=2, say=said.append)
-    assert len(said) == 2 * 2 + 2
+    assert len(said) == 2 * 2 + 1
     found = tree["data"][lists_folder.name]
     assert set(found["known"]) == {
         "heroes",
@@ -305,7 +306,7 @@ def test_models_are_compared_on_the_same_items(lists_folder, tmp_path):
     assert low < high
     # Nothing is left to do, and nothing changes.
     again = list_comparison.compare(plan, tmp_path, seeds=2, say=said.append)
-    assert len(said) == 2 * 2 + 2
+    assert len(said) == 2 * 2 + 1
     assert again["data"] == tree["data"]
     saved = json.loads((tmp_path / list_comparison.RESULTS_FILE).read_text())
     assert saved["models"] == tree["models"]

@@ -13,13 +13,13 @@ from tensorboard import program
 from tensorboard.backend.event_processing import event_accumulator
 
 from jump_tf import schema
-from jump_tf import tasks
 from jump_tf.config.run import preset
-from jump_tf.data import folders
-from jump_tf.evaluate.sessions import projector
+from jump_tf.data import input_pipeline
+from jump_tf.evaluate.sessions import validation_summaries
 from jump_tf.runs import folder as run_folder
 from jump_tf.runs import model_factory
 from jump_tf.train import tensorboard as train_tensorboard
+from jump_tf.train import trainer
 
 EPOCHS = 2
 
@@ -40,9 +40,11 @@ def config():
 def logdir(config, data_folder, tmp_path_factory):
     """Of two runs, the first one profiled."""
     folder = tmp_path_factory.mktemp("sweep")
-    tasks.train(config, data_folder, folder / "one", profile=(2, 3), verbose=0)
+    trainer.train(
+        config, data_folder, folder / "one", profile=(2, 3), verbose=0
+    )
     other = config.override(["training.learning_rate=0.005"])
-    tasks.train(other, data_folder, folder / "two", verbose=0)
+    trainer.train(other, data_folder, folder / "two", verbose=0)
     return folder
 
 
@@ -197,7 +199,7 @@ def test_a_profile_is_written_on_request(logdir):
 def test_tensorboard_projects_the_items(tensorboard, logdir, data_folder):
     run = f"two/{run_folder.TENSORBOARD_FOLDER}/projector"
     assert run in json.loads(tensorboard("plugin/projector/runs"))
-    about = {"run": run, "name": projector.NAME}
+    about = {"run": run, "name": validation_summaries.PROJECTOR_NAME}
     vectors = np.frombuffer(
         tensorboard("plugin/projector/tensor", **about), np.float32
     ).reshape(23, -1)
@@ -210,7 +212,7 @@ def test_tensorboard_projects_the_items(tensorboard, logdir, data_folder):
     assert header == ["item", "clicks"]
     clicks = [int(row[1]) for row in rows]
     assert clicks == sorted(clicks, reverse=True)
-    manifest = folders.read_manifest(data_folder)
+    manifest = input_pipeline.read_manifest(data_folder)
     assert sum(clicks) == manifest["splits"][schema.TRAIN]["clicks"]
     model = model_factory.load_run(logdir / "two")
     names = run_folder.read_vocabulary(logdir / "two")
@@ -222,13 +224,18 @@ def test_tensorboard_projects_the_items(tensorboard, logdir, data_folder):
 
 
 def test_the_projector_gets_the_most_popular_items(tmp_path, monkeypatch):
-    monkeypatch.setattr(projector, "MOST_ITEMS", 2)
+    monkeypatch.setattr(validation_summaries, "MOST_ITEMS", 2)
     vectors = np.arange(6.0).reshape(3, 2)
     names = ["rare", "with\ttab", "liked"]
-    projector.write(tmp_path, vectors, names, np.array([1, 2, 5]))
+    validation_summaries.write_vectors(
+        tmp_path, vectors, names, np.array([1, 2, 5])
+    )
     written = [
         (tmp_path / name).read_text()
-        for name in (projector.VECTORS_FILE, projector.METADATA_FILE)
+        for name in (
+            validation_summaries.VECTORS_FILE,
+            validation_summaries.METADATA_FILE,
+        )
     ]
     assert written == ["4\t5\n2\t3\n", "item\tclicks\nliked\t5\nwith tab\t2\n"]
 

@@ -11,13 +11,13 @@ from tensorboard.backend.event_processing import event_accumulator
 from jump_tf import schema
 from jump_tf import tasks
 from jump_tf.config.run import preset
-from jump_tf.evaluate.sessions import evaluation as session_evaluation
+from jump_tf.evaluate.sessions import validation_summaries
 from jump_tf.runs import folder as run_folder
 from jump_tf.runs import model_factory
 from jump_tf.train import callbacks
 from jump_tf.train import interruptions
-from jump_tf.train import tensorboard
 from jump_tf.train import trainer
+from tests import evaluated
 
 EPOCHS = 3
 
@@ -53,7 +53,7 @@ class Killed(BaseException):
 @pytest.mark.parametrize(
     ("place", "epochs_on_record"),
     [
-        ((tensorboard.ImageSummaries, "on_epoch_end"), 1),
+        ((validation_summaries.ImageSummaries, "on_epoch_end"), 1),
         ((trainer.Checkpoints, "save_last"), 1),
         ((trainer.Checkpoints, "save_best"), 0),
     ],
@@ -100,7 +100,7 @@ def test_the_best_epoch_is_what_is_loaded(run, data_folder):
         run_folder.read_history(run),
         key=lambda record: record["val_recall_at_20"],
     )
-    measured = session_evaluation.quick_metrics(
+    measured = evaluated.quick_metrics(
         model_factory.load_run(run), data_folder, schema.VALIDATION
     )
     for name, value in measured.items():

@@ -15,12 +15,12 @@ from jump_tf.config.run import preset
 from jump_tf.data import folders
 from jump_tf.data import session_batches
 from jump_tf.data import session_records
-from jump_tf.evaluate.sessions import evaluation as session_evaluation
 from jump_tf.runs import folder as run_folder
 from jump_tf.runs import model_factory
 from jump_tf.train import optimizer
 from jump_tf.train import warm_start
 from jump_tf.train.warm_start import WarmStart
+from tests import evaluated
 
 SMALL = (
     *("model.units=6", "model.micro_step_seconds=700", "training.epochs=1"),
@@ -177,8 +177,8 @@ def test_other_ids_for_the_same_items_change_no_prediction(
     source, shuffled, data_folder
 ):
     model, _ = started(source, shuffled)
-    ours = session_evaluation.quick_metrics(model, shuffled)
-    theirs = session_evaluation.quick_metrics(
+    ours = evaluated.quick_metrics(model, shuffled)
+    theirs = evaluated.quick_metrics(
         model_factory.load_run(source), data_folder
     )
     assert ours == pytest.approx(theirs, rel=1e-5)
@@ -222,7 +222,7 @@ def test_kept_items_are_still_recommended(source, changed, names, tmp_path):
     scores = np.array(model.click_scores(np.ones((1, 6), "float32")))
     assert np.isfinite(scores[0, 2:]).all()
     run_folder.check_vocabulary(run, changed)
-    result = session_evaluation.evaluate(model, changed, replicates=2)
+    result = evaluated.evaluate(model, changed, replicates=2)
     assert result["num_predictions"] > 0
     tasks.train(config, changed, run, resume=True, verbose=0)
 

@@ -10,17 +10,18 @@ import tensorflow as tf
 from jump_tf import schema
 from jump_tf.data import list_records
 from jump_tf.data.encoding import shard_name
+from jump_tf.evaluate import columns
 from jump_tf.evaluate.lists import baselines as list_baselines
-from jump_tf.evaluate.lists import columns as list_columns
 from jump_tf.evaluate.lists import evaluation as list_evaluation
 from jump_tf.evaluate.lists import metrics as list_metrics
 from jump_tf.evaluate.lists import predictions as list_predictions
 from jump_tf.evaluate.lists import slices as list_slices
 from jump_tf.evaluate.lists import tables as list_tables
-from jump_tf.evaluate.lists.columns import Shown
+from jump_tf.evaluate.lists.predictions import Shown
 from jump_tf.experiments import list_simulator
 from jump_tf.experiments.simulator_config import ListSimulatorConfig
 from jump_tf.metrics import lists as list_measures
+from tests import evaluated
 from tests.list_batches import FakeModel
 from tests.list_batches import batches
 
@@ -74,7 +75,7 @@ def model(vocabulary_size):
 
 @pytest.fixture(scope="module")
 def result(model, splits, fitted):
-    return list_evaluation.evaluate_batches(
+    return evaluated.evaluate_list_batches(
         model, batches(splits[schema.TEST]), fitted, num_fields=3, replicates=50
     )
 
@@ -106,8 +107,12 @@ def folder(tmp_path_factory, splits, vocabulary_size):
 
 
 def shown_of(lists, num_fields=3):
-    return list_columns.joined(
-        [list_columns.of_batch(*batch, num_fields) for batch in batches(lists)]
+    return columns.joined(
+        [
+            list_predictions.of_batch(*batch, num_fields)
+            for batch in batches(lists)
+        ],
+        "lists",
     )[0]
 
 
@@ -137,21 +142,21 @@ class TestColumns:
 
     def test_targets(self, splits):
         shown = shown_of(splits[schema.TEST])
-        answers = list_columns.Answers(
+        answers = list_predictions.Answers(
             np.log(np.full(len(shown), 0.5)), np.log(np.full(len(shown), 0.2))
         )
         for name, probability, number in (
-            (list_columns.CTR, 0.5, len(shown)),
-            (list_columns.CVR, 0.2, shown.clicked.sum()),
-            (list_columns.CTCVR, 0.1, len(shown)),
+            (list_predictions.CTR, 0.5, len(shown)),
+            (list_predictions.CVR, 0.2, shown.clicked.sum()),
+            (list_predictions.CTCVR, 0.1, len(shown)),
         ):
-            target = list_columns.target(shown, answers, name)
+            target = list_predictions.target(shown, answers, name)
             assert len(target.labels) == number
             np.testing.assert_allclose(
                 np.exp(target.log_probabilities), probability
             )
-        assert list_columns.target(
-            shown, answers, list_columns.CVR
+        assert list_predictions.target(
+            shown, answers, list_predictions.CVR
         ).labels.sum() == (shown.converted.sum())
 
 
@@ -283,17 +288,17 @@ class TestBars:
     def test_best_field_is_best_on_validation(self, fitted, splits):
         shown = shown_of(splits[schema.VALIDATION])
         said = fitted(shown)
-        for name in (list_columns.CTR, list_columns.CVR):
+        for name in (list_predictions.CTR, list_predictions.CVR):
             losses = {
                 bar: list_measures.log_loss(
-                    *list_columns.target(shown, answers, name)
+                    *list_predictions.target(shown, answers, name)
                 ).value()
                 for bar, answers in said.items()
                 if bar.startswith(list_baselines.FIELD)
             }
             assert len(losses) == 3
             assert fitted.best[name] == min(losses, key=losses.get)
-            best = list_columns.target(
+            best = list_predictions.target(
                 shown, said[list_baselines.BEST_FIELD], name
             )
             assert list_measures.log_loss(*best).value() == min(losses.values())
@@ -327,8 +332,8 @@ class TestEvaluation:
             batches(splits[schema.TEST]), ("known", "free")
         )
         for mode, numbers in (("known", result), ("free", result["free"])):
-            for name in list_columns.TARGETS:
-                target = list_columns.target(shown, answers[mode], name)
+            for name in list_predictions.TARGETS:
+                target = list_predictions.target(shown, answers[mode], name)
                 auc = list_measures.auc(*target).value()
                 assert numbers[f"{name}_auc"] == pytest.approx(auc)
                 ranking = list_measures.rank_within(*target)
@@ -343,7 +348,7 @@ class TestEvaluation:
     def test_is_plain_json_with_all_names(self, result):
         again = json.loads(json.dumps(result, allow_nan=False))
         assert again == result
-        for name in list_columns.TARGETS:
+        for name in list_predictions.TARGETS:
             for metric in (
                 *list_metrics.HEADLINES,
                 "calibration_error",
@@ -368,7 +373,7 @@ class TestEvaluation:
 
     def test_constant_bar(self, result):
         constant = result["baselines"][list_baselines.CONSTANT]
-        for name in list_columns.TARGETS:
+        for name in list_predictions.TARGETS:
             assert constant[f"{name}_auc"] == pytest.approx(0.5)
             assert constant[f"{name}_group_auc"] == pytest.approx(0.5)
 
@@ -405,7 +410,7 @@ class TestEvaluation:
         model = Constant(10)
         rates = fitted.rates[list_baselines.CONSTANT]
         model.one, model.two = rates.log_click[0], rates.log_conversion[0]
-        found = list_evaluation.evaluate_batches(
+        found = evaluated.evaluate_list_batches(
             model,
             batches(splits[schema.TEST]),
             fitted,
@@ -416,7 +421,7 @@ class TestEvaluation:
         np.testing.assert_allclose(list(differences.values()), 0, atol=1e-6)
 
     def test_free_first(self, model, splits, fitted, result):
-        found = list_evaluation.evaluate_batches(
+        found = evaluated.evaluate_list_batches(
             model,
             batches(splits[schema.TEST]),
             fitted,
@@ -437,7 +442,7 @@ class TestEvaluation:
             dataclasses.replace(one, converted=[0] * len(one))
             for one in splits[schema.TEST]
         ]
-        found = list_evaluation.evaluate_batches(
+        found = evaluated.evaluate_list_batches(
             model, batches(lists), fitted, num_fields=3, replicates=5
         )
         assert found["cvr_auc"] is None and found["ctcvr_ndcg"] is None
@@ -469,15 +474,17 @@ class TestEvaluation:
         assert f"{result['ctr_auc']:.4f}" in text
         worse = json.loads(json.dumps(result))
         worse["ctr_log_loss"] = 9.0
-        sentences = list_tables.losses_to_bars(worse)
+        sentences = list_tables.losses_to_baselines(worse)
         assert any("ctr_log_loss (9.0000 against" in s for s in sentences)
         better = {**result, "baselines": {}}
-        assert list_tables.losses_to_bars(better) == []
-        assert "No bar beats the model." in list_tables.format_table(better)
+        assert list_tables.losses_to_baselines(better) == []
+        assert "No baseline beats the model." in list_tables.format_table(
+            better
+        )
 
     def test_label_leak_is_said(self, splits, fitted, vocabulary_size):
         model = FakeModel(vocabulary_size, label_leak=True)
-        found = list_evaluation.evaluate_batches(
+        found = evaluated.evaluate_list_batches(
             model,
             batches(splits[schema.TEST]),
             fitted,
@@ -523,7 +530,7 @@ class TestSlices:
 
 class TestFolder:
     def test_evaluate(self, folder, model, result):
-        found = list_evaluation.evaluate(model, folder, replicates=50)
+        found = evaluated.evaluate_lists(model, folder, replicates=50)
         assert found.pop("split") == schema.TEST
         # Floats of another batch's shape differ in the last digit.
         for name in ("num_lists", "num_items", "num_clicks", "best_field"):
@@ -534,7 +541,7 @@ class TestFolder:
     def test_long_lists_keep_their_last_items(self, folder, vocabulary_size):
         model = FakeModel(vocabulary_size)
         model.config.max_list_length = 4
-        found = list_evaluation.evaluate(
+        found = evaluated.evaluate_lists(
             model, folder, feedback=("known",), replicates=5
         )
         assert found["num_lists"] == SIZES[schema.TEST]
@@ -545,7 +552,7 @@ class TestFolder:
         numbers = validation()
         assert numbers == validation()
         assert isinstance(validation.shown, Shown)
-        found = list_evaluation.evaluate(
+        found = evaluated.evaluate_lists(
             model, folder, schema.VALIDATION, feedback=("known",), replicates=5
         )
         assert set(numbers) >= {"ctr_auc", "ctcvr_auc", "ctr_log_loss"}
@@ -580,4 +587,4 @@ class TestFolder:
             json.dumps(manifest | change)
         )
         with pytest.raises(schema.InputError, match=words):
-            list_evaluation.evaluate(model, tmp_path, replicates=5)
+            evaluated.evaluate_lists(model, tmp_path, replicates=5)

@@ -24,7 +24,10 @@ from jump_tf.models.atrp import ATRP
 from jump_tf.models.jump import JUMP
 from jump_tf.models.nsr import NSR
 from jump_tf.models.rmtpp import RMTPP
+from jump_tf.reporting.tables import number
 from jump_tf.survival.distribution import LogNormal
+from tests import by_hand
+from tests import evaluated
 from tests.by_hand import padded
 
 VOCABULARY = 25
@@ -98,7 +101,7 @@ def predict(
     return session_predictions.Predictor(model)(batches)
 
 
-def jump(**options):
+def make_jump(**options):
     model = JUMP(VOCABULARY, units=6, dwell_head="shared", **options)
     model.build()
     return model
@@ -138,8 +141,13 @@ def one_session_folder(folder, lengths, items=(2, 3, 4), cut=()):
 
 
 @pytest.fixture(scope="module")
-def result(data_folder):
-    return session_evaluation.evaluate(jump(), data_folder, replicates=50)
+def result(jump):
+    return jump.results[schema.PAGE_LEAVE]
+
+
+@pytest.fixture(scope="module")
+def stub_result(data_folder):
+    return evaluated.evaluate(Stub(), data_folder, replicates=20)
 
 
 class TestClicks:
@@ -187,7 +195,7 @@ class TestClicks:
     @pytest.mark.parametrize("moment", schema.MOMENTS)
     def test_sessions_of_two(self, tmp_path, moment):
         folder = one_session_folder(tmp_path, [2, 2, 2])
-        result = session_evaluation.evaluate(
+        result = evaluated.evaluate(
             LastDwell(), folder, moment=moment, replicates=5
         )
         assert result["num_predictions"] == 3
@@ -202,7 +210,7 @@ class TestRanks:
     @pytest.mark.parametrize("moment", schema.MOMENTS)
     def test_match_brute_force(self, tmp_path, moment):
         one_session_folder(tmp_path, [3, 6, 2], items=(7, 2, 9, 4, 7, 3))
-        model = jump(learned_start=True)
+        model = make_jump(learned_start=True)
         clicks, answers = predict(model, tmp_path, moment=moment)
         for n in range(len(clicks)):
             known = int(clicks.position[n]) - 1
@@ -216,11 +224,11 @@ class TestRanks:
             features = model({schema.ITEMS: items, schema.DWELL_SECONDS: dwell})
             scores = np.array(model.click_scores(features[:, -1]))
             target = clicks.item[n : n + 1]
-            rank = ranking.conservative_ranks(scores, target)[0]
+            rank = by_hand.conservative_ranks(scores, target)[0]
             assert answers.rank[n] == rank
             law = model.dwell_distribution(features[:, -1], target)
             np.testing.assert_allclose(
-                answers.law.location[n], law.location[0], rtol=1e-5
+                answers.dwell.location[n], law.location[0], rtol=1e-5
             )
 
     def test_both_kinds_of_ties_match_numpy(self, tmp_path):
@@ -235,17 +243,16 @@ class TestRanks:
         gap = (ids - clicks.previous[asked, None] - 1.0) % (VOCABULARY - 2)
         scores = np.where(ids > 1, np.round(-gap / 4), -2.5e8)
         target = clicks.item[asked]
-        expected = ranking.standard_ranks(scores, target)
+        expected = by_hand.standard_ranks(scores, target)
         np.testing.assert_array_equal(answers.rank_standard[asked], expected)
-        expected = ranking.conservative_ranks(scores, target)
+        expected = by_hand.conservative_ranks(scores, target)
         np.testing.assert_array_equal(answers.rank[asked], expected)
         assert np.any(answers.rank_standard < answers.rank)
         assert set(answers.rank_standard[~asked]) == {ranking.MISS}
 
-    def test_standard_ties_are_reported_beside(self, data_folder):
-        result = session_evaluation.evaluate(Stub(), data_folder, replicates=5)
-        assert result["recall_at_20_standard_ties"] == 1.0
-        assert result["recall_at_20"] == 0.0
+    def test_standard_ties_are_reported_beside(self, stub_result):
+        assert stub_result["recall_at_20_standard_ties"] == 1.0
+        assert stub_result["recall_at_20"] == 0.0
 
     @pytest.mark.parametrize("moment", schema.MOMENTS)
     def test_lists_are_the_best_scored(self, tmp_path, moment):
@@ -281,7 +288,7 @@ class TestRanks:
 
     def test_oracle_is_perfect(self, tmp_path):
         folder = one_session_folder(tmp_path, [3, 7, 4], items=range(2, 20))
-        result = session_evaluation.evaluate(Follower(), folder, replicates=5)
+        result = evaluated.evaluate(Follower(), folder, replicates=5)
         for name in ("recall_at_20", "mrr_at_20", "ndcg_at_20"):
             assert result[name] == 1.0
             assert result["intervals"][name] == [1.0, 1.0]
@@ -290,14 +297,12 @@ class TestRanks:
         clicks, answers = predict(Stub(), data_folder)
         asked = clicks.predicted & clicks.known
         assert set(answers.rank[asked]) == {VOCABULARY}
-        result = session_evaluation.evaluate(Stub(), data_folder, replicates=5)
-        assert result["recall_at_20"] == 0.0
 
     def test_unseen_items_are_left_out_or_misses(self, tmp_path):
         folder = one_session_folder(
             tmp_path, [4], items=(2, 3, schema.OOV_ID, 4)
         )
-        result = session_evaluation.evaluate(jump(), folder, replicates=5)
+        result = evaluated.evaluate(make_jump(), folder, replicates=5)
         assert result["num_predictions"] == 2
         assert result["num_predictions_all"] == 3
         assert result["unseen"] == {"num_clicks": 1, "share": 1 / 3}
@@ -308,7 +313,7 @@ class TestRanks:
 class TestDwell:
     def test_numbers_by_hand(self, tmp_path):
         folder = one_session_folder(tmp_path, [4, 3])
-        result = session_evaluation.evaluate(LastDwell(), folder, replicates=5)
+        result = evaluated.evaluate(LastDwell(), folder, replicates=5)
         # Later clicks: 21, 22 after 20, 21; 21 after 20. First ones: 20, 20.
         assert result["num_dwells"] == 3
         assert result["dwell_mae_seconds"] == pytest.approx(1, rel=1e-4)
@@ -322,16 +327,14 @@ class TestDwell:
 
     def test_unknown_dwell_is_not_shown(self, tmp_path):
         folder = one_session_folder(tmp_path, [4, 3])
-        result = session_evaluation.evaluate(
+        result = evaluated.evaluate(
             LastDwell(), folder, moment=schema.PAGE_LOAD, replicates=5
         )
         expected = (20 + 21 + 20) / 3
         assert result["dwell_mae_seconds"] == pytest.approx(expected)
 
     def test_session_end_log_loss(self, data_folder, sessions):
-        result = session_evaluation.evaluate(
-            Ending(), data_folder, replicates=5
-        )
+        result = evaluated.evaluate(Ending(), data_folder, replicates=5)
         test = sessions[schema.TEST]
         later = sum(len(s) - 1 for s in test)
         ends = len(test) / later
@@ -350,7 +353,7 @@ class TestDwell:
     ):
         def evaluate(**options):
             folder = one_session_folder(tmp_path, [4, 3, 2], **options)
-            return session_evaluation.evaluate(
+            return evaluated.evaluate(
                 Ending(), folder, moment=moment, replicates=5
             )
 
@@ -455,10 +458,8 @@ class TestEvaluate:
         theirs = result["baselines"][session_baselines.CONSTANT_MEDIAN]
         assert theirs["dwell_mae_seconds"] == found
 
-    def test_same_clicks_at_both_moments(self, data_folder, result):
-        other = session_evaluation.evaluate(
-            jump(), data_folder, moment=schema.PAGE_LOAD, replicates=50
-        )
+    def test_same_clicks_at_both_moments(self, jump, result):
+        other = jump.results[schema.PAGE_LOAD]
         for name in ("num_predictions", "num_dwells", "num_dwells_all_clicks"):
             assert other[name] == result[name]
         # What looks at nothing but the log is the same, intervals included.
@@ -479,12 +480,10 @@ class TestEvaluate:
             assert weights.shape == (size, size)
             np.testing.assert_allclose(weights.sum(1), 1, rtol=1e-5)
 
-    def test_quick_metrics_are_the_same_numbers(self, data_folder):
-        model = jump()
-        quick = session_evaluation.quick_metrics(
-            model, data_folder, schema.TEST
-        )
-        full = session_evaluation.evaluate(model, data_folder, replicates=5)
+    def test_quick_metrics_are_the_same_numbers(
+        self, data_folder, jump, result
+    ):
+        quick = evaluated.quick_metrics(jump.model, data_folder, schema.TEST)
         assert set(quick) == {
             "recall_at_20",
             "mrr_at_20",
@@ -493,19 +492,15 @@ class TestEvaluate:
             "dwell_nll",
         }
         for name, value in quick.items():
-            assert value == pytest.approx(full[name])
+            assert value == pytest.approx(result[name])
 
     def test_is_traced_once_and_sees_new_weights(self, data_folder):
-        model = jump()
-        before = session_evaluation.quick_metrics(
-            model, data_folder, schema.TEST
-        )
+        model = make_jump()
+        before = evaluated.quick_metrics(model, data_folder, schema.TEST)
         predictor = session_predictions.predictor(model)
         traces = predictor._answer.experimental_get_tracing_count()
         model.items.embeddings.assign(-model.items.embeddings + 0.5)
-        after = session_evaluation.quick_metrics(
-            model, data_folder, schema.TEST
-        )
+        after = evaluated.quick_metrics(model, data_folder, schema.TEST)
         assert before["mrr_at_20"] != after["mrr_at_20"]
         assert session_predictions.predictor(model) is predictor
         assert traces == predictor._answer.experimental_get_tracing_count() == 1
@@ -525,12 +520,9 @@ class TestEvaluate:
         assert "loses to constant_median" not in text
         assert table.dwell_nll is None
 
-    def test_table_says_the_same_as_the_file(self, tmp_path, data_folder):
+    def test_table_says_the_same_as_the_file(self, tmp_path, jump, result):
         """All of what is averaged, to the last bit, out of what was written."""
-        model = jump()
-        result, table = session_evaluation.evaluate_clicks(
-            model, data_folder, replicates=5
-        )
+        table = jump.tables[schema.PAGE_LEAVE]
         path = session_evaluation.write_evaluation(tmp_path, result, table)
         file = path.with_name("test.page_leave.clicks.npz")
         again = prediction_table.measures(prediction_table.read(file))
@@ -559,12 +551,10 @@ class TestEvaluate:
             expected = 1 - result[name] / constant[name]
             assert result[skill] == pytest.approx(expected)
 
-    def test_bars_differ_by_moment_only_where_they_look_back(
-        self, data_folder, result
+    def test_baselines_differ_by_moment_only_where_they_look_back(
+        self, jump, result
     ):
-        other = session_evaluation.evaluate(
-            jump(), data_folder, moment=schema.PAGE_LOAD, replicates=5
-        )["baselines"]
+        other = jump.results[schema.PAGE_LOAD]["baselines"]
         for name in ("constant_mean", "item_median", "item_effect"):
             here = result["baselines"][name]["dwell_nll"]
             assert other[name]["dwell_nll"] == pytest.approx(here)
@@ -576,11 +566,11 @@ class TestEvaluate:
         """A larger one is not: a warm start may keep items that are gone."""
         model = JUMP(VOCABULARY - 1, units=4)
         with pytest.raises(schema.InputError, match="must be trained on the"):
-            session_evaluation.evaluate(model, data_folder)
+            evaluated.evaluate(model, data_folder)
 
     def test_other_moment_is_refused(self, data_folder):
         with pytest.raises(schema.InputError, match="`moment` must be one of"):
-            session_evaluation.evaluate(Stub(), data_folder, moment="never")
+            evaluated.evaluate(Stub(), data_folder, moment="never")
 
 
 class TestPageLoad:
@@ -588,7 +578,7 @@ class TestPageLoad:
 
     @pytest.fixture(scope="class")
     def learned(self):
-        model = jump(page_load_rate=0.3, dwell_history=True, residual=True)
+        model = make_jump(page_load_rate=0.3, dwell_history=True, residual=True)
         elapsed = model.click_embedding.elapsed
         random = np.random.default_rng(5)
         elapsed.assign(0.3 * random.normal(size=elapsed.shape))
@@ -620,12 +610,12 @@ class TestPageLoad:
         np.testing.assert_array_equal(again.item, clicks.item)
         np.testing.assert_array_equal(at_once.rank, by_row.rank)
         for ours, theirs in zip(
-            at_once.law.parameters(), by_row.law.parameters(), strict=True
+            at_once.dwell.parameters(), by_row.dwell.parameters(), strict=True
         ):
             np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
 
     def test_what_waiting_tells_by_hand(self, data_folder, learned, sessions):
-        result = session_evaluation.evaluate(
+        result = evaluated.evaluate(
             learned, data_folder, moment=schema.PAGE_LOAD, replicates=2
         )
         asked = [
@@ -640,7 +630,7 @@ class TestPageLoad:
             found = result["elapsed"][str(seconds)]
             assert found["num_predictions"] == stayed.sum() > 20
             for suffix, elapsed in (("", seconds), ("_untold", 0.0)):
-                rank = ranking.conservative_ranks(
+                rank = by_hand.conservative_ranks(
                     self.scores(learned, asked, elapsed), targets
                 )[stayed]
                 # Equal features may differ in the last bit, and so may ranks.
@@ -655,25 +645,23 @@ class TestPageLoad:
             assert found["dwell_nll"] == found["dwell_nll_untold"]
         assert "told of it" in session_tables.format_table(result)
 
-    def test_only_who_learned_it_is_told(self, data_folder, learned):
-        leave = session_evaluation.evaluate(learned, data_folder, replicates=2)
+    def test_only_who_learned_it_is_told(self, data_folder, learned, jump):
+        leave = evaluated.evaluate(learned, data_folder, replicates=2)
         assert "elapsed" not in leave
-        load = session_evaluation.evaluate(
-            jump(), data_folder, moment=schema.PAGE_LOAD, replicates=2
-        )
+        load = jump.results[schema.PAGE_LOAD]
         assert "elapsed" not in load
         assert session_tables.elapsed(load) == []
 
     def test_validation_is_of_both_moments(self, data_folder, learned):
         found = session_evaluation.Validation(learned, data_folder)()
-        load = session_evaluation.quick_metrics(
+        load = evaluated.quick_metrics(
             learned, data_folder, moment=schema.PAGE_LOAD
         )
         for name, value in load.items():
             assert found[f"page_load_{name}"] == value
-        assert set(session_evaluation.Validation(jump(), data_folder)()) == set(
-            load
-        )
+        assert set(
+            session_evaluation.Validation(make_jump(), data_folder)()
+        ) == set(load)
 
 
 class TestMoments:
@@ -699,16 +687,15 @@ class TestMoments:
             assert f"item_median, {moment}" not in names
         load = dwells[names.index("the model, page_load")]
         mae = results[1]["dwell_mae_seconds"]
-        assert load[1] == session_tables.number(mae)
+        assert load[1] == number(mae)
         text = session_tables.format_table(*results)
         assert "At page_load: The model loses to markov" in text
         assert text.startswith("test, page_leave and page_load: ")
 
 
 class TestTable:
-    def test_loss_is_said_in_words(self, data_folder):
-        result = session_evaluation.evaluate(Stub(), data_folder, replicates=20)
-        table = session_tables.format_table(result)
+    def test_loss_is_said_in_words(self, stub_result):
+        table = session_tables.format_table(stub_result)
         assert "The model loses to markov in recall_at_20 (0.0000" in table
         assert "The model loses to constant_median in dwell_mae_sec" in table
 
@@ -718,15 +705,13 @@ class TestTable:
                 nan = tf.fill([tf.shape(items)[0]], math.nan)
                 return LogNormal(nan, tf.constant(1.0)), None
 
-        result = session_evaluation.evaluate(
-            Broken(), data_folder, replicates=5
-        )
+        result = evaluated.evaluate(Broken(), data_folder, replicates=5)
         assert result["dwell_nll"] is None
         assert "dwell_nll (- against" in session_tables.format_table(result)
 
     def test_win_is_said_too(self, tmp_path):
         folder = one_session_folder(tmp_path, [9, 8], items=range(2, 20))
-        result = session_evaluation.evaluate(Follower(), folder, replicates=5)
+        result = evaluated.evaluate(Follower(), folder, replicates=5)
         result["baselines"] = {
             name: numbers
             for name, numbers in result["baselines"].items()
@@ -748,7 +733,7 @@ def test_write_evaluation_reads_back(tmp_path, result):
 def test_models_with_laws_of_their_own_are_evaluated(data_folder, kind):
     model = kind(VOCABULARY, units=6, initial_log_dwell=3.0)
     model.build()
-    result = session_evaluation.evaluate(model, data_folder, replicates=5)
+    result = evaluated.evaluate(model, data_folder, replicates=5)
     for name in ("dwell_mae_seconds", "dwell_nll", "dwell_crps_seconds"):
         assert np.isfinite(result[name])
     assert all(np.isfinite(list(result["dwell_pinball_at"].values())))
@@ -756,7 +741,7 @@ def test_models_with_laws_of_their_own_are_evaluated(data_folder, kind):
 
 @pytest.mark.parametrize("moment", schema.MOMENTS)
 def test_batches_change_neither_answers_nor_their_order(data_folder, moment):
-    model = jump()
+    model = make_jump()
     narrow = predict(model, data_folder, moment=moment, batch_clicks=1)
     wide = predict(
         model, data_folder, moment=moment, batch_clicks=8192, step_seconds=200
@@ -768,7 +753,7 @@ def test_batches_change_neither_answers_nor_their_order(data_folder, moment):
                 getattr(clicks, field.name), getattr(expected, field.name)
             )
         np.testing.assert_allclose(
-            answers.law.location, narrow[1].law.location, rtol=rtol
+            answers.dwell.location, narrow[1].dwell.location, rtol=rtol
         )
 
 

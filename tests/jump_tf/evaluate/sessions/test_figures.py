@@ -7,6 +7,7 @@ import pytest
 
 from jump_tf import schema
 from jump_tf.evaluate.sessions import figures as session_figures
+from jump_tf.reporting import figures as reporting_figures
 
 pytest.importorskip("matplotlib")
 
@@ -47,8 +48,8 @@ def size_and_colours(png):
     [
         (session_figures.dwell_calibration, CALIBRATION, 3),
         (session_figures.attention, ATTENTION, 2),
-        (session_figures.training_curves, HISTORY, 2),
-        (session_figures.training_curves, [{"epoch": 1, "loss": None}], 1),
+        (reporting_figures.training_curves, HISTORY, 2),
+        (reporting_figures.training_curves, [{"epoch": 1, "loss": None}], 1),
     ],
 )
 def test_draws_a_panel_each(draw, given, panels):
@@ -70,4 +71,4 @@ def test_long_sessions_are_cut():
 def test_without_matplotlib_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(schema.InputError, match=r"pip install jump-tf\[report"):
-        session_figures.training_curves(HISTORY)
+        reporting_figures.training_curves(HISTORY)

@@ -38,7 +38,9 @@ def law(clicks):
 
 @pytest.fixture(scope="module")
 def whole(clicks, ranks, law):
-    return prediction_table.of(clicks, rank=ranks, rank_standard=ranks, law=law)
+    return prediction_table.of(
+        clicks, rank=ranks, rank_standard=ranks, dwell=law
+    )
 
 
 def test_file_reads_back(tmp_path, whole):
@@ -53,7 +55,7 @@ def test_file_reads_back(tmp_path, whole):
 
 def test_columns_that_are_not_there_stay_away(tmp_path, clicks, ranks, law):
     ranking = prediction_table.of(clicks, rank=ranks)
-    timing = prediction_table.of(clicks, law=law)
+    timing = prediction_table.of(clicks, dwell=law)
     for table in (ranking, timing):
         path = prediction_table.write(tmp_path / "some.npz", table)
         again = prediction_table.read(path)
@@ -66,7 +68,7 @@ def test_columns_that_are_not_there_stay_away(tmp_path, clicks, ranks, law):
     assert not any(name.endswith("standard_ties") for name in ranked)
 
 
-def test_measures_are_those_of_the_scorecard(whole, clicks, ranks, law):
+def test_measures_are_those_of_the_metrics(whole, clicks, ranks, law):
     found = prediction_table.measures(whole)
     expected = {
         **session_metrics.click_measures(clicks, ranks),
@@ -104,10 +106,14 @@ def test_nothing_is_ranked_at_a_first_click(clicks):
 def test_baselines_are_tables_too(data_folder, clicks):
     fitted = session_baselines.fit(data_folder, VOCABULARY)
     named = session_baselines.measures(fitted, clicks, schema.MAX_DWELL_SECONDS)
-    tables = session_baselines.click_tables(fitted.scorers, clicks)
-    laws = session_baselines.dwell_laws(fitted, clicks)
+    tables = session_baselines.prediction_tables(fitted.scorers, clicks)
+    known = session_baselines._asked(clicks, fitted.moment)
     tables |= {
-        n: prediction_table.of(clicks, law=law) for n, law in laws.items()
+        name: prediction_table.of(
+            clicks, dwell=baseline.dwell_distribution(known)
+        )
+        for (name, first_too), baseline in fitted.dwell.items()
+        if not first_too
     }
     assert set(tables) == set(named)
     for name, table in tables.items():
@@ -124,5 +130,7 @@ def test_other_files_are_refused(tmp_path):
     extra = tmp_path / "extra.npz"
     np.savez(extra, **{"session": np.arange(3), "mystery": np.arange(3)})
     for path in (text, lacking, extra, tmp_path / "none.npz"):
-        with pytest.raises(schema.InputError, match="must be a table of cli"):
+        with pytest.raises(
+            schema.InputError, match="must be a prediction table"
+        ):
             prediction_table.read(path)

@@ -8,7 +8,7 @@ from jump_tf.evaluate.sessions import evaluation as session_evaluation
 from jump_tf.evaluate.sessions import report as session_report
 from jump_tf.evaluate.sessions import tables as session_tables
 from jump_tf.models.gru4rec import GRU4Rec
-from jump_tf.models.jump import JUMP
+from tests import evaluated
 
 pytest.importorskip("matplotlib")
 
@@ -42,10 +42,8 @@ class Page(html.parser.HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def result(data_folder):
-    model = JUMP(25, units=4)
-    model.build()
-    return session_evaluation.evaluate(model, data_folder, replicates=10)
+def result(jump):
+    return jump.results[schema.PAGE_LEAVE]
 
 
 @pytest.fixture
@@ -102,7 +100,7 @@ def test_both_moments_are_in_one_table(run, result):
         )
     assert "further numberspage_leavepage_load" in page.text
     assert "30 s770.4321" in page.text
-    for sentence in session_tables.verdict([result, load]):
+    for sentence in session_tables.losses_of([result, load]):
         assert sentence in page.text
 
 
@@ -117,7 +115,7 @@ def test_lost_baselines_are_said(run, result):
 def test_no_learned_dwell_is_a_sentence(run, data_folder):
     model = GRU4Rec(25, units=4)
     model.build()
-    result = session_evaluation.evaluate(model, data_folder, replicates=5)
+    result = evaluated.evaluate(model, data_folder, replicates=5)
     session_evaluation.write_evaluation(
         run, {**result, "split": schema.VALIDATION}
     )
