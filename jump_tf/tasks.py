@@ -148,15 +148,14 @@ class Sessions(_Task):
 
     def inspect(self, data, against, output):
         from jump_tf.data import inspection
-        from jump_tf.data import inspection_text
 
         folder = inspection.read(data)
         before = inspection.read(against) if against else None
-        yield inspection_text.describe(folder.manifest, folder.facts)
+        yield inspection.describe(folder.manifest, folder.statistics)
         changes = {}
         if before:
             changes = inspection.compare(before, folder)
-            described = inspection_text.describe_changes(changes)
+            described = inspection.describe_changes(changes)
             yield f"\nagainst {against}:\n{described}"
         if output:
             for path in inspection.write(output, folder, before, changes):
@@ -200,11 +199,16 @@ class Sessions(_Task):
     def callbacks(
         self, folder, config, names, validation, is_best, profile=None
     ):
+        from jump_tf.evaluate.sessions import validation_summaries
         from jump_tf.train import tensorboard
 
-        return tensorboard.callbacks(
-            folder, config, names, validation, is_best, profile
-        )
+        common = tensorboard.common_callbacks(folder, config, profile)
+        if folder is None:
+            return common
+        return [
+            *common,
+            *validation_summaries.callbacks(folder, names, validation, is_best),
+        ]
 
     def has_unused_heads(self, config):
         return not config.model.dwell_weight
@@ -269,14 +273,14 @@ class Lists(_Task):
 
     def inspect(self, data, against, output):
         from jump_tf.data import folders
-        from jump_tf.data import inspection_text
+        from jump_tf.data import inspection
 
         if against or output:
             raise schema.InputError(
                 "`--against` and `--output` must be given for folders of "
                 f"sessions only. Received: {data}, {against}"
             )
-        yield inspection_text.describe_lists(folders.read_manifest(data))
+        yield inspection.describe_lists(folders.read_manifest(data))
 
     def _model_with_data(self, config, data, manifest):
         from jump_tf.config.list_models import MEAN
@@ -330,7 +334,7 @@ class Lists(_Task):
         return config.model.conversion_weight in (0, 1)
 
     def evaluate(self, model, data, run, split, moment=None):
-        from jump_tf.evaluate.lists import prediction_table
+        from jump_tf.evaluate.lists import evaluation
         from jump_tf.evaluate.lists import tables
         from jump_tf.reporting import files
 
@@ -339,7 +343,7 @@ class Lists(_Task):
                 "`--moment` must be given for models of sessions only. "
                 f"Received: --moment={moment}"
             )
-        result = prediction_table.evaluate_run(run, model, data, split)
+        result = evaluation.evaluate_run(run, model, data, split)
         path = run / files.EVALUATION_FOLDER / f"{split}.json"
         return tables.format_table(result), [path]
 
