@@ -8,7 +8,7 @@ import numpy as np
 
 from jump_tf import schema
 from jump_tf.data import batching
-from jump_tf.data import input_pipeline
+from jump_tf.data import folders
 from jump_tf.data import session_records
 
 
@@ -52,8 +52,8 @@ def read(data: pathlib.Path, split: str) -> ClickLog:
         InputError: its files are not all there, or not whole.
     """
     parts = []
-    files = input_pipeline.shards(data, split)
-    for _, columns in batching.pools(files, session_records.decode):
+    files = folders.shards(data, split)
+    for _, columns in batching.shuffle_pools(files, session_records.decode):
         items, dwell, censored = (
             columns[name]
             for name in (
@@ -72,7 +72,7 @@ def read(data: pathlib.Path, split: str) -> ClickLog:
             )
         )
     log = joined(parts)
-    input_pipeline.check_complete(data, split, len(log))
+    folders.check_complete(data, split, len(log))
     return log
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from jump_tf import schema
 from jump_tf.data import click_log
 from jump_tf.data import drift
-from jump_tf.data import input_pipeline
+from jump_tf.data import folders
 from jump_tf.data import statistics
 from jump_tf.data.click_log import ClickLog
 from jump_tf.reporting import figures
@@ -52,9 +52,7 @@ class Folder:
 
     def item_counts(self) -> dict[str, int]:
         """Clicks of each item of the vocabulary, by raw id."""
-        names = input_pipeline.read_vocabulary(
-            self.path / schema.VOCABULARY_FILE
-        )
+        names = folders.read_vocabulary(self.path / schema.VOCABULARY_FILE)
         counts = statistics.item_counts(self.log, len(names))
         return dict(zip(names, counts.tolist(), strict=True))
 
@@ -65,7 +63,7 @@ def read(data: pathlib.Path) -> Folder:
     Raises:
         InputError: it is none, or not all of it is there.
     """
-    manifest = input_pipeline.read_manifest(data)
+    manifest = folders.read_manifest(data)
     logs = {
         split: click_log.read(data, split)
         if part["clicks"]

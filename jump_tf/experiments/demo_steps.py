@@ -8,10 +8,8 @@ from jump_tf import schema
 from jump_tf import tasks
 from jump_tf.config.run import Config
 from jump_tf.evaluate import report_sections
-from jump_tf.export import saved_model
 from jump_tf.runs import folder as run_folder
 from jump_tf.runs import model_factory
-from jump_tf.train import trainer
 from serving import warmup
 
 
@@ -38,7 +36,7 @@ def train(config: Config, workdir: pathlib.Path) -> Any:
     say("3. train")
     run = workdir / "run"
     started = time.monotonic()
-    best = trainer.train(config, workdir / "data", run)
+    best = tasks.train(config, workdir / "data", run)
     print(
         f"trained in {time.monotonic() - started:.0f} s; "
         f"best {tasks.task_of(config).one_line(best)}"
@@ -50,7 +48,7 @@ def export_run(workdir: pathlib.Path, model: Any, model_name: str) -> None:
     """Exports the model of `run` into `models`."""
     say("5. export")
     print(
-        saved_model.export_model(
+        tasks.export_model(
             model,
             run_folder.read_vocabulary(workdir / "run"),
             workdir / "models",

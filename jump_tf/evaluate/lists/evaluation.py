@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from jump_tf import schema
-from jump_tf.data import input_pipeline
+from jump_tf.data import folders
 from jump_tf.data import list_batches
 from jump_tf.evaluate import vocabulary
 from jump_tf.evaluate.comparison import Judged
@@ -81,7 +81,7 @@ def evaluate_items(
     shown, answers = predictions.predictor(model)(
         read(split), feedback, len(manifest["fields"])
     )
-    input_pipeline.check_complete(data, split, shown.num_lists, schema.LISTS)
+    folders.check_complete(data, split, shown.num_lists, schema.LISTS)
     cut = manifest["splits"][split]["items"] - len(shown)
     result = {
         "split": split,
@@ -204,7 +204,7 @@ class Validation:
         self.shown, answers = predictions.predictor(self.model)(
             batches(self.model, self.data, schema.VALIDATION)
         )
-        input_pipeline.check_complete(
+        folders.check_complete(
             self.data, schema.VALIDATION, self.shown.num_lists, schema.LISTS
         )
         self.answers = answers[predictions.KNOWN]

@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from jump_tf import schema
-from jump_tf.data import input_pipeline
+from jump_tf.data import folders
+from jump_tf.data import session_batches
 from jump_tf.evaluate import vocabulary
 from jump_tf.evaluate.sessions import baselines
 from jump_tf.evaluate.sessions import metrics
@@ -148,9 +149,9 @@ def _answers(
 ):
     """All clicks of a split and what the model says of them."""
     at_once = moment == schema.PAGE_LOAD and model.page_load_at_once
-    size = input_pipeline.read_manifest(data)["splits"][split]
+    size = folders.read_manifest(data)["splits"][split]
     to_predict = max(size["clicks"] - size["sessions"], 1)
-    batches = input_pipeline.evaluation_batches(
+    batches = session_batches.evaluation_batches(
         data,
         split,
         moment=schema.PAGE_LEAVE if at_once else moment,
@@ -162,7 +163,7 @@ def _answers(
         min(lists / to_predict, 1.0),
         elapsed_seconds if at_once else None,
     )
-    input_pipeline.check_complete(data, split, len(clicks))
+    folders.check_complete(data, split, len(clicks))
     return clicks, answers
 
 
@@ -254,7 +255,7 @@ def _check(model, data, moment):
         raise schema.InputError(
             f"`moment` must be one of {schema.MOMENTS}. Received: {moment}"
         )
-    manifest = input_pipeline.read_manifest(data)
+    manifest = folders.read_manifest(data)
     vocabulary.check(model, data, manifest["num_items"])
     return manifest["max_dwell_seconds"]
 
@@ -286,10 +287,8 @@ def attention_examples(
         For each session raw `items` and `dwell_seconds` of T clicks, and
         `weights`, T rows of T: row k is over the clicks up to k.
     """
-    names = input_pipeline.read_vocabulary(
-        pathlib.Path(data) / schema.VOCABULARY_FILE
-    )
-    for inputs, _, _ in input_pipeline.evaluation_batches(data, split):
+    names = folders.read_vocabulary(pathlib.Path(data) / schema.VOCABULARY_FILE)
+    for inputs, _, _ in session_batches.evaluation_batches(data, split):
         lengths = tf.math.count_nonzero(inputs[schema.ITEMS], 1).numpy()
         some = (lengths >= EXAMPLE_CLICKS[0]) & (lengths <= EXAMPLE_CLICKS[1])
         if not some.any():

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from jump_tf import schema
-from jump_tf.data import input_pipeline
+from jump_tf.data import session_batches
 from jump_tf.evaluate.columns import joined
 from jump_tf.metrics import ranking
 from jump_tf.survival.distribution import Distribution
@@ -251,7 +251,7 @@ def predictor(model: Any) -> Predictor:
 
 def read_clicks(data: str | pathlib.Path, split: str) -> Clicks:
     """All clicks of a split, in the order in which every model answers."""
-    batches = input_pipeline.evaluation_batches(
+    batches = session_batches.evaluation_batches(
         data, split, batch_clicks=65_536
     )
     clicks = [_clicks(targets, weights) for _, targets, weights in batches]

@@ -16,7 +16,8 @@ import tensorflow as tf
 from tensorboard.plugins import projector
 
 from jump_tf import schema
-from jump_tf.data import input_pipeline
+from jump_tf.data import folders
+from jump_tf.data import session_batches
 from jump_tf.evaluate.sessions import evaluation
 from jump_tf.evaluate.sessions import figures
 from jump_tf.evaluate.sessions import metrics
@@ -77,7 +78,7 @@ class _EpochSummaries(keras.callbacks.Callback):
 
     def details(self):
         """Calibration of the dwells of the last validation."""
-        manifest = input_pipeline.read_manifest(self.validation.data)
+        manifest = folders.read_manifest(self.validation.data)
         return metrics.dwell_details(
             self.validation.clicks,
             self.validation.answers.dwell,
@@ -161,7 +162,7 @@ class ItemVectors(keras.callbacks.Callback):
         self.is_best = is_best
 
     def on_train_begin(self, logs=None):
-        counts = input_pipeline.item_counts(self.data, len(self.names))
+        counts = session_batches.item_counts(self.data, len(self.names))
         self.clicks = counts[schema.FIRST_ITEM_ID :]
 
     def on_epoch_end(self, epoch, logs=None):

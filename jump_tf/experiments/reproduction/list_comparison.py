@@ -15,8 +15,9 @@ import keras
 import numpy as np
 
 from jump_tf import schema
+from jump_tf import tasks
 from jump_tf.config.run import Config
-from jump_tf.data import input_pipeline
+from jump_tf.data import folders
 from jump_tf.evaluate import comparison
 from jump_tf.evaluate.lists import evaluation as list_evaluation
 from jump_tf.evaluate.lists import prediction_table as list_prediction_table
@@ -29,7 +30,6 @@ from jump_tf.reporting import files as evaluation_files
 from jump_tf.runs import folder as run_folder
 from jump_tf.runs import model_factory
 from jump_tf.train import interruptions
-from jump_tf.train import trainer
 
 METRICS = (
     "ctr_auc",
@@ -114,7 +114,7 @@ def _check(plan, todo, results, seeds, hours):
             continue
         config, data = _asked(plan, step)
         if run_folder.read_config(run) != config or (
-            run_folder.read_manifest(run) != input_pipeline.read_manifest(data)
+            run_folder.read_manifest(run) != folders.read_manifest(data)
         ):
             raise schema.InputError(
                 "`--results` must be a new folder or one of the same request. "
@@ -127,7 +127,7 @@ def _asked(plan, step) -> tuple[Config, pathlib.Path]:
     data = next(one for one in plan.data if one.name == step.data)
     changes = [*data.set, *steps.changes(step)]
     config = plan.config(step.model).override(changes)
-    return model_factory.with_data(config, data.prepared), data.prepared
+    return tasks.with_data(config, data.prepared), data.prepared
 
 
 def _train(plan, todo, results, end, say, verbose):
@@ -142,7 +142,7 @@ def _train(plan, todo, results, end, say, verbose):
         config, data = _asked(plan, step)
         name = f"[{number}/{len(todo)}] {step}"
         try:
-            trainer.train(config, data, run, resume=begun, verbose=verbose)
+            tasks.train(config, data, run, resume=begun, verbose=verbose)
         except interruptions.TrainingError as error:
             say(f"{name}: failed: {error}")
             continue

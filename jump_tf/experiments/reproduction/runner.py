@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import keras
 
 from jump_tf import schema
+from jump_tf import tasks
 from jump_tf.experiments.reproduction import datasets
 from jump_tf.experiments.reproduction import facts
 from jump_tf.experiments.reproduction import measuring
@@ -25,7 +26,6 @@ from jump_tf.reporting import figures as reporting_figures
 from jump_tf.runs import folder as run_folder
 from jump_tf.train import interruptions
 from jump_tf.train import search_space
-from jump_tf.train import trainer
 
 _HOUR = 3600.0
 
@@ -168,7 +168,7 @@ class _Runner:
         experiment = self.experiment
         if purpose == steps.BARS or experiment.is_tuned(model):
             return True
-        from jump_tf.train import tuning  # Optuna is an extra.
+        from jump_tf import tasks
 
         row = experiment.plan.model(model)
         first = experiment.plan.data[0]
@@ -178,7 +178,7 @@ class _Runner:
         if self.end is not None:
             left = max(self.end - time.monotonic(), 1.0) / 60.0
         self.say(f"{row.title}: {experiment.trials} trials")
-        tuning.tune(
+        tasks.tune(
             config,
             data,
             experiment.study(model),
@@ -212,7 +212,7 @@ class _Runner:
         elif run.exists():
             shutil.rmtree(run)  # Nothing that a training made.
         try:
-            trainer.train(config, data, run, resume=begun, verbose=self.verbose)
+            tasks.train(config, data, run, resume=begun, verbose=self.verbose)
         except interruptions.TrainingError as error:
             failure.parent.mkdir(parents=True, exist_ok=True)
             failure.write_text(f"{error}\n")

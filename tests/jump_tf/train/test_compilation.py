@@ -8,11 +8,11 @@ import pytest
 import tensorflow as tf
 
 from jump_tf import schema
+from jump_tf import tasks
 from jump_tf.config.run import preset
-from jump_tf.data import input_pipeline
+from jump_tf.data import session_batches
 from jump_tf.models.jump import JUMP
 from jump_tf.runs import model_factory
-from jump_tf.train import trainer
 from tests import evaluated
 from tests.small_models import OPTIONS
 
@@ -34,7 +34,7 @@ def make(options, dtype=None):
 
 
 def batches(data_folder, count):
-    found = input_pipeline.training_batches(
+    found = session_batches.training_batches(
         data_folder,
         batch_sessions=32,
         batch_clicks=100,
@@ -178,7 +178,7 @@ def test_a_compiled_run_in_bfloat16_is_evaluated_in_float32(
             "training.jit_compile=true",
         ]
     )
-    record = trainer.train(config, data_folder, tmp_path / "run", verbose=0)
+    record = tasks.train(config, data_folder, tmp_path / "run", verbose=0)
     model = model_factory.load_run(tmp_path / "run")
     assert model.compute_dtype == model.fast_slow.compute_dtype == "float32"
     measured = evaluated.quick_metrics(model, data_folder, schema.VALIDATION)

@@ -13,13 +13,13 @@ from tensorboard import program
 from tensorboard.backend.event_processing import event_accumulator
 
 from jump_tf import schema
+from jump_tf import tasks
 from jump_tf.config.run import preset
-from jump_tf.data import input_pipeline
+from jump_tf.data import folders
 from jump_tf.evaluate.sessions import validation_summaries
 from jump_tf.runs import folder as run_folder
 from jump_tf.runs import model_factory
 from jump_tf.train import tensorboard as train_tensorboard
-from jump_tf.train import trainer
 
 EPOCHS = 2
 
@@ -40,11 +40,9 @@ def config():
 def logdir(config, data_folder, tmp_path_factory):
     """Of two runs, the first one profiled."""
     folder = tmp_path_factory.mktemp("sweep")
-    trainer.train(
-        config, data_folder, folder / "one", profile=(2, 3), verbose=0
-    )
+    tasks.train(config, data_folder, folder / "one", profile=(2, 3), verbose=0)
     other = config.override(["training.learning_rate=0.005"])
-    trainer.train(other, data_folder, folder / "two", verbose=0)
+    tasks.train(other, data_folder, folder / "two", verbose=0)
     return folder
 
 
@@ -212,7 +210,7 @@ def test_tensorboard_projects_the_items(tensorboard, logdir, data_folder):
     assert header == ["item", "clicks"]
     clicks = [int(row[1]) for row in rows]
     assert clicks == sorted(clicks, reverse=True)
-    manifest = input_pipeline.read_manifest(data_folder)
+    manifest = folders.read_manifest(data_folder)
     assert sum(clicks) == manifest["splits"][schema.TRAIN]["clicks"]
     model = model_factory.load_run(logdir / "two")
     names = run_folder.read_vocabulary(logdir / "two")
