@@ -1,4 +1,4 @@
-"""The sessions of a data folder as flat columns, for its statistics."""
+"""The sessions of a data folder as flat columns, for dataset statistics."""
 
 import dataclasses
 import pathlib
@@ -21,14 +21,14 @@ class ClickLog:
         session_cut: `[S]` bool, the log ended, not the visit.
         item: `[N]` ids, `OOV_ID` where training never saw it.
         dwell_seconds: `[N]` float32.
-        censored: `[N]` bool, the dwell is only a lower bound.
+        dwell_censored: `[N]` bool, the dwell is only a lower bound.
     """
 
     length: np.ndarray
     session_cut: np.ndarray
     item: np.ndarray
     dwell_seconds: np.ndarray
-    censored: np.ndarray
+    dwell_censored: np.ndarray
 
     def __len__(self) -> int:
         return len(self.item)
@@ -46,7 +46,7 @@ class ClickLog:
 
 
 def read(data: pathlib.Path, split: str) -> ClickLog:
-    """The sessions of a split.
+    """Returns the sessions of a split.
 
     Raises:
         InputError: its files are not all there, or not whole.
@@ -54,7 +54,7 @@ def read(data: pathlib.Path, split: str) -> ClickLog:
     parts = []
     files = folders.shards(data, split)
     for _, columns in batching.shuffle_pools(files, session_records.decode):
-        items, dwell, censored = (
+        items, dwell_seconds, dwell_censored = (
             columns[name]
             for name in (
                 schema.ITEMS,
@@ -67,8 +67,8 @@ def read(data: pathlib.Path, split: str) -> ClickLog:
                 items.row_lengths().numpy(),
                 columns[schema.SESSION_CUT].numpy() > 0,
                 items.values.numpy(),
-                dwell.values.numpy(),
-                censored.values.numpy() > 0,
+                dwell_seconds.values.numpy(),
+                dwell_censored.values.numpy() > 0,
             )
         )
     log = joined(parts)
@@ -77,7 +77,7 @@ def read(data: pathlib.Path, split: str) -> ClickLog:
 
 
 def joined(logs: Iterable[ClickLog]) -> ClickLog:
-    """All sessions of some logs."""
+    """Returns the sessions of all `logs`, end to end."""
     logs = [_NONE, *logs]
     return ClickLog(
         *(
