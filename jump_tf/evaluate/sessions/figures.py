@@ -17,7 +17,6 @@ _MOST_CLICKS = 24
 SESSION_CURVES = (
     ("loss", "training loss"),
     ("val_recall_at_20", "validation recall@20"),
-    ("val_page_load_recall_at_20", "validation recall@20, page_load"),
     ("val_mrr_at_20", "validation MRR@20"),
     ("val_dwell_mae_seconds", "validation dwell MAE (s)"),
 )

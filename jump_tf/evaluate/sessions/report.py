@@ -122,10 +122,6 @@ def _split(results) -> str:
     lost = any(map(tables.losses_to_baselines, results))
     for sentence in tables.verdict(results):
         parts.append(reporting_html.paragraph(sentence, "lost" if lost else ""))
-    for result in results:
-        if rows := tables.elapsed(result):
-            parts.append(reporting_html.paragraph(tables.ELAPSED_TITLE))
-            parts.append(reporting_html.table(rows[0], rows[1:]))
     named = [_details(result) for result in results]
     rows = [
         [name, *(details.get(name, "-") for details in named)]
