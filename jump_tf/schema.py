@@ -6,7 +6,6 @@ seconds, instants are int64 milliseconds UTC.
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
 
 PAD_ID = 0  # No click here.
 OOV_ID = 1  # A click on an item that is not in the vocabulary.
@@ -90,21 +89,6 @@ REJECTS_FILE = "rejects.jsonl"
 
 MAX_DWELL_SECONDS = 2000.0  # c1 of eq. 4: longer dwells are censored here.
 LAST_DWELL_SECONDS = 30.0  # c2 of eq. 4: the last click lasts longer than this.
-
-
-def at_least(elapsed_seconds: Any) -> Any:
-    """The dwell of a visitor who has stayed so long, and is still there.
-
-    It is what `dwell_seconds` holds then: -1 - e, which whoever asks for the
-    known dwells only takes for unknown, as it is less than zero.
-
-    Args:
-        elapsed_seconds: e, a number or numbers of any shape, from 0.
-
-    Returns:
-        Of the same kind; `UNKNOWN_DWELL` for e = 0.
-    """
-    return UNKNOWN_DWELL - elapsed_seconds
 
 
 class InputError(ValueError):

@@ -36,10 +36,6 @@ ITEMS = np.int32([[3, 5, 2, 9], [7, 1, 10, 4], [2, 2, 0, 0], [0, 0, 0, 0]])
 SECONDS = np.float32(
     [[30, 700, 9, 1500], [2000, -1, 0, 61], [5, 333, 0, 0], [0, 0, 0, 0]]
 )
-# A dwell, or "at least so many seconds" for a visitor still on the page.
-NEWEST = np.float32(
-    [[30, -1, 9, -61], [-900, -1, 0, -2], [5, -334, 0, 0], [0, 0, 0, 0]]
-)
 INPUTS = {schema.ITEMS: ITEMS, schema.DWELL_SECONDS: SECONDS}
 TARGETS = {
     schema.ITEMS: np.int32(
@@ -202,9 +198,6 @@ def models():
             f"{name} scores": model.click_scores(last),
             f"{name} median": law.median(),
         }
-        if kind is JUMP:
-            load = ops.convert_to_numpy(model.page_load(INPUTS, 50.0))
-            found[f"{name} page load"] = load[:, 1:][ITEMS != schema.PAD_ID]
         parameters = enumerate(law.parameters())
         found |= {f"{name} parameter {k}": value for k, value in parameters}
     return found
@@ -229,8 +222,6 @@ def training_steps():
         model = given(make_model(options, kind=kind))
         draws = np.int32([2, 3, 5, 7, 9]), normal(5, seed=4)
         model.sampler.call = lambda size, draws=draws: draws
-        if name == "sampled":
-            model.drawn_dwell = lambda _: NEWEST
         model.compile(optimizer)
         for step in range(steps):
             logs = model.train_on_batch(

@@ -36,7 +36,6 @@ OPTIONS = {
         "row_spacing": "log",
         "tie_inputs": False,
         "use_bias": True,
-        "page_load_rate": 0.4,
     },
 }
 # Name -> class and options; of one architecture as many as have own weights.

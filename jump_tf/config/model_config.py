@@ -44,10 +44,6 @@ class JumpConfig(SessionConfig):
             h_k, and `residual` means nothing.
         multiplicative: whether the highway units multiply what they read with
             their state, see `HighwayUnit`.
-        page_load_rate: share of clicks that teach what follows them with the
-            visitor still on their page, some of them with the seconds spent
-            there so far, see `page_load_draws`; the others teach it with
-            their dwell. Above 0 there are weights for such seconds.
     """
 
     micro_step_seconds: float = 200.0
@@ -60,7 +56,6 @@ class JumpConfig(SessionConfig):
     fast_slow: bool = True
     attention: bool = True
     multiplicative: bool = True
-    page_load_rate: float = 0.0
 
     def __post_init__(self):
         super().__post_init__()
@@ -70,7 +65,6 @@ class JumpConfig(SessionConfig):
             refuse(self, "pointer_clicks", must)
         above_zero(self, "micro_step_seconds")
         one_of(self, "row_spacing", ROW_SPACINGS)
-        rate(self, "page_load_rate")
 
 
 @dataclasses.dataclass(frozen=True)

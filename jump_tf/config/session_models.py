@@ -37,9 +37,7 @@ class SessionConfig:
             two.
         dropout: rate on the embedded clicks and on the features, in training.
         unknown_dwell_rate: share of input dwells that training hides, so that
-            the model can answer where a dwell is missing. JUMP learns by its
-            `page_load_rate` to answer while the visitor is still on the page;
-            the others learn that by this, too.
+            the model can answer while the visitor is still on the page.
         dwell_input: whether the model sees the dwells of the clicks before at
             all; without it all of them are hidden, in training and after.
         unknown_item_rate: share of input items that training replaces by the

@@ -120,17 +120,13 @@ class LiveSignatures:
         )
 
     def _answer(self, past, page, page_dwell, elapsed_seconds):
-        elapsed = seconds_so_far(elapsed_seconds)
-        dwell = tf.where(
-            page_dwell >= 0.0, page_dwell, schema.at_least(elapsed)
-        )
-        now = jump_incremental.append(self._model, past, page, dwell)
+        now = jump_incremental.append(self._model, past, page, page_dwell)
         moment = Moment(
             features=jump_incremental.features(self._model, now),
             lengths=now.lengths,
             page=page,
             page_features=jump_incremental.features(self._model, past),
-            elapsed_seconds=elapsed,
+            elapsed_seconds=seconds_so_far(elapsed_seconds),
         )
         state = {
             _MODEL: tf.fill(tf.shape(page), self._fingerprint),

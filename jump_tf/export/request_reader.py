@@ -46,14 +46,12 @@ class SessionReader:
         """What a SavedModel must be told of: it finds variables by itself."""
         return [self._lines_of_items, self._items_of_lines]
 
-    def __call__(self, items, dwell_seconds, elapsed_seconds=None) -> Read:
+    def __call__(self, items, dwell_seconds) -> Read:
         """Reads `[B, T]` items and dwells.
 
         Args:
             items: raw ids, "" where there is no click.
             dwell_seconds: negative or not a number where unknown.
-            elapsed_seconds: `[B]`, `seconds_so_far` on the page on screen: so
-                long at least is the dwell of the last click, if unknown.
         """
         same = tf.debugging.assert_equal(
             tf.shape(items),
@@ -75,12 +73,7 @@ class SessionReader:
         items = tf.gather(items, at, axis=1, batch_dims=1)
         dwell = tf.gather(dwell, at, axis=1, batch_dims=1)
         real = step < lengths[:, tf.newaxis]
-        last = step == lengths[:, tf.newaxis] - 1
-        unknown = tf.fill(tf.shape(dwell), schema.UNKNOWN_DWELL)
-        if elapsed_seconds is not None:
-            so_far = schema.at_least(elapsed_seconds)[:, tf.newaxis]
-            unknown = tf.where(last, so_far, unknown)
-        dwell = tf.where(dwell >= 0.0, dwell, unknown)
+        dwell = tf.where(dwell >= 0.0, dwell, schema.UNKNOWN_DWELL)
         return Read(
             tf.where(real, self.ids(items), schema.PAD_ID),
             tf.where(real, dwell, 0.0),

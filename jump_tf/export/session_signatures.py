@@ -62,8 +62,8 @@ class Signatures:
       click at all is a session too.
 
     `serving_default` also takes `elapsed_seconds` `[B]`, the seconds already
-    spent on the page on screen (0, negative or not finite if unknown), and
-    returns
+    spent on the page on screen (0, negative or not finite if unknown), on which
+    only the answers of that page and of the session's end depend, and returns
 
     * `items` `[B, k]` and `probabilities` `[B, k]`, the likeliest next clicks
       and their probabilities among the whole catalogue,
@@ -270,8 +270,7 @@ class Signatures:
         """Where sessions stand, and the ids of their clicks `[B, T]`."""
         if elapsed_seconds is None:
             elapsed_seconds = tf.zeros(tf.shape(items)[:1])
-        elapsed = seconds_so_far(elapsed_seconds)
-        read = self._reader(items, dwell_seconds, elapsed)
+        read = self._reader(items, dwell_seconds)
         features = self._model(
             {
                 schema.ITEMS: read.items,
@@ -285,7 +284,7 @@ class Signatures:
             lengths=read.lengths,
             page=tf.gather(read.items, before, axis=1, batch_dims=1),
             page_features=tf.gather(features, before, axis=1, batch_dims=1),
-            elapsed_seconds=elapsed,
+            elapsed_seconds=seconds_so_far(elapsed_seconds),
         )
         return moment, read.items
 

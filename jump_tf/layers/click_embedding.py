@@ -5,7 +5,6 @@ import math
 import keras
 from keras import ops
 
-from jump_tf import schema
 from jump_tf.config.model_config import ROW_SPACINGS
 
 LOG_ROWS_PER_E = 8  # Rows per factor e of dwell when spaced by the log.
@@ -40,54 +39,19 @@ def num_dwell_rows(max_dwell_seconds, spacing):
     return math.floor(max_dwell_seconds) + 2
 
 
-def elapsed_weights(dwell_seconds, max_dwell_seconds):
-    """How much of each row of E a dwell reads that is at least so long.
-
-    Row k stands for log(1 + e) = k, from 1; between two of them e reads a part
-    of both. Few rows that share what they learn, as e tells little.
-
-    Args:
-        dwell_seconds: any shape, as `schema.at_least` writes them; NaN where
-            unknown. More than `max_dwell_seconds` count as that.
-        max_dwell_seconds: c1.
-
-    Returns:
-        `[..., num_elapsed_rows]`; zeros for known dwells, and for e = 0.
-    """
-    elapsed = schema.at_least(dwell_seconds)  # It is its own inverse.
-    elapsed = ops.where(elapsed > 0.0, elapsed, 0.0)
-    place = ops.log1p(ops.minimum(elapsed, max_dwell_seconds))[..., None]
-    row = ops.arange(
-        1, num_elapsed_rows(max_dwell_seconds) + 1, dtype="float32"
-    )
-    return ops.maximum(1.0 - ops.abs(place - row), 0.0)
-
-
-def num_elapsed_rows(max_dwell_seconds):
-    """How many rows `elapsed_weights` are of."""
-    return math.ceil(math.log1p(max_dwell_seconds))
-
-
 @keras.saving.register_keras_serializable(package="jump_tf")
 class ClickEmbedding(keras.layers.Layer):
     """`x_j = BatchNorm(V[i_j] + T[row(tau_j)])`  (JUMP, IJCAI 2018, eq. 16).
-
-    A dwell that is only known to be at least e reads `T[unknown] + E(e)`, see
-    `elapsed_weights`; E starts at zero: seconds tell nothing but what was
-    learned of them.
 
     Args:
         units: size d.
         max_dwell_seconds: c1.
         row_spacing: how dwells share rows of T, see `dwell_row`.
-        learns_elapsed: whether there is E; otherwise a dwell that is at least
-            so long is just unknown.
 
     Call arguments:
         item_vectors: `[B, T, d]`, rows of the item table, which the click
             head owns too.
-        dwell_seconds: `[B, T]`; negative or NaN where unknown, see
-            `schema.at_least`.
+        dwell_seconds: `[B, T]`; negative or NaN where unknown.
         real: `[B, T]` bool, False on padding.
 
     Returns:
@@ -97,12 +61,7 @@ class ClickEmbedding(keras.layers.Layer):
     """
 
     def __init__(
-        self,
-        units,
-        max_dwell_seconds,
-        row_spacing="seconds",
-        learns_elapsed=False,
-        **kwargs,
+        self, units, max_dwell_seconds, row_spacing="seconds", **kwargs
     ):
         super().__init__(**kwargs)
         if row_spacing not in ROW_SPACINGS:
@@ -113,7 +72,6 @@ class ClickEmbedding(keras.layers.Layer):
         self.units = units
         self.max_dwell_seconds = max_dwell_seconds
         self.row_spacing = row_spacing
-        self.learns_elapsed = learns_elapsed
         self.dwell_rows = keras.layers.Embedding(
             num_dwell_rows(max_dwell_seconds, row_spacing), units, name="dwell"
         )
@@ -123,30 +81,15 @@ class ClickEmbedding(keras.layers.Layer):
 
     def build(self, item_vectors_shape):
         self.dwell_rows.build()
-        if self.learns_elapsed:
-            self.elapsed = self.add_weight(
-                name="elapsed",
-                shape=(num_elapsed_rows(self.max_dwell_seconds), self.units),
-                initializer="zeros",
-            )
         self.normalization.build((None, None, self.units))
 
     def call(self, item_vectors, dwell_seconds, real, training=None):
+        row = dwell_row(dwell_seconds, self.max_dwell_seconds, self.row_spacing)
         clicks = self.normalization(
-            item_vectors + self._rows(dwell_seconds),
-            training=training,
-            mask=real,
+            item_vectors + self.dwell_rows(row), training=training, mask=real
         )
         # Also ends Keras' implicit mask here: padding is the weights' matter.
         return ops.where(real[..., None], clicks, 0.0)
-
-    def _rows(self, dwell_seconds):
-        row = dwell_row(dwell_seconds, self.max_dwell_seconds, self.row_spacing)
-        rows = self.dwell_rows(row)
-        if not self.learns_elapsed:
-            return rows
-        weights = elapsed_weights(dwell_seconds, self.max_dwell_seconds)
-        return rows + ops.matmul(weights, self.elapsed)
 
     def get_config(self):
         return {
@@ -154,5 +97,4 @@ class ClickEmbedding(keras.layers.Layer):
             "units": self.units,
             "max_dwell_seconds": self.max_dwell_seconds,
             "row_spacing": self.row_spacing,
-            "learns_elapsed": self.learns_elapsed,
         }

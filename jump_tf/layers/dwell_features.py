@@ -27,8 +27,6 @@ class DwellHistory(keras.layers.Layer):
 
     Call arguments:
         dwell_seconds: `[B, T]`; negative or NaN where unknown.
-        newest_dwell: `[B, T]`, negative or NaN where row k alone does not know
-            tau_k, as the visitor is still on the page; None for nowhere.
 
     Returns:
         `[B, T, 4]`.
@@ -41,21 +39,14 @@ class DwellHistory(keras.layers.Layer):
         self.max_dwell_seconds = max_dwell_seconds
         self.center = center
 
-    def call(self, dwell_seconds, newest_dwell=None):
+    def call(self, dwell_seconds):
         is_known = dwell_seconds >= 0.0
         seconds = ops.where(is_known, dwell_seconds, 0.0)
         log_dwell = ops.log1p(ops.minimum(seconds, self.max_dwell_seconds))
         known = ops.cast(is_known, log_dwell.dtype)
         relative = known * (log_dwell - self.center)
         count = ops.cumsum(known, axis=1)
-        total = ops.cumsum(relative, axis=1)
-        if newest_dwell is not None:
-            left = newest_dwell >= 0.0
-            is_known = is_known & left
-            count = count - ops.where(left, 0.0, known)
-            total = total - ops.where(left, 0.0, relative)
-            known = ops.where(left, known, 0.0)
-        mean = total / ops.maximum(count, 1.0)
+        mean = ops.cumsum(relative, axis=1) / ops.maximum(count, 1.0)
         last = ops.where(is_known, relative, mean)
         position = ops.cumsum(ops.ones_like(known), axis=1)
         return ops.stack([last, mean, ops.log1p(position), known], axis=-1)

@@ -44,7 +44,6 @@ class FastSlowCell(keras.layers.Layer):
     Call arguments:
         inputs: `[B, 2d + 1]`: `[W_c x, W_g x]` of the fast unit, then R.
         states: `(h, s)`, each `[B, d]`; zeros before the first click.
-        max_fast_steps: the largest R of these inputs, if less.
 
     Returns:
         `[h', s']`, `[B, 2d]`, and both as the next states.
@@ -97,13 +96,13 @@ class FastSlowCell(keras.layers.Layer):
                 initializer="glorot_uniform",
             )
 
-    def call(self, inputs, states, max_fast_steps=None):
+    def call(self, inputs, states):
         last, last_slow = states
         projection, num_steps = ops.split(inputs, [2 * self.units], axis=-1)
         state = self.fast(last, projection)
         slow = self.slow(last_slow, self.slow.project(state))
         state = self.fast(state, self._project_slow(slow))
-        for step in range(2, (max_fast_steps or self.max_fast_steps) + 1):
+        for step in range(2, self.max_fast_steps + 1):
             state = ops.where(num_steps >= step, self.fast(state), state)
         return ops.concatenate([state, slow], axis=-1), [state, slow]
 
@@ -220,14 +219,13 @@ class FastSlow(keras.layers.Layer):
         ticks = fast_slow_scan.plan(steps, multiple=1)
         return fast_slow_forward.fast_slow(clicks, ticks, *self._transitions())
 
-    def step(self, clicks, states, dwell_seconds=None):
+    def step(self, clicks, states, dwell_seconds):
         """The states after one more click.
 
         Args:
             clicks: `[N, d]` embedded clicks.
             states: fast and slow states before them, `[N, d]` each.
-            dwell_seconds: `[N]`; None where all are unknown, which saves the
-                further fast steps that an unknown dwell does not make.
+            dwell_seconds: `[N]`; negative or NaN where unknown.
 
         Returns:
             Fast and slow states, `[N, d]` each.
@@ -235,16 +233,12 @@ class FastSlow(keras.layers.Layer):
         projection = self.cell.fast.project(
             ops.cast(clicks, self.compute_dtype)
         )
-        most = None
-        if dwell_seconds is None:
-            most, steps = 1, ops.ones_like(projection[:, 0])
-        else:
-            steps = num_fast_steps(
-                dwell_seconds, self.micro_step_seconds, self.max_dwell_seconds
-            )
+        steps = num_fast_steps(
+            dwell_seconds, self.micro_step_seconds, self.max_dwell_seconds
+        )
         steps = ops.cast(steps, projection.dtype)
         inputs = ops.concatenate([projection, steps[:, None]], -1)
-        return self.cell(inputs, states, max_fast_steps=most)[1]
+        return self.cell(inputs, states)[1]
 
     def _transitions(self):
         """The weights that `fast_slow_scan.fast_slow` takes."""

@@ -22,28 +22,11 @@ def causal_softmax(scores):
     return ops.exp(scores - ops.logsumexp(scores, axis=-1, keepdims=True))
 
 
-def products(queries, keys, newest=None):
-    """`q_k . x_i`, `[B, T, T]`, row k of click k.
-
-    Args:
-        queries: q, `[B, T, d]`.
-        keys: x, `[B, T, d]`.
-        newest: `[B, T, d]`, what row k has in the place of x_k; None for x_k.
-    """
-    scores = ops.matmul(queries, ops.transpose(keys, (0, 2, 1)))
-    if newest is None:
-        return scores
-    step = ops.arange(ops.shape(scores)[1])
-    own = ops.sum(queries * newest, axis=-1, keepdims=True)
-    return ops.where(step[:, None] == step[None, :], own, scores)
-
-
-def attention_weights(states, newest=None):
+def attention_weights(states):
     """Weights of click i for the summary after click k.
 
     Args:
         states: `[B, T, d]`.
-        newest: `[B, T, d]`, what row k has in the place of h_k; None for h_k.
 
     Returns:
         `[B, T, T]`: row k holds `softmax_i(h_i . h_k / sqrt(d))` over i <= k,
@@ -52,8 +35,7 @@ def attention_weights(states, newest=None):
     Reference: JUMP, IJCAI 2018, eq. 13; it normalises over the past alone.
     """
     size = ops.shape(states)[-1]
-    queries = states if newest is None else newest
-    scores = products(queries, states, newest)
+    scores = ops.matmul(states, ops.transpose(states, (0, 2, 1)))
     return causal_softmax(ops.cast(scores, "float32") / math.sqrt(size))
 
 
@@ -70,7 +52,6 @@ class SessionAttention(keras.layers.Layer):
 
     Call arguments:
         states: `[B, T, d]`.
-        newest: `[B, T, d]`, what row k has in the place of h_k; None for h_k.
 
     Returns:
         `[B, T, d]`.
@@ -82,13 +63,9 @@ class SessionAttention(keras.layers.Layer):
         super().__init__(**kwargs)
         self.residual = residual
 
-    def call(self, states, newest=None):
-        weights = ops.cast(attention_weights(states, newest), states.dtype)
+    def call(self, states):
+        weights = ops.cast(attention_weights(states), states.dtype)
         summary = ops.matmul(weights, states)
-        if newest is not None:
-            own = ops.diagonal(weights, axis1=1, axis2=2)[..., None]
-            summary = summary + own * (newest - states)
-            states = newest
         return states + summary if self.residual else summary
 
     def get_config(self):

@@ -8,7 +8,6 @@ import keras
 from keras import ops
 
 from jump_tf import schema
-from jump_tf.layers.session_attention import products
 from jump_tf.losses.logsumexp import NEVER
 
 LARGEST_VOCABULARY = 2**24  # float32, in which ids travel, holds these exactly.
@@ -34,7 +33,6 @@ class SessionPointer(keras.layers.Layer):
         items: `[B, T]` ids; padding and unknown items are not pointed at.
         summaries: `[B, T, d]`.
         clicks: `[B, T, d]`.
-        newest: `[B, T, d]`, what row k has in the place of x_k; None for x_k.
 
     Returns:
         `[B, T, 2 C + 1]` float32: log g, log c of the newest click, of the one
@@ -68,10 +66,12 @@ class SessionPointer(keras.layers.Layer):
         self.content.build((None, None, self.units))
         self.age.build((None, None, self.units))
 
-    def call(self, items, summaries, clicks, newest=None):
+    def call(self, items, summaries, clicks):
         shape = (*ops.shape(items), ops.shape(items)[1])
         ids = self._last(ops.broadcast_to(items[:, None, :], shape))
-        alike = products(self.content(summaries), clicks, newest)
+        alike = ops.matmul(
+            self.content(summaries), ops.transpose(clicks, (0, 2, 1))
+        )
         return self._weighed(ids, self._last(alike), summaries)
 
     def at(self, items, clicks, summaries):

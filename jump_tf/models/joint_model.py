@@ -95,16 +95,8 @@ class JointModel(SessionModel):
             dwell_seconds: `[B, T]`; negative or NaN where unknown.
             real: `[B, T]` bool, False on padding on the right.
             training: whether dropout and the like are on.
-
-        A model that answers for visitors who are still on the page, too, has
-        one more argument, `newest_dwell` `[B, T]`: where it is negative, as
-        `schema.at_least` writes it, or NaN, row k alone reads click k with it
-        in the place of its dwell; where it is not, row k reads the dwell.
         """
         raise NotImplementedError
-
-    def drawn_dwell(self, dwell_seconds):
-        """`newest_dwell` of `encode` in training; None for models without."""
 
     def build(self, input_shape=None):
         self.items.build()
@@ -126,30 +118,13 @@ class JointModel(SessionModel):
     def call(self, inputs, training=False):
         items = inputs[schema.ITEMS]
         dwell_seconds = self.seen(inputs[schema.DWELL_SECONDS])
-        newest_dwell = None
-        if training:
-            newest_dwell = self.drawn_dwell(dwell_seconds)
-            items, dwell_seconds = self._hide(items, dwell_seconds)
-        return self.features(items, dwell_seconds, newest_dwell, training)
-
-    def features(self, items, dwell_seconds, newest_dwell=None, training=False):
-        """What the model is called for, of both moments of asking.
-
-        Args:
-            items: `[B, T]` ids.
-            dwell_seconds: `[B, T]`, known to the rows after their click.
-            newest_dwell: `[B, T]`, see `encode`; None as `dwell_seconds`.
-            training: whether dropout and the like are on.
-
-        Returns:
-            `[B, T + 1, d]`.
-        """
-        newest = () if newest_dwell is None else (newest_dwell,)
         real = items != schema.PAD_ID
-        features = self.encode(items, dwell_seconds, real, training, *newest)
+        if training:
+            items, dwell_seconds = self._hide(items, dwell_seconds)
+        features = self.encode(items, dwell_seconds, real, training)
         features = self._drop_out(features, training)
         if self.config.dwell_history:
-            history = self.dwell_history(dwell_seconds, *newest)
+            history = self.dwell_history(dwell_seconds)
             features = ops.concatenate([features, history], axis=-1)
         return ops.concatenate([self.start_like(features), features], axis=1)
 

@@ -7,7 +7,6 @@ from jump_tf import schema
 from jump_tf.config.model_config import JumpConfig
 from jump_tf.layers.click_embedding import ClickEmbedding
 from jump_tf.layers.fast_slow import FastSlow
-from jump_tf.layers.page_load_draws import page_load_draws
 from jump_tf.layers.session_attention import SessionAttention
 from jump_tf.layers.session_attention import attention_weights
 from jump_tf.layers.session_pointer import LARGEST_VOCABULARY
@@ -34,11 +33,6 @@ class JUMP(JointModel):
     the next click may also be pointed at among the last ones, see
     `SessionPointer`.
 
-    While the visitor is on the page of click k, tau_k is unknown: row k is then
-    one step of R = 1 from the states after click k - 1, with the dwell row of
-    "unknown" or of "at least e". All rows take that step at once, and training
-    with a `page_load_rate` teaches each click by one way or the other.
-
     Args:
         vocabulary_size: number of ids V, padding and unknown included.
         name: of the model.
@@ -51,7 +45,6 @@ class JUMP(JointModel):
     """
 
     config: JumpConfig
-    page_load_at_once = True
 
     def __init__(
         self,
@@ -70,7 +63,6 @@ class JUMP(JointModel):
             config.units,
             config.max_dwell_seconds,
             config.row_spacing,
-            self.learns_page_load,
             name="click_embedding",
         )
         if config.fast_slow:
@@ -135,52 +127,20 @@ class JUMP(JointModel):
     def _pointer_width(self):
         return self.pointer.width if self.config.pointer_clicks else 0
 
-    def encode(
-        self, items, dwell_seconds, real, training=False, newest_dwell=None
-    ):
+    def encode(self, items, dwell_seconds, real, training=False):
         rows = self.rows(items)
-        clicks, *newest = self._clicks(
-            rows, dwell_seconds, real, training, newest_dwell
-        )
-        states = self._states(clicks, dwell_seconds, real, training)
-        outputs = [states[0]]
-        if newest:
-            left = newest_dwell[..., None] >= 0.0
-            arrived = self._step(newest[0], _shifted(states))
-            outputs.append(ops.where(left, outputs[0], arrived))
-            newest = [ops.where(left, clicks, newest[0])]
-        summaries = self._summaries(rows, training, *outputs)
+        clicks = self._clicks(rows, dwell_seconds, real, training)
+        states = self._states(clicks, dwell_seconds, real, training)[0]
+        summaries = self._summaries(rows, states, training)
         if not self.config.pointer_clicks:
             return summaries
-        pointers = self.pointer(items, summaries, clicks, *newest)
+        pointers = self.pointer(items, summaries, clicks)
         return ops.concatenate([summaries, pointers], axis=-1)
 
     def pointers(self, features):
         if not self.config.pointer_clicks:
             return None
         return Pointers.of(self._split(features)[1])
-
-    @property
-    def learns_page_load(self):
-        return self.config.page_load_rate > 0.0 and self.config.dwell_input
-
-    def page_load(self, inputs, elapsed_seconds=0.0):
-        dwell_seconds = self.seen(inputs[schema.DWELL_SECONDS])
-        newest_dwell = schema.at_least(elapsed_seconds)
-        newest_dwell += ops.zeros_like(dwell_seconds)
-        return self.features(
-            inputs[schema.ITEMS], dwell_seconds, self.seen(newest_dwell)
-        )
-
-    def drawn_dwell(self, dwell_seconds):
-        if not self.learns_page_load:
-            return None
-        return page_load_draws(
-            dwell_seconds,
-            self.config.page_load_rate,
-            self.config.max_dwell_seconds,
-            self.hiding,
-        )
 
     def click_scores(self, features):
         scores = super().click_scores(features)
@@ -218,32 +178,16 @@ class JUMP(JointModel):
 
         Its output first, then what else it remembers.
         """
-        (clicks,) = self._clicks(
-            self.rows(items), dwell_seconds, real, training
-        )
+        rows = self.rows(items)
+        clicks = self._clicks(rows, dwell_seconds, real, training)
         return self._states(clicks, dwell_seconds, real, training)
 
-    def _clicks(self, rows, dwell_seconds, real, training, newest_dwell=None):
-        """`[B, T, d]` embedded clicks, then those with the newest dwells.
-
-        The latter are of use where that dwell is not known.
-        """
-        ways = 1
-        if newest_dwell is not None:
-            ways = 2  # In one batch, which is normalised as one.
-            arrived = real & ~(newest_dwell >= 0.0)
-            rows, dwell_seconds, real = (
-                ops.concatenate(pair)
-                for pair in (
-                    (rows, rows),
-                    (dwell_seconds, newest_dwell),
-                    (real, arrived),
-                )
-            )
+    def _clicks(self, rows, dwell_seconds, real, training):
+        """`[B, T, d]` embedded clicks."""
         clicks = self.click_embedding(
             rows, dwell_seconds, real, training=training
         )
-        return ops.split(self.click_dropout(clicks, training=training), ways)
+        return self.click_dropout(clicks, training=training)
 
     def _states(self, clicks, dwell_seconds, real, training):
         """The encoder's states after each click, `[B, T, d]` each."""
@@ -257,24 +201,9 @@ class JUMP(JointModel):
             training=training,
         )
 
-    def _step(self, clicks, states):
-        """`[B, T, d]`, its output after a click of unknown dwell more."""
-        shape = ops.shape(clicks)
-        clicks, *states = (
-            ops.reshape(each, (-1, clicks.shape[-1]))
-            for each in (clicks, *states)
-        )
-        if self.config.fast_slow:
-            after = self.fast_slow.step(clicks, states)
-        else:
-            after = self.gru.cell(clicks, states)
-        return ops.reshape(after[0], shape)
-
-    def _summaries(self, rows, training, states, newest=None):
+    def _summaries(self, rows, states, training):
         if self.config.attention:
-            states = self.attention(states, newest)
-        elif newest is not None:
-            states = newest
+            states = self.attention(states)
         summaries = ops.cast(states, "float32")
         if not self.config.click_residual:
             return summaries
@@ -285,8 +214,3 @@ class JUMP(JointModel):
         """Summaries, pointers, and the history for the dwell head."""
         units = self.config.units
         return ops.split(features, [units, units + self._pointer_width], -1)
-
-
-def _shifted(states):
-    """`[B, T, d]` each: before a click, what they were after the last one."""
-    return [ops.pad(each[:, :-1], [[0, 0], [1, 0], [0, 0]]) for each in states]

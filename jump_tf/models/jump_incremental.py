@@ -59,7 +59,7 @@ def append(model: JUMP, past: Past, items, dwell_seconds) -> Past:
         model: it all belongs to.
         past: of N sessions.
         items: `[N]` ids; `PAD_ID` adds nothing.
-        dwell_seconds: `[N]`; negative where unknown, see `schema.at_least`.
+        dwell_seconds: `[N]`; negative where unknown.
     """
     real, lengths = items != schema.PAD_ID, past.lengths
     dwell_seconds = ops.where(real, model.seen(dwell_seconds), 0.0)

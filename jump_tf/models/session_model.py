@@ -35,14 +35,6 @@ class SessionModel(keras.Model):
     Masking: right padding changes nothing before it.
     """
 
-    # Whether `page_load` answers for all clicks of a session at once.
-    page_load_at_once = False
-
-    @property
-    def learns_page_load(self) -> bool:
-        """Whether training tells how long a visitor is on a page already."""
-        return False
-
     def __init__(self, vocabulary_size, config: SessionConfig, **kwargs):
         super().__init__(**kwargs)
         self.vocabulary_size = vocabulary_size
@@ -142,22 +134,6 @@ class SessionModel(keras.Model):
                 end_loss = self._end_loss(end_logits, targets, weights)
                 total = total + self.config.end_weight * end_loss
         return total / ops.maximum(number, 1.0)
-
-    def page_load(self, inputs, elapsed_seconds=0.0):
-        """What the model itself is called for, with the visitor on the page.
-
-        Row k of the features knows the first k clicks, and of the k-th dwell
-        only that it is at least so long. It is the last row for k clicks, the
-        last dwell of which `schema.at_least` writes, but for all k at once.
-
-        Args:
-            inputs: `items` `[B, T]` int and `dwell_seconds` `[B, T]` float.
-            elapsed_seconds: a number, or `[B, T]`.
-
-        Returns:
-            `[B, T + 1, d]` features.
-        """
-        raise NotImplementedError
 
     def attention_weights(self, items, dwell_seconds, real):
         """`[B, T, T]`: how row k looks at the clicks up to k; None if not.

@@ -28,7 +28,6 @@ from jump_tf.reporting.files import write_json
 
 TABLE_SUFFIX = ".clicks.npz"
 LISTS = 10_000  # Lists of 20 that coverage and popularity are of.
-ELAPSED_SECONDS = (10, 30, 120)  # On a page, when asked again while there.
 EXAMPLE_CLICKS = (4, 8)  # Enough to see, few enough to read.
 
 
@@ -46,10 +45,6 @@ def evaluate_clicks(
 
     What a model says of dwells that it does not learn (`dwell_weight` 0) is
     left out: `dwell_learned` is false then.
-
-    At `page_load`, of a model that learns how much seconds on a page tell,
-    `elapsed` has by such seconds what it says of the visitors who stayed for so
-    long: told of it, and (`_untold`) as if they had just come.
 
     Args:
         model: a built `SessionModel` over the vocabulary of `data`.
@@ -97,8 +92,6 @@ def evaluate_clicks(
     }
     if learned:
         result |= metrics.dwell_details(clicks, answers.dwell, upper)
-    if moment == schema.PAGE_LOAD and model.learns_page_load:
-        result["elapsed"] = _elapsed(model, data, split, batch_clicks, answers)
     result |= {
         "intervals": intervals,
         "unseen": metrics.unseen(clicks),
@@ -112,8 +105,7 @@ def evaluate_clicks(
 class Validation:
     """The quick metrics of a model in training, asked for after each epoch.
 
-    The answers to the last call are kept for whoever draws them. A model that
-    learns `page_load` is asked at that moment, too.
+    The answers to the last call are kept for whoever draws them.
 
     Args:
         model: a built `SessionModel`, as it is when called.
@@ -128,14 +120,7 @@ class Validation:
 
     def __call__(self) -> dict[str, float]:
         self.clicks, self.answers = _answers(self.model, self.data)
-        found = _quick_means(self.clicks, self.answers)
-        if self.model.learns_page_load:
-            answers = _answers(self.model, self.data, moment=schema.PAGE_LOAD)
-            later = _quick_means(*answers)
-            found |= {
-                f"{schema.PAGE_LOAD}_{name}": later[name] for name in later
-            }
-        return found
+        return _quick_means(self.clicks, self.answers)
 
 
 def _answers(
@@ -145,67 +130,31 @@ def _answers(
     moment=schema.PAGE_LEAVE,
     batch_clicks=8192,
     lists=0,
-    elapsed_seconds=0.0,
 ):
     """All clicks of a split and what the model says of them."""
-    at_once = moment == schema.PAGE_LOAD and model.page_load_at_once
     size = folders.read_manifest(data)["splits"][split]
     to_predict = max(size["clicks"] - size["sessions"], 1)
     batches = session_batches.evaluation_batches(
         data,
         split,
-        moment=schema.PAGE_LEAVE if at_once else moment,
+        moment=moment,
         batch_clicks=batch_clicks,
         step_seconds=model.step_seconds,
     )
     clicks, answers = predictions.predictor(model)(
-        batches,
-        min(lists / to_predict, 1.0),
-        elapsed_seconds if at_once else None,
+        batches, min(lists / to_predict, 1.0)
     )
     folders.check_complete(data, split, len(clicks))
     return clicks, answers
 
 
-def _elapsed(model, data, split, batch_clicks, untold):
-    found = {}
-    dwell = ("dwell_nll",) if model.config.dwell_weight else ()
-    asked = ("recall_at_20", "mrr_at_20", *dwell)
-    for seconds in ELAPSED_SECONDS:
-        clicks, told = _answers(
-            model,
-            data,
-            split,
-            schema.PAGE_LOAD,
-            batch_clicks,
-            elapsed_seconds=seconds,
-        )
-        stayed = clicks.previous_dwell_seconds >= seconds
-        measures = {
-            f"{name}{suffix}": measure.within(stayed)
-            for answers, suffix in ((told, ""), (untold, "_untold"))
-            for name, measure in _quick_measures(clicks, answers).items()
-            if name in asked
-        }
-        found[str(seconds)] = {
-            "num_predictions": int(measures["recall_at_20"].counted.sum()),
-            **{name: measure.mean() for name, measure in measures.items()},
-        }
-    return found
-
-
 def _quick_means(clicks, answers) -> dict[str, float]:
-    measures = _quick_measures(clicks, answers)
-    return {name: measure.mean() for name, measure in measures.items()}
-
-
-def _quick_measures(clicks, answers) -> Measures:
     measures = {
         **metrics.click_measures(clicks, answers.rank),
         **metrics.quick_dwell_measures(clicks, answers.dwell),
     }
     return {
-        name: measure
+        name: measure.mean()
         for name, measure in measures.items()
         if not name.endswith("_all")
     }

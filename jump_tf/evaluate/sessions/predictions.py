@@ -78,12 +78,6 @@ class Clicks(LoggedClicks):
     session_cut: np.ndarray
 
     @property
-    def previous_dwell_seconds(self) -> np.ndarray:
-        """`[N]` of the click before in the session, NaN at the first."""
-        before = np.roll(self.dwell_seconds, 1)
-        return np.where(self.predicted, before, np.nan)
-
-    @property
     def followed(self) -> np.ndarray:
         """`[N]` bool: another click follows, within c1."""
         return ~self.last & ~self.censored
@@ -123,27 +117,20 @@ class Predictor:
         self.model = model
         fitting = scores_at_once // model.vocabulary_size
         self.chunk = min(max(fitting, 1), PREDICTIONS_AT_ONCE)
-        of_clicks = (
-            _INPUTS,
-            tf.TensorSpec([None, 2], tf.int64),
-            tf.TensorSpec([None], tf.int32),
-        )
         self._answer = tf.function(
-            self._answer_clicks, input_signature=of_clicks
-        )
-        self._answer_on_page = tf.function(
             self._answer_clicks,
-            input_signature=(*of_clicks, tf.TensorSpec([], tf.float32)),
+            input_signature=(
+                _INPUTS,
+                tf.TensorSpec([None, 2], tf.int64),
+                tf.TensorSpec([None], tf.int32),
+            ),
         )
         self._rank = tf.function(self._rank_items, reduce_retracing=True)
         self._score = tf.function(self._score_items, reduce_retracing=True)
         self._dwell: Any = None  # Of which kind it is, tracing tells.
 
     def __call__(
-        self,
-        batches: Iterable,
-        listed_share: float = 0.0,
-        elapsed_seconds: float | None = None,
+        self, batches: Iterable, listed_share: float = 0.0
     ) -> tuple[Clicks, Answers]:
         """The clicks of batches (see `evaluation_batches`) and the answers.
 
@@ -152,23 +139,14 @@ class Predictor:
             listed_share: of the clicks that are ranked, for which the list of
                 20 is made, too; that costs as much as some rankings. Which
                 ones is the same for all models.
-            elapsed_seconds: how long the visitors have been on the page of the
-                click before, where they still are; those are ranked who stayed
-                for so long. None asks as the batches are. Only for a model
-                with `page_load_at_once`.
         """
         clicks, ranks, dwells, ends = [], [], [], []
         listed = np.zeros(self.model.vocabulary_size, np.int64)
         for inputs, targets, weights in batches:
             asked = np.argwhere(weights.numpy())
             clicks.append(_clicks(targets, weights))
-            question = inputs, asked, clicks[-1].item
-            features, dwell, end = (
-                self._answer(*question)
-                if elapsed_seconds is None
-                else self._answer_on_page(*question, elapsed_seconds)
-            )
-            ranks.append(self._ranks(features, clicks[-1], elapsed_seconds))
+            features, dwell, end = self._answer(inputs, asked, clicks[-1].item)
+            ranks.append(self._ranks(features, clicks[-1]))
             if listed_share:
                 some = _sampled(clicks[-1], listed_share)
                 self._count_listed(listed, features, some)
@@ -186,12 +164,9 @@ class Predictor:
             listed if listed_share else None,
         )
 
-    def _ranks(self, features, clicks, elapsed_seconds):
+    def _ranks(self, features, clicks):
         ranks = np.full([2, len(clicks)], ranking.MISS)
-        ranked = clicks.predicted & clicks.known
-        if elapsed_seconds is not None:
-            ranked &= clicks.previous_dwell_seconds >= elapsed_seconds
-        (asked,) = np.nonzero(ranked)
+        (asked,) = np.nonzero(clicks.predicted & clicks.known)
         for start in range(0, len(asked), self.chunk):
             rows = asked[start : start + self.chunk]
             ranks[:, rows] = self._rank(
@@ -209,14 +184,9 @@ class Predictor:
             items = best[:, -LISTED:].ravel() + schema.FIRST_ITEM_ID
             listed += np.bincount(items, minlength=len(listed))
 
-    def _answer_clicks(self, inputs, asked, items, elapsed_seconds=None):
+    def _answer_clicks(self, inputs, asked, items):
         """Features `[N, d]`, parameters of the dwell `[N, P]`, end logits."""
-        features = (
-            self.model(inputs, training=False)
-            if elapsed_seconds is None
-            else self.model.page_load(inputs, elapsed_seconds)
-        )
-        features = tf.gather_nd(features, asked)
+        features = tf.gather_nd(self.model(inputs, training=False), asked)
         dwell, end_logits = self.model.dwell_and_end(features, items)
         self._dwell = dwell.map(lambda _: None)
         parameters = [

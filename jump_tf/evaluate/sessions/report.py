@@ -58,10 +58,6 @@ def _split(results) -> str:
     for header, *rows in tables.tables(results):
         parts.append(reporting_html.table(header, rows))
     parts.append(report_sections.losses(tables.losses_of(results)))
-    for result in results:
-        if rows := tables.elapsed(result):
-            parts.append(reporting_html.paragraph(tables.ELAPSED_TITLE))
-            parts.append(reporting_html.table(rows[0], rows[1:]))
     named = [_details(result) for result in results]
     rows = [
         [name, *(details.get(name, "-") for details in named)]

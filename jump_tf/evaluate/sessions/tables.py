@@ -21,10 +21,6 @@ TABLES = (
     ),
 )
 COMPARED = tuple(metric for table in TABLES for metric in table)
-ELAPSED_TITLE = (
-    "Asked again after some seconds on the page, of the visitors who stayed "
-    "for so long: told of it, and (untold) as if they had just come."
-)
 
 
 def losses_to_baselines(result: dict[str, Any]) -> list[str]:
@@ -55,17 +51,6 @@ def tables(results: Sequence[dict[str, Any]]) -> list[list[list[str]]]:
     return [_rows(results, metrics) for metrics in TABLES]
 
 
-def elapsed(result: dict[str, Any]) -> list[list[str]]:
-    """Rows of what seconds on the page tell; none where nobody learned it."""
-    blocks = result.get("elapsed", {})
-    rows = [
-        [f"{seconds} s", *map(number, block.values())]
-        for seconds, block in blocks.items()
-    ]
-    header = [["", *block] for block in blocks.values()][:1]
-    return header + rows
-
-
 def format_table(*results: dict[str, Any]) -> str:
     """Evaluations as text, with a sentence for what is lost to whom.
 
@@ -80,9 +65,6 @@ def format_table(*results: dict[str, Any]) -> str:
         + ("" if first.get("dwell_learned", True) else ", no dwell learned")
     )
     texts = [aligned(rows) for rows in tables(results)]
-    for result in results:
-        if rows := elapsed(result):
-            texts.append(f"{ELAPSED_TITLE}\n\n{aligned(rows)}")
     lost = losses_of(results) or [NO_LOSS]
     return "\n\n".join([title, *texts, "\n".join(lost)])
 

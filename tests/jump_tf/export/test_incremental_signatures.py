@@ -13,7 +13,7 @@ from tests.small_models import make_model
 MOST = 6
 KINDS = {
     "jump": {},
-    "shared": {**OPTIONS["shared"], "page_load_rate": 0.5},
+    "shared": OPTIONS["shared"],
     "gru": {"fast_slow": False},
 }
 # Two visits side by side, the second one shorter.

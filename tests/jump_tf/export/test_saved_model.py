@@ -82,11 +82,9 @@ def item_id(item):
     return VOCABULARY.index(item) + schema.FIRST_ITEM_ID
 
 
-def features_of(model, items, dwell_seconds, elapsed=0.0):
+def features_of(model, items, dwell_seconds):
     """`[n + 1, d]` features of one session, by the model itself."""
     dwell_seconds = list(np.nan_to_num(dwell_seconds, nan=-1.0))
-    if items and dwell_seconds[-1] < 0.0:
-        dwell_seconds[-1] = schema.at_least(np.nan_to_num(elapsed))
     ids = np.int32([[item_id(item) for item in items] + [schema.PAD_ID]])
     dwell = np.float32([[*dwell_seconds, 0.0]])
     inputs = {schema.ITEMS: ids, schema.DWELL_SECONDS: dwell}
@@ -115,7 +113,7 @@ def test_recommendations_are_the_models_own(exported):
     model, signatures = exported
     outputs = recommend(signatures, *arrays(SESSIONS), ELAPSED)
     for row, (items, dwell) in enumerate(SESSIONS):
-        features = features_of(model, items, dwell, ELAPSED[row])[-1]
+        features = features_of(model, items, dwell)[-1]
         scores = np.float64(model.click_scores(features[np.newaxis]))[0]
         probabilities = np.exp(scores - scores.max())
         probabilities /= probabilities.sum()

@@ -73,13 +73,11 @@ def as_strings(rows):
     return tf.constant(rows, tf.string, [len(rows), len(rows[0])])
 
 
-def moment(model, items, dwell_seconds, elapsed):
+def moment(model, items, dwell_seconds):
     """Features before and after the last click, which may be going on."""
     known = {name: i for i, name in enumerate(VOCABULARY)}
     ids = [known.get(item, -1) + schema.FIRST_ITEM_ID for item in items]
     dwell = list(np.nan_to_num(dwell_seconds, nan=-1.0))
-    if items and not dwell[-1] >= 0.0:
-        dwell[-1] = schema.at_least(elapsed)
     inputs = {
         schema.ITEMS: np.int32([[*ids, schema.PAD_ID]]),
         schema.DWELL_SECONDS: np.float32([[*dwell, 0.0]]),
@@ -88,9 +86,9 @@ def moment(model, items, dwell_seconds, elapsed):
     return ids, features[max(len(ids) - 1, 0)], features[len(ids)]
 
 
-def probabilities(model, items, dwell_seconds, elapsed):
-    """`[n]` of all items, by the model itself."""
-    ids, _, features = moment(model, items, dwell_seconds, elapsed)
+def probabilities(model, items, dwell_seconds, _):
+    """`[n]` of all items, by the model itself, whatever has elapsed."""
+    ids, _, features = moment(model, items, dwell_seconds)
     if not ids and not model.config.learned_start:
         return COUNTS[schema.FIRST_ITEM_ID :] / COUNTS[2:].sum()
     scores = np.float64(model.click_scores(features[np.newaxis]))[0]
@@ -208,6 +206,28 @@ def test_without_wishes_it_is_the_default(exported):
             np.testing.assert_allclose(outputs[name], value, 1e-5, 1e-7)
 
 
+def test_time_elapsed_tells_of_the_page_and_the_end_alone(exported):
+    """The law of the page's dwell, given that it exceeds the time elapsed."""
+    _, signatures = exported
+    times = {"times_seconds": [[0.5, 30.0, 900.0]] * 4}
+    just_come = [(items, dwell, 0.0) for items, dwell, _ in SESSIONS]
+    expected = ask(signatures, just_come, **times)
+    told = {
+        "page_dwell_median_seconds",
+        "page_remaining_quantiles_seconds",
+        "page_remaining_survival",
+        "session_end_probability",
+    }
+    for elapsed in (0.3, 40.0, 5000.0):
+        later = [(items, dwell, elapsed) for items, dwell, _ in SESSIONS]
+        found = ask(signatures, later, **times)
+        for name, value in expected.items():
+            if name not in told:
+                np.testing.assert_array_equal(found[name], value, name)
+        medians = [x["page_dwell_median_seconds"] for x in (found, expected)]
+        assert (medians[0] >= medians[1]).all()
+
+
 def test_survival_at_the_quantiles(exported):
     _, signatures = exported
     plain = ask(signatures, k=[2] * 4)
@@ -233,7 +253,7 @@ def test_what_is_left_of_the_page(exported):
             assert (left[row] == 0).all()
             assert (survival[row] == 0).all()
             continue
-        ids, before, _ = moment(model, items, dwell, elapsed)
+        ids, before, _ = moment(model, items, dwell)
         law = model.dwell_distribution(before[None], np.int32(ids[-1:]))
         staying = law.log_survival(elapsed) if elapsed else 0.0
         np.testing.assert_allclose(
@@ -269,7 +289,7 @@ def test_the_session_ends_by_bayes(exported):
         if not items:
             assert found[row] == later[row] == 0.0
             continue
-        ids, before, _ = moment(model, items, dwell, elapsed)
+        ids, before, _ = moment(model, items, dwell)
         law, logits = model.dwell_and_end(before[None], np.int32(ids[-1:]))
         ends = special.expit(np.asarray(logits))[0]
         stays = np.exp(law.log_survival(elapsed))[0] if elapsed else 1.0

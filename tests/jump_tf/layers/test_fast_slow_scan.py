@@ -110,11 +110,5 @@ def test_steps_one_by_one_are_the_layer(random, tie_inputs):
     expected = np.stack(layer(clicks, dwell))
     states = (np.zeros([3, 5], "f"), np.zeros([3, 5], "f"))
     for k in range(4):
-        unknown = layer.step(clicks[:, k], states)
         states = layer.step(clicks[:, k], states, dwell[:, k])
         np.testing.assert_allclose(states, expected[:, :, k], atol=1e-5)
-        one = dwell[:, k] <= Z
-        assert one.any()
-        np.testing.assert_allclose(
-            np.stack(unknown)[:, one], expected[:, one, k], atol=1e-5
-        )

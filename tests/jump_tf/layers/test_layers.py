@@ -3,12 +3,9 @@
 import numpy as np
 import pytest
 
-from jump_tf import schema
 from jump_tf.layers.click_embedding import ClickEmbedding
 from jump_tf.layers.click_embedding import dwell_row
-from jump_tf.layers.click_embedding import elapsed_weights
 from jump_tf.layers.click_embedding import num_dwell_rows
-from jump_tf.layers.click_embedding import num_elapsed_rows
 from jump_tf.layers.dwell_features import DwellHistory
 from jump_tf.layers.dwell_heads import ItemDwellHead
 from jump_tf.layers.dwell_heads import SharedDwellHead
@@ -195,21 +192,6 @@ def test_dwell_rows_rise_and_stay_in_the_table(spacing):
         assert list(rows) == [1, 1, 2, 2, 60, 2000, 2001, 2001]
     unknown = np.asarray(dwell_row(np.float32([-1, np.nan]), 2000.0, spacing))
     assert list(unknown) == [0, 0]
-
-
-def test_seconds_so_far_are_between_two_rows():
-    elapsed = np.exp(np.float32([0, 0.3, 1, 1.4, 3.75, 7.6, 9])) - 1
-    weights = np.asarray(elapsed_weights(schema.at_least(elapsed), 2000.0))
-    assert weights.shape == (7, num_elapsed_rows(2000.0)) == (7, 8)
-    place = np.minimum(np.log1p(elapsed), np.log(2001.0))
-    np.testing.assert_allclose(
-        weights @ np.arange(1.0, 9.0), place, rtol=1e-5, atol=1e-6
-    )
-    assert (np.count_nonzero(weights > 1e-6, axis=1) <= 2).all()
-    full = [0, 0.3, 1, 1, 1, 1, 1]  # Below the first row, nothing is the other.
-    np.testing.assert_allclose(weights.sum(1), full, rtol=1e-5, atol=1e-6)
-    known = np.float32([np.nan, 0, 12, schema.UNKNOWN_DWELL])
-    assert (np.asarray(elapsed_weights(known, 2000.0)) == 0).all()
 
 
 def test_click_embedding_is_equation_16(random):

@@ -18,16 +18,15 @@ ITEMS = np.int32(
 )
 DWELL = np.float32(
     [
-        [12.0, 700.0, -1.0, 3.0, 1999.0, 0.0, schema.at_least(40.0)],
+        [12.0, 700.0, -1.0, 3.0, 1999.0, 0.0, -41.0],
         [np.nan, 5000.0, 0, 0, 0, 0, 0],
         [0, 0, 0, 0, 0, 0, 0],
-        [90.0, 201.0, 400.0, schema.at_least(9.0), 7.0, 0, 0],
+        [90.0, 201.0, 400.0, -10.0, 7.0, 0, 0],
     ]
 )
 KINDS = {
     **OPTIONS,
-    "page load": {**OPTIONS["shared"], "page_load_rate": 0.5},
-    "gru": {"fast_slow": False, "pointer_clicks": 4, "page_load_rate": 0.5},
+    "gru": {"fast_slow": False, "pointer_clicks": 4},
     "plain": {"attention": False, "click_residual": True},
     "no dwell": {"dwell_input": False},
 }

@@ -15,7 +15,6 @@ from jump_tf.models.session_model import SessionModel
 from jump_tf.runs import model_factory
 from jump_tf.tasks import export_model
 from tests.backend_outputs import INPUTS
-from tests.backend_outputs import NEWEST
 from tests.backend_outputs import TARGETS
 from tests.backend_outputs import WEIGHTS
 from tests.small_models import ARCHITECTURES
@@ -87,8 +86,6 @@ def test_every_weight_has_an_effect_on_the_loss(name):
     model, random = make(name), np.random.default_rng(1)
     for weight in model.trainable_weights:  # Small ones have small effects.
         weight.assign(0.5 * random.normal(size=weight.shape))
-    if model.learns_page_load:
-        model.drawn_dwell = lambda _: NEWEST
     with tf.GradientTape() as tape:
         features = model(INPUTS, training=True)
         loss = model.compute_loss(INPUTS, TARGETS, features, WEIGHTS)
@@ -130,14 +127,16 @@ def test_padding_changes_nothing(model):
         )
 
 
-def test_at_least_so_many_seconds_is_unknown_to_who_has_not_learned_it(model):
+@pytest.mark.parametrize("dwell_seconds", [-301.0, -0.5, np.nan])
+def test_any_negative_dwell_is_an_unknown_one(model, dwell_seconds):
     def said(seconds):
         dwell = INPUTS[schema.DWELL_SECONDS].copy()
-        dwell[0, 3] = schema.at_least(seconds)
+        dwell[:2, 1] = dwell[0, 3] = seconds
         return np.asarray(model({**INPUTS, schema.DWELL_SECONDS: dwell}))
 
-    same = np.array_equal(said(0.0), said(300.0))
-    assert same != model.learns_page_load
+    np.testing.assert_array_equal(
+        said(dwell_seconds), said(schema.UNKNOWN_DWELL)
+    )
 
 
 def test_a_permuted_batch_permutes_the_answer(model):

@@ -78,10 +78,6 @@ def test_padding_computed_or_left_out_is_one_loss(data_folder, options):
 
 def fitted(options, steps, jit_compile, dtype=None):
     model = make(options, dtype)
-    # What is drawn at random is the compiler's own.
-    model.drawn_dwell = lambda dwell: tf.where(
-        dwell < 60.0, schema.at_least(0.5 * dwell), dwell
-    )
     model.compile(keras.optimizers.Adam(0.01), jit_compile=jit_compile)
     logs = [
         model.train_on_batch(*batch[:2], sample_weight=batch[2], return_dict=1)

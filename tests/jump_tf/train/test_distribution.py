@@ -11,14 +11,13 @@ from jump_tf.data import session_batches
 from jump_tf.train import distribution
 from tests import small_runs
 
-# Dropout, hidden inputs and the clicks that teach `page_load` repeat from
-# replica to replica; negatives are the same on all.
+# Dropout and hidden inputs repeat from replica to replica; negatives are the
+# same on all.
 SETTINGS = (
     "model.negatives=9",
     "model.dropout=0",
     "model.dwell_dropout=0",
     "model.unknown_dwell_rate=0",
-    "model.page_load_rate=0",
     "model.unknown_item_rate=0",
     "training.batch_sessions=41",
 )

@@ -30,11 +30,10 @@ SESSIONS = [
 
 
 def features_of(model, vocabulary, session):
-    """`[n + 1, d]`; the dwell that is left out goes on."""
+    """`[n + 1, d]`; the dwell that is left out is unknown."""
     ids = [vocabulary.index(x) + schema.FIRST_ITEM_ID for x in session.items]
     dwell = list(session.dwell_seconds)
-    so_far = schema.at_least(session.elapsed_seconds)
-    dwell += [so_far] * (len(ids) - len(dwell))
+    dwell += [schema.UNKNOWN_DWELL] * (len(ids) - len(dwell))
     inputs = {
         schema.ITEMS: np.int32([[*ids, schema.PAD_ID]]),
         schema.DWELL_SECONDS: np.float32([[*dwell, 0.0]]),

@@ -41,7 +41,6 @@ class Stub:
 
     vocabulary_size = VOCABULARY
     step_seconds = math.inf
-    page_load_at_once = learns_page_load = False
     config = types.SimpleNamespace(end_weight=0.0, dwell_weight=1.0)
 
     def __call__(self, inputs, training):
@@ -573,98 +572,39 @@ class TestEvaluate:
             evaluated.evaluate(Stub(), data_folder, moment="never")
 
 
-class TestPageLoad:
-    """Of models that answer at `page_load` for all clicks at once."""
-
-    @pytest.fixture(scope="class")
-    def learned(self):
-        model = make_jump(page_load_rate=0.3, dwell_history=True, residual=True)
-        elapsed = model.click_embedding.elapsed
-        random = np.random.default_rng(5)
-        elapsed.assign(0.3 * random.normal(size=elapsed.shape))
-        return model
-
-    def batches(self, data, moment=schema.PAGE_LEAVE):
-        return session_batches.evaluation_batches(
-            data, schema.TEST, moment=moment, batch_clicks=90
-        )
-
-    def scores(self, model, asked, elapsed_seconds):
-        """Of the plain model after the first k clicks of each session."""
-        inputs = padded(
-            [session.items[:k] for session, k in asked],
-            [
-                [*session.dwell_seconds[: k - 1], -1.0 - elapsed_seconds]
-                for session, k in asked
-            ],
-        )
-        last = np.arange(len(asked)), [k for _, k in asked]
-        return np.asarray(model.click_scores(np.asarray(model(inputs))[last]))
-
-    def test_at_once_is_one_row_after_the_other(self, data_folder, learned):
-        predictor = session_predictions.Predictor(learned)
-        clicks, by_row = predictor(self.batches(data_folder, schema.PAGE_LOAD))
-        again, at_once = predictor(
-            self.batches(data_folder), elapsed_seconds=0.0
-        )
-        np.testing.assert_array_equal(again.item, clicks.item)
-        np.testing.assert_array_equal(at_once.rank, by_row.rank)
-        for ours, theirs in zip(
-            at_once.dwell.parameters(), by_row.dwell.parameters(), strict=True
-        ):
-            np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-5)
-
-    def test_what_waiting_tells_by_hand(self, data_folder, learned, sessions):
+class TestMoments:
+    def test_page_load_by_hand(self, data_folder, sessions):
+        """The plain model after k clicks, whose last dwell is unknown."""
+        model = make_jump(dwell_history=True, residual=True)
         result = evaluated.evaluate(
-            learned, data_folder, moment=schema.PAGE_LOAD, replicates=2
+            model, data_folder, moment=schema.PAGE_LOAD, replicates=2
         )
         asked = [
             (session, k)
             for session in sessions[schema.TEST]
             for k in range(1, len(session))
         ]
-        before = np.array([s.dwell_seconds[k - 1] for s, k in asked])
-        targets = np.array([s.items[k] for s, k in asked])
-        for seconds in session_evaluation.ELAPSED_SECONDS:
-            stayed = before >= seconds
-            found = result["elapsed"][str(seconds)]
-            assert found["num_predictions"] == stayed.sum() > 20
-            for suffix, elapsed in (("", seconds), ("_untold", 0.0)):
-                rank = by_hand.conservative_ranks(
-                    self.scores(learned, asked, elapsed), targets
-                )[stayed]
-                # Equal features may differ in the last bit, and so may ranks.
-                assert found[f"recall_at_20{suffix}"] == pytest.approx(
-                    ranking.recall(rank).mean(), abs=0.02
-                )
-                assert found[f"mrr_at_20{suffix}"] == pytest.approx(
-                    ranking.reciprocal_rank(rank).mean(), abs=0.005
-                )
-            assert found["mrr_at_20"] != found["mrr_at_20_untold"]
-            # Of which a fresh head tells nothing yet.
-            assert found["dwell_nll"] == found["dwell_nll_untold"]
-        assert "told of it" in session_tables.format_table(result)
-
-    def test_only_who_learned_it_is_told(self, data_folder, learned, jump):
-        leave = evaluated.evaluate(learned, data_folder, replicates=2)
-        assert "elapsed" not in leave
-        load = jump.results[schema.PAGE_LOAD]
-        assert "elapsed" not in load
-        assert session_tables.elapsed(load) == []
-
-    def test_validation_is_of_both_moments(self, data_folder, learned):
-        found = session_evaluation.Validation(learned, data_folder)()
-        load = evaluated.quick_metrics(
-            learned, data_folder, moment=schema.PAGE_LOAD
+        inputs = padded(
+            [session.items[:k] for session, k in asked],
+            [
+                [*session.dwell_seconds[: k - 1], schema.UNKNOWN_DWELL]
+                for session, k in asked
+            ],
         )
-        for name, value in load.items():
-            assert found[f"page_load_{name}"] == value
-        assert set(
-            session_evaluation.Validation(make_jump(), data_folder)()
-        ) == set(load)
+        last = np.arange(len(asked)), [k for _, k in asked]
+        features = np.asarray(model(inputs))[last]
+        rank = by_hand.conservative_ranks(
+            np.asarray(model.click_scores(features)),
+            np.array([session.items[k] for session, k in asked]),
+        )
+        # Equal features may differ in the last bit, and so may ranks.
+        assert result["recall_at_20"] == pytest.approx(
+            ranking.recall(rank).mean(), abs=0.02
+        )
+        assert result["mrr_at_20"] == pytest.approx(
+            ranking.reciprocal_rank(rank).mean(), abs=0.005
+        )
 
-
-class TestMoments:
     def test_both_are_written_and_told_in_one_table(
         self, tmp_path, data_folder
     ):
