@@ -6,6 +6,7 @@ seconds, instants are int64 milliseconds UTC.
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 PAD_ID = 0  # No click here.
 OOV_ID = 1  # A click on an item that is not in the vocabulary.
