@@ -180,34 +180,34 @@ def fail(*_):
     raise RuntimeError(tampering.CRASHED)
 
 
-@pytest.mark.parametrize("is_new", [True, False])
-@pytest.mark.parametrize(
-    ("module", "name", "crash"),
-    [
-        (storage, "write", write_half),
-        (counting, "collect", fail),
-        (sinks, "count_rejects", fail),
-        (sinks, "read_vocabulary", fail),
-        (manifest, "build", fail),
-        (sinks, "write_manifest", fail),
-        (storage, "_publish_local", fail),
-    ],
+CRASHES = (
+    (storage, "write", write_half),
+    (counting, "collect", fail),
+    (sinks, "count_rejects", fail),
+    (sinks, "read_vocabulary", fail),
+    (manifest, "build", fail),
+    (sinks, "write_manifest", fail),
+    (storage, "_publish_local", fail),
 )
+
+
+@pytest.mark.parametrize("is_new", [True, False])
 def test_a_crash_elsewhere_leaves_what_was_there(
-    log, made, tmp_path, monkeypatch, is_new, module, name, crash
+    log, made, tmp_path, monkeypatch, is_new
 ):
     folder = tmp_path / "data"
     older = {schema.MANIFEST_FILE: b"{}"}
     if not is_new:
         folder.mkdir()
         (folder / schema.MANIFEST_FILE).write_bytes(b"{}")
-    with monkeypatch.context() as patch:
-        patch.setattr(module, name, crash)
-        with pytest.raises(RuntimeError, match=tampering.CRASHED):
-            run(log, folder, overwrite=not is_new)
-    assert list(tmp_path.iterdir()) == ([] if is_new else [folder])
-    if not is_new:
-        assert contents(folder) == older
+    for module, name, crash in CRASHES:
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, crash)
+            with pytest.raises(RuntimeError, match=tampering.CRASHED):
+                run(log, folder, overwrite=not is_new)
+        left = [] if is_new else [folder]
+        assert list(tmp_path.iterdir()) == left, name
+        assert is_new or contents(folder) == older, name
     run(log, folder, overwrite=not is_new)
     assert contents(folder) == made
 

@@ -136,9 +136,18 @@ JUST_ENDED = (
 )
 
 
-@drawn(100)
-@given(st.one_of(all_cases(visits=3)))
-def test_python_and_sql_agree(case):
+def examples(few, many):
+    return pytest.mark.parametrize(
+        "number", [few, pytest.param(many, marks=pytest.mark.exhaustive)]
+    )
+
+
+@examples(40, 100)
+def test_python_and_sql_agree(number):
+    drawn(number)(given(st.one_of(all_cases(visits=3)))(check_sql))()
+
+
+def check_sql(case):
     found = oracle.expected(*case)
     assert (found.sessions, found.filtered) == sql_oracle.expected(*case)
 
@@ -171,12 +180,6 @@ def test_the_drawn_logs_have_every_case():
         (1799.999, 1, 0),
         (2000.0, 1, 0),
     } <= dwells.keys()
-
-
-def examples(few, many):
-    return pytest.mark.parametrize(
-        "number", [few, pytest.param(many, marks=pytest.mark.exhaustive)]
-    )
 
 
 @pytest.mark.slow

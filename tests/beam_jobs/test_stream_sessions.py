@@ -277,17 +277,26 @@ def arrivals(draw):
     return clicks, sorted(arrive, key=lambda pair: pair[0])
 
 
-@hypothesis.settings(
-    max_examples=12,
-    derandomize=True,
-    deadline=None,
-    suppress_health_check=list(hypothesis.HealthCheck),
+@pytest.mark.parametrize(
+    "number", [5, pytest.param(12, marks=pytest.mark.exhaustive)]
 )
-@hypothesis.given(drawn=arrivals())
 def test_any_order_within_the_lateness_gives_the_sessions_of_the_batch(
-    tmp_path, drawn
+    tmp_path, number
 ):
-    clicks, arrive = drawn
+    @hypothesis.settings(
+        max_examples=number,
+        derandomize=True,
+        deadline=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+    )
+    @hypothesis.given(drawn=arrivals())
+    def check(drawn):
+        check_arrivals(tmp_path, *drawn)
+
+    check()
+
+
+def check_arrivals(tmp_path, clicks, arrive):
     events, watermark = [], -1
     for second, each in arrive:
         if second > watermark:

@@ -213,20 +213,36 @@ def few(monkeypatch):
     monkeypatch.setattr(parsing, "FEW_LINES", 1)
 
 
-def property_test(examples):
-    return hypothesis.settings(
+def for_all(number, check):
+    """Calls `check` with as many draws."""
+    settings = hypothesis.settings(
         derandomize=True,
         deadline=None,
-        max_examples=examples,
+        max_examples=number,
         suppress_health_check=list(hypothesis.HealthCheck),
     )
 
+    @settings
+    @hypothesis.given(data=st.data())
+    def run(data):
+        check(data)
+
+    run()
+
+
+numbers = pytest.mark.parametrize(
+    "number", [20, pytest.param(60, marks=pytest.mark.exhaustive)]
+)
+
 
 @pytest.mark.parametrize("name", FORMATS)
-@property_test(50)
-@hypothesis.given(data=st.data())
-def test_delimited_lines(few, name, data):
-    assert_alike(log_format(name), first_line(name), data.draw(lines_of(name)))
+@numbers
+def test_delimited_lines(few, name, number):
+    def check(data):
+        lines = data.draw(lines_of(name))
+        assert_alike(log_format(name), first_line(name), lines)
+
+    for_all(number, check)
 
 
 def good_value(kind, unit):
@@ -275,9 +291,12 @@ def as_object(pairs, comma=","):
 
 
 @pytest.mark.parametrize("unit", TIMES)
-@property_test(60)
-@hypothesis.given(data=st.data())
-def test_json_lines(few, unit, data):
+@numbers
+def test_json_lines(few, unit, number):
+    for_all(number, lambda data: check_json_lines(unit, data))
+
+
+def check_json_lines(unit, data):
     shape = click_logs.jsonl.JsonLines(
         sources_typed_columns.Columns(
             "session_id", "item_id", "time", unit, "dwell"
@@ -403,9 +422,12 @@ def typed_columns(unit):
 
 
 @pytest.mark.parametrize("unit", TIMES)
-@property_test(60)
-@hypothesis.given(data=st.data())
-def test_typed_columns(few, unit, data):
+@numbers
+def test_typed_columns(few, unit, number):
+    for_all(number, lambda data: check_typed_columns(unit, data))
+
+
+def check_typed_columns(unit, data):
     number = data.draw(st.integers(1, 12))
     arrays = []
     for kind in typed_columns(unit):

@@ -27,6 +27,7 @@ BUILDERS = {
 }
 
 
+@pytest.mark.exhaustive
 class TestCikm16(tfds.testing.DatasetBuilderTestCase):
     DATASET_CLASS = BUILDERS["cikm16"]
     SPLITS = {"train": 4, "validation": 2, "test": 3}  # noqa: RUF012
@@ -37,6 +38,7 @@ class TestRecsys15(tfds.testing.DatasetBuilderTestCase):
     SPLITS = {"train": 4, "validation": 2, "test": 3}  # noqa: RUF012
 
 
+@pytest.mark.exhaustive
 class TestRedditSessions(tfds.testing.DatasetBuilderTestCase):
     DATASET_CLASS = BUILDERS["reddit_sessions"]
     SPLITS = {"train": 9, "validation": 1, "test": 5}  # noqa: RUF012
@@ -70,16 +72,22 @@ def flat(loaded):
 
 
 @pytest.fixture(scope="module")
-def recsys15(tmp_path_factory):
-    """The sessions of the small log."""
-    folder = tmp_path_factory.mktemp("recsys15")
-    return load("recsys15", folder, dummy_log("recsys15").parent)
+def datasets(tmp_path_factory):
+    """The sessions of the small logs, by dataset."""
+    return {
+        name: load(name, tmp_path_factory.mktemp(name), dummy_log(name).parent)
+        for name in BUILDERS
+    }
+
+
+@pytest.fixture
+def recsys15(datasets):
+    return datasets["recsys15"]
 
 
 @pytest.mark.parametrize("name", BUILDERS)
-def test_sessions_are_those_of_the_job(name, tmp_path):
-    log = dummy_log(name)
-    loaded = load(name, tmp_path / "tfds", log.parent)
+def test_sessions_are_those_of_the_job(name, datasets, tmp_path):
+    log, loaded = dummy_log(name), datasets[name]
     data = tmp_path / "data"
     build_sessions.run(
         session_options.PrepareOptions(
@@ -112,10 +120,9 @@ def test_sessions_are_those_of_the_job(name, tmp_path):
                 )
 
 
-def test_only_visitors_are_cut_by_the_log_s_end(tmp_path, recsys15):
-    log = dummy_log("reddit_sessions")
-    reddit = load("reddit_sessions", tmp_path, log.parent)
-    cut = [each[schema.SESSION_CUT] for each in flat(reddit)]
+def test_only_visitors_are_cut_by_the_log_s_end(datasets, recsys15):
+    reddit = flat(datasets["reddit_sessions"])
+    cut = [each[schema.SESSION_CUT] for each in reddit]
     assert 0 < sum(cut) < len(cut)
     assert not any(each[schema.SESSION_CUT] for each in flat(recsys15))
 
