@@ -236,6 +236,9 @@ def attention_examples(
         For each session raw `items` and `dwell_seconds` of T clicks, and
         `weights`, T rows of T: row k is over the clicks up to k.
     """
+    one = tf.ones([1, 1], tf.int32)
+    if model.attention_weights(one, tf.ones([1, 1]), one > 0) is None:
+        return []  # Without a look into the files.
     names = folders.read_vocabulary(pathlib.Path(data) / schema.VOCABULARY_FILE)
     for inputs, _, _ in session_batches.evaluation_batches(data, split):
         lengths = tf.math.count_nonzero(inputs[schema.ITEMS], 1).numpy()
@@ -247,12 +250,8 @@ def attention_examples(
             tf.gather(inputs[name], rows)[:, : EXAMPLE_CLICKS[1]]
             for name in (schema.ITEMS, schema.DWELL_SECONDS)
         )
-        weights = model.attention_weights(
-            items, seconds, items != schema.PAD_ID
-        )
-        if weights is None:
-            return []
-        weights = weights.numpy()
+        real = items != schema.PAD_ID
+        weights = model.attention_weights(items, seconds, real).numpy()
         return [
             {
                 "items": [_raw(names, item) for item in items[row, :size]],
