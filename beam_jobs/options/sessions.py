@@ -39,7 +39,6 @@ NAMED_COLUMNS = (CSV, TSV, JSONL, PARQUET)
 NO_QUOTE = "none"
 REDDIT_GAP_SECONDS = 3600.0  # As the paper cuts its visitors.
 RANDOM = base.RANDOM
-TEMPORAL = base.TEMPORAL
 LENGTH_FLAGS = ("min_session_clicks", "max_session_length")
 LENGTH_FLAGS += ("max_dwell_seconds", "last_dwell_seconds")
 COLUMN_FLAGS = ("session_column", "visitor_column", "item_column")
