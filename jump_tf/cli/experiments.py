@@ -122,12 +122,13 @@ def add_reproduce_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_reproduce(arguments: argparse.Namespace) -> int:
     """Trains what the paper's tables and figures need, and writes them."""
-    from jump_tf.experiments.reproduction import plan_file
+    from jump_tf.experiments.reproduction import plan as plans
+    from jump_tf.experiments.reproduction import runner
     from jump_tf.experiments.reproduction import steps
     from jump_tf.train import interruptions
 
     heroes = arguments.model == cli_arguments.HEROES
-    plan = plan_file.load(
+    plan = plans.load(
         arguments.plan,
         arguments.data,
         arguments.models,
@@ -141,32 +142,14 @@ def run_reproduce(arguments: argparse.Namespace) -> int:
         "say": lambda line: print(line, flush=True),
     }
     try:
-        if heroes:
-            from jump_tf.experiments.reproduction import list_comparison_page
-
-            _refuse_trials(arguments.trials)
-            report = list_comparison_page.reproduce(
-                plan, arguments.results, **options
-            )
-        else:
-            from jump_tf.experiments.reproduction import runner
-
-            report = runner.reproduce(
-                plan, arguments.results, trials=arguments.trials, **options
-            )
+        report = runner.reproduce(
+            plan, arguments.results, trials=arguments.trials, **options
+        )
     except interruptions.TrainingStopped as stopped:
         print(f"jump-tf: {stopped}", file=sys.stderr)
         return cli_arguments.STOPPED
     print(f"written to {report}")
     return 0
-
-
-def _refuse_trials(trials):
-    if trials:
-        raise schema.InputError(
-            "`--trials` must be 0 with `--model heroes`, whose presets "
-            f"`jump-tf tune` searches. Received: --trials={trials}"
-        )
 
 
 def add_demo_arguments(parser: argparse.ArgumentParser) -> None:
@@ -181,7 +164,7 @@ def add_demo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         help="with --input: run on a real log; all flags of `jump-tf prepare` "
-        "are taken (default: a simulated log whose truth is known)",
+        "are taken (default: a simulated log whose oracle is known)",
     )
     parser.add_argument("--input", nargs="+", help="files of the real log")
     cli_arguments.add_config(parser)
@@ -190,7 +173,6 @@ def add_demo_arguments(parser: argparse.ArgumentParser) -> None:
 def run_demo(arguments: argparse.Namespace) -> int:
     """Runs everything in order."""
     from jump_tf.experiments import demo
-    from jump_tf.experiments import list_demo
 
     if bool(arguments.format) != bool(arguments.input):
         raise schema.InputError(
@@ -199,23 +181,22 @@ def run_demo(arguments: argparse.Namespace) -> int:
         )
     simulated = not arguments.input
     heroes = arguments.model == cli_arguments.HEROES
-    small = "heroes_demo" if heroes else "demo"
+    small = demo.DEMOS[schema.LISTS if heroes else schema.SESSIONS].preset
     config = cli_arguments.config_of(arguments, small if simulated else None)
     if (config.kind == schema.LISTS) != heroes:
         raise schema.InputError(
             "A model of lists must be given with `--model heroes`. "
             f"Received: {config.architecture}"
         )
-    chosen = list_demo if heroes else demo
     if simulated:
         if arguments.rest:
             raise schema.InputError(
                 "`jump-tf demo` must get flags that it knows. "
                 f"Received: {' '.join(arguments.rest)}"
             )
-        chosen.on_simulated_log(arguments.workdir, config)
+        demo.on_simulated_log(arguments.workdir, config)
     else:
-        chosen.on_real_log(arguments.workdir, config, _demo_request(arguments))
+        demo.on_real_log(arguments.workdir, config, _demo_request(arguments))
     return 0
 
 

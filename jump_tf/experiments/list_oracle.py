@@ -11,7 +11,7 @@ from jump_tf.evaluate.lists.columns import Shown
 
 
 @dataclasses.dataclass(frozen=True)
-class Truth:
+class Oracle:
     """Of N shown items, given the feedback on those before in their list.
 
     Attributes:
@@ -48,11 +48,6 @@ class Truth:
         return self.examination * self.attraction
 
     @property
-    def item_order(self) -> np.ndarray:
-        """`[I]` items, the most relevant first."""
-        return np.argsort(-self.relevance, kind="stable")
-
-    @property
     def answers(self) -> Answers:
         """What the best predictor says that knows all feedback before."""
         return Answers(np.log(self.click), np.log(self.conversion))
@@ -76,7 +71,7 @@ class Truth:
         )
 
     def best_possible(self, among: np.ndarray | None = None) -> dict[str, Any]:
-        """What the truth scores on the log; none is expected to do more.
+        """What the oracle scores on the log; none is expected to do more.
 
         Args:
             among: `[S]` bool, of which lists; of all if None.
@@ -100,28 +95,3 @@ class Truth:
             ),
         )
         return {name: s.value() for name, s in scores.items()} | counts
-
-    def relevance_concordance(
-        self, scores: np.ndarray, among: np.ndarray | None = None
-    ) -> float:
-        """Share of pairs in which the more relevant item scores higher.
-
-        Pairs are of different items of a list. Clicks play no part in it, so
-        neither does who looked: it tells whether a ranker is unbiased.
-
-        Args:
-            scores: `[N]`; equal ones count as half a pair.
-            among: `[N]` bool, of which items; of all if None.
-        """
-        relevance = self.relevance[self.items]
-        right, pairs = 0.0, 0
-        for away in range(1, int(self.position.max())):
-            ahead = relevance[away:] - relevance[:-away]
-            same = self.lists[away:] == self.lists[:-away]
-            same &= ahead != 0
-            if among is not None:
-                same &= among[away:] & among[:-away]
-            scored = np.sign(scores[away:] - scores[:-away])
-            right += np.sum(0.5 + 0.5 * (scored * np.sign(ahead))[same])
-            pairs += int(same.sum())
-        return float(right / pairs) if pairs else float("nan")

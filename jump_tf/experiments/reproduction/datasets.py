@@ -1,4 +1,4 @@
-"""The logs of a reproduction: data folders, and those still to be made."""
+"""The datasets of a reproduction: prepared ones, and those still to be made."""
 
 import argparse
 import dataclasses
@@ -13,29 +13,32 @@ from beam_jobs.options import sessions as session_options
 from beam_jobs.options.sessions import PrepareOptions
 from jump_tf import schema
 from jump_tf.data import input_pipeline
+from jump_tf.data import inspection
 from jump_tf.experiments.reproduction import published
+from jump_tf.reporting import files as evaluation_files
 
 FOLDER = "data"  # Of what is prepared, in the results folder.
 STUDIES = "tuning"
+STATISTICS_FILE = "data.json"
 RESERVED = (FOLDER, STUDIES)
 _OURS = ("like", "note", "set", "splits", "prepared")
 # Of the options of `prepare`, what is not asked by the name it has there.
 _SET_HERE = {"split", "output", "overwrite"}
-# Whose log it is, as its format tells.
+# The paper's dataset that a format is of.
 _LIKE = {"yoochoose": published.RECSYS15, "diginetica": published.CIKM16}
 
 
 @dataclasses.dataclass(frozen=True)
 class DataSet:
-    """A log with one split.
+    """A dataset: a log with one split.
 
     Attributes:
         name: its folder in the results.
         prepared: its data folder, if it is there already.
         request: options of `prepare` by name, if it is not.
-        like: the paper's log that it can stand beside.
+        like: the paper's dataset that it can stand beside.
         note: what readers of the numbers must know.
-        set: changes to every model on this log, such as the size of batches.
+        set: changes to every model on it, such as the size of batches.
     """
 
     name: str
@@ -79,7 +82,7 @@ def data_sets(
     """What an entry of a plan's `data` asks for, one for each split.
 
     Args:
-        name: of the log.
+        name: of the dataset.
         entry: see `plans/paper.yaml`.
         beside: the plan's folder; its paths start there.
 
@@ -93,16 +96,16 @@ def data_sets(
         raise schema.InputError(
             f"`data: {name}: set` must be a list. Received: {changes!r}"
         )
-    told = {"like": like, "note": note, "set": tuple(map(str, changes))}
+    common = {"like": like, "note": note, "set": tuple(map(str, changes))}
     if "prepared" in entry:
-        others = set(entry) - {"prepared", *told}
+        others = set(entry) - {"prepared", *common}
         if others:
             raise schema.InputError(
                 f"`data: {name}` must have no {sorted(others)} beside "
                 "`prepared`. Received: both"
             )
         folder = _beside(beside, str(entry["prepared"]))
-        return [DataSet(name, pathlib.Path(folder), **told)]
+        return [DataSet(name, pathlib.Path(folder), **common)]
     if taken := set(map(str, entry)) & _SET_HERE:
         raise schema.InputError(
             f"`data: {name}` must have a list of `splits`, and its folders "
@@ -121,7 +124,7 @@ def data_sets(
         DataSet(
             f"{name}-{split}",
             request=tuple(sorted({**request, "split": split}.items())),
-            **told,
+            **common,
         )
         for split in splits
     ]
@@ -144,19 +147,38 @@ def prepare(data: DataSet, results: pathlib.Path) -> None:
     """Makes the data folder, unless it is there.
 
     Raises:
-        InputError: another one is there, or the log is not fit.
+        InputError: another one is there, or the log is refused.
     """
     folder, options = data.folder(results), data.options(results)
     if (folder / schema.MANIFEST_FILE).is_file():
         if not _is_as_asked(input_pipeline.read_manifest(folder), options):
             raise schema.InputError(
-                "A results folder must keep its logs as they were prepared. "
+                "A results folder must keep its data as it was prepared. "
                 f"Received: another request than that of {folder}"
             )
         return
     from beam_jobs import build_sessions  # Beam is an extra.
 
     build_sessions.run(options)
+
+
+def statistics(data: pathlib.Path, folder: pathlib.Path) -> dict[str, Any]:
+    """The statistics of a data folder, counted once and then read.
+
+    Args:
+        data: the data folder.
+        folder: of the dataset in the results, which keeps them.
+    """
+    path = folder / STATISTICS_FILE
+    manifest = input_pipeline.read_manifest(data)
+    if path.is_file():
+        kept = json.loads(path.read_text())
+        if kept["manifest"] == manifest:
+            return kept
+    counted = {"manifest": manifest, **inspection.read(data).facts}
+    folder.mkdir(parents=True, exist_ok=True)
+    evaluation_files.write_json(path, counted)
+    return counted
 
 
 def _is_as_asked(manifest, options) -> bool:

@@ -8,10 +8,11 @@ from jump_tf import schema
 from jump_tf.evaluate.lists import columns as list_columns
 from jump_tf.evaluate.lists.columns import Answers
 from jump_tf.experiments import list_simulator
-from jump_tf.experiments.simulator_config import DECAY
-from jump_tf.experiments.simulator_config import STOP
-from jump_tf.experiments.simulator_config import ListSimulatorConfig
+from jump_tf.experiments.list_simulator import DECAY
+from jump_tf.experiments.list_simulator import STOP
+from jump_tf.experiments.list_simulator import ListSimulatorConfig
 from jump_tf.metrics import lists as list_measures
+from tests import simulated_lists
 
 CONFIG = ListSimulatorConfig(
     num_lists=3000,
@@ -34,22 +35,22 @@ def simulation(request):
 
 def by_hand(simulation, one):
     """pCTR, r and the probability of a look along one list, in plain Python."""
-    config, truth = simulation.config, simulation.truth
-    places = np.flatnonzero(truth.lists == one)
+    config, oracle = simulation.config, simulation.oracle
+    places = np.flatnonzero(oracle.lists == one)
     found, looking = [], 1.0
     for i, place in enumerate(places):
         before = places[:i][simulation.clicked[places[:i]]]
         excited = sum(
-            truth.excitement[simulation.items[j]]
+            oracle.excitement[simulation.items[j]]
             * np.exp(-(place - j) / config.fade)
             for j in before
         )
         item = simulation.items[place]
-        logit = config.click_bias + truth.relevance[item] + excited
+        logit = config.click_bias + oracle.relevance[item] + excited
         attraction = 1 / (1 + np.exp(-logit))
         same = simulation.category[simulation.items[before]]
         loyal = np.sum(same == simulation.category[item])
-        logit = config.conversion_bias + truth.worth[item]
+        logit = config.conversion_bias + oracle.worth[item]
         logit += config.loyalty * np.log(1 + loyal)
         if config.observation == DECAY:
             last = before[-1] - places[0] + 1 if len(before) else 0
@@ -80,25 +81,25 @@ class TestSimulate:
         assert uncut.lengths.mean() == pytest.approx(7, abs=0.3)
         assert lengths.sum() == len(simulation.items)
 
-    def test_truth_is_that_of_the_equations(self, simulation):
-        truth = simulation.truth
+    def test_oracle_is_that_of_the_equations(self, simulation):
+        oracle = simulation.oracle
         for one in range(0, 3000, 97):
             click, conversion, looking = by_hand(simulation, one)
-            mine = truth.lists == one
-            np.testing.assert_allclose(truth.click[mine], click)
-            np.testing.assert_allclose(truth.conversion[mine], conversion)
-            np.testing.assert_allclose(truth.examination[mine], looking)
+            mine = oracle.lists == one
+            np.testing.assert_allclose(oracle.click[mine], click)
+            np.testing.assert_allclose(oracle.conversion[mine], conversion)
+            np.testing.assert_allclose(oracle.examination[mine], looking)
 
-    def test_log_is_drawn_from_the_truth(self, simulation):
-        truth = simulation.truth
+    def test_log_is_drawn_from_the_oracle(self, simulation):
+        oracle = simulation.oracle
         num_lists = len(simulation.lengths)
         for labels, said, among in (
-            (truth.clicked, truth.click, slice(None)),
-            (truth.converted, truth.conversion, truth.clicked),
-            (simulation.observed, truth.examination, slice(None)),
+            (oracle.clicked, oracle.click, slice(None)),
+            (oracle.converted, oracle.conversion, oracle.clicked),
+            (simulation.observed, oracle.examination, slice(None)),
         ):
             bins = list_measures.calibration(
-                labels[among], said[among], truth.lists[among], num_lists
+                labels[among], said[among], oracle.lists[among], num_lists
             )
             assert bins.error < 1.6 * bins.noise
 
@@ -106,25 +107,25 @@ class TestSimulate:
         assert not np.any(simulation.clicked & ~simulation.observed)
         assert not np.any(simulation.converted & ~simulation.clicked)
         assert 0.3 < simulation.observed.mean() < 0.95
-        first = simulation.truth.position == 1
+        first = simulation.oracle.position == 1
         assert simulation.observed[first].all()
 
     def test_who_stops_does_not_come_back(self):
         config = dataclasses.replace(CONFIG, observation=STOP)
         simulation = list_simulator.simulate(config)
-        same = simulation.truth.position[1:] > 1
+        same = simulation.oracle.position[1:] > 1
         back = ~simulation.observed[:-1] & simulation.observed[1:] & same
         assert not back.any()
 
     def test_a_click_excites_or_discourages(self, simulation):
         """By how much, the first click of each list tells."""
-        truth = simulation.truth
-        sign = np.sign(truth.excitement[simulation.items])
-        base = simulation.config.click_bias + truth.relevance[simulation.items]
-        logit = np.log(truth.attraction / (1 - truth.attraction))
+        oracle = simulation.oracle
+        sign = np.sign(oracle.excitement[simulation.items])
+        base = simulation.config.click_bias + oracle.relevance[simulation.items]
+        logit = np.log(oracle.attraction / (1 - oracle.attraction))
         lifted = logit - base
-        first = truth.clicked & (truth.shown.since_click == 0)
-        clicked = first[:-1] & (truth.position[1:] > 1)
+        first = oracle.clicked & (oracle.shown.since_click == 0)
+        clicked = first[:-1] & (oracle.position[1:] > 1)
         after = lifted[1:][clicked] * sign[:-1][clicked]
         expected = CONFIG.excitement * np.exp(-1 / CONFIG.fade)
         np.testing.assert_allclose(after, expected)
@@ -133,15 +134,15 @@ class TestSimulate:
         config = dataclasses.replace(CONFIG, keep=1.0, num_lists=50)
         simulation = list_simulator.simulate(config)
         assert simulation.observed.all()
-        assert (simulation.truth.examination == 1).all()
+        assert (simulation.oracle.examination == 1).all()
 
     def test_better_items_come_first_where_ranked(self):
         means = []
         for ranked in (0.0, 0.5, 1.0):
             config = dataclasses.replace(CONFIG, ranked=ranked)
-            truth = list_simulator.simulate(config).truth
-            place = truth.position
-            relevance = truth.relevance[truth.items]
+            oracle = list_simulator.simulate(config).oracle
+            place = oracle.position
+            relevance = oracle.relevance[oracle.items]
             means.append(relevance[place == 1].mean() - relevance.mean())
         assert abs(means[0]) < 0.1
         assert means[0] + 0.2 < means[1] < means[2] - 0.2
@@ -183,7 +184,7 @@ class TestLog:
         )
 
     def test_lists(self, simulation):
-        lists, vocabulary = simulation.to_lists()
+        lists, vocabulary = simulated_lists.to_lists(simulation)
         names = {
             name: [f"item={name}", f"category={category}", f"price_band={band}"]
             for name, category, band in simulation.features
@@ -204,7 +205,7 @@ class TestLog:
         assert next(rows, None) is None
 
     def test_vocabulary_is_by_count_then_text(self, simulation):
-        lists, vocabulary = simulation.to_lists()
+        lists, vocabulary = simulated_lists.to_lists(simulation)
         every = [i for one in lists for item in one.features for i in item]
         counts = np.bincount(every)[schema.FIRST_ITEM_ID :]
         assert len(counts) == len(vocabulary)
@@ -213,55 +214,55 @@ class TestLog:
 
     def test_no_list_is_shared(self, simulation):
         """Instants ascend within lists; ids of lists differ."""
-        same = simulation.truth.position[1:] > 1
+        same = simulation.oracle.position[1:] > 1
         assert (np.diff(simulation.time_ms)[same] >= 0).all()
         assert len(set(simulation.list_ids)) == 3000
 
 
-class TestTruth:
+class TestOracle:
     def test_best_possible_is_what_it_scores(self, simulation):
-        truth = simulation.truth
-        best = truth.best_possible()
+        oracle = simulation.oracle
+        best = oracle.best_possible()
         expected = list_measures.auc(
-            truth.clicked, truth.click, truth.lists, 3000
+            oracle.clicked, oracle.click, oracle.lists, 3000
         )
         assert best["ctr_auc"] == pytest.approx(expected.value())
-        joint = truth.click * truth.conversion
-        loss = -np.where(truth.converted, np.log(joint), np.log1p(-joint))
+        joint = oracle.click * oracle.conversion
+        loss = -np.where(oracle.converted, np.log(joint), np.log1p(-joint))
         assert best["ctcvr_log_loss"] == pytest.approx(loss.mean())
-        assert best["cvr_num_items"] == truth.clicked.sum()
+        assert best["cvr_num_items"] == oracle.clicked.sum()
 
     def test_of_some_lists(self, simulation):
-        truth = simulation.truth
+        oracle = simulation.oracle
         among = np.arange(3000) % 3 == 1
-        best = truth.best_possible(among)
-        mine = among[truth.lists]
+        best = oracle.best_possible(among)
+        mine = among[oracle.lists]
         assert best["ctr_num_items"] == mine.sum()
         loss = -np.where(
-            truth.clicked, np.log(truth.click), np.log1p(-truth.click)
+            oracle.clicked, np.log(oracle.click), np.log1p(-oracle.click)
         )
         assert best["ctr_log_loss"] == pytest.approx(loss[mine].mean())
 
     def test_no_other_is_better(self, simulation):
-        truth = simulation.truth
+        oracle = simulation.oracle
         random = np.random.default_rng(2)
-        best = truth.best_possible()
+        best = oracle.best_possible()
         for noise in (0.5, 1.5):
-            blur = np.exp(-random.exponential(noise, [2, len(truth.click)]))
+            blur = np.exp(-random.exponential(noise, [2, len(oracle.click)]))
             answers = Answers(
-                np.log(truth.click * blur[0]),
-                np.log(truth.conversion * blur[1]),
+                np.log(oracle.click * blur[0]),
+                np.log(oracle.conversion * blur[1]),
             )
             for name in list_columns.TARGETS:
-                target = list_columns.target(truth.shown, answers, name)
+                target = list_columns.target(oracle.shown, answers, name)
                 loss = list_measures.log_loss(*target).value()
                 assert loss > best[f"{name}_log_loss"]
                 auc = list_measures.auc(*target).value()
                 assert auc < best[f"{name}_auc"]
 
     def test_what_is_shown(self, simulation):
-        truth = simulation.truth
-        shown = truth.shown
+        oracle = simulation.oracle
+        shown = oracle.shown
         np.testing.assert_array_equal(
             shown.length, np.repeat(simulation.lengths, simulation.lengths)
         )
@@ -271,21 +272,25 @@ class TestTruth:
             for place, row in enumerate(mine, 1):
                 since = place - last if last else 0
                 assert shown.since_click[row] == since
-                last = place if truth.clicked[row] else last
+                last = place if oracle.clicked[row] else last
 
     def test_only_the_hazard_ranks_without_bias(self):
         """pCTR mistakes who was not looked at for who is not liked."""
         config = dataclasses.replace(
             CONFIG, observation=STOP, keep=0.7, ranked=0.0, excitement=0.0
         )
-        truth = list_simulator.simulate(config).truth
-        relevance = truth.relevance[truth.items]
-        assert truth.relevance_concordance(relevance) == 1
-        assert truth.relevance_concordance(-relevance) == 0
-        assert truth.relevance_concordance(np.zeros(len(relevance))) == 0.5
-        assert truth.relevance_concordance(truth.attraction) == 1
-        assert truth.relevance_concordance(truth.click) < 0.9
-
-    def test_item_order(self, simulation):
-        order = simulation.truth.item_order
-        assert (np.diff(simulation.truth.relevance[order]) <= 0).all()
+        oracle = list_simulator.simulate(config).oracle
+        relevance = oracle.relevance[oracle.items]
+        assert simulated_lists.relevance_concordance(oracle, relevance) == 1
+        assert simulated_lists.relevance_concordance(oracle, -relevance) == 0
+        assert (
+            simulated_lists.relevance_concordance(
+                oracle, np.zeros(len(relevance))
+            )
+            == 0.5
+        )
+        assert (
+            simulated_lists.relevance_concordance(oracle, oracle.attraction)
+            == 1
+        )
+        assert simulated_lists.relevance_concordance(oracle, oracle.click) < 0.9

@@ -1,8 +1,6 @@
 """Training, evaluation and export of models of lists by the common code."""
 
-import json
 import pathlib
-import re
 
 import numpy as np
 import pytest
@@ -15,8 +13,7 @@ from jump_tf.evaluate.lists import evaluation as list_evaluation
 from jump_tf.evaluate.lists import prediction_table as list_prediction_table
 from jump_tf.evaluate.lists import predictions as list_predictions
 from jump_tf.experiments.reproduction import list_comparison
-from jump_tf.experiments.reproduction import list_comparison_page
-from jump_tf.experiments.reproduction import plan_file
+from jump_tf.experiments.reproduction import plan as plans
 from jump_tf.runs import folder as run_folder
 from jump_tf.runs import model_factory
 from jump_tf.train import search_space
@@ -85,7 +82,7 @@ def test_presets_build_what_they_name(name, lists_folder):
 
 def test_the_plan_of_lists_names_every_preset(lists_folder):
     """And every change in it is of the model that it is made to."""
-    plan = plan_file.load(data=[lists_folder], shipped="heroes")
+    plan = plans.load(data=[lists_folder], shipped="heroes")
     made = {"heroes_demo", "heroes_released"}
     assert {one.preset for one in plan.models} == set(LIST_PRESETS) - made
     assert plan.reference == "heroes"
@@ -228,115 +225,7 @@ def test_the_space_that_ships_is_for_every_model(name):
     assert len(space) == 4
 
 
-@pytest.mark.parametrize(
-    ("flags", "sentence"),
-    [
-        (("--budget", "-1"), "`--budget` must not be negative"),
-        (("--seeds", "0"), "`--seeds` must be at least 1"),
-        (("--only", "figures"), "`--only` must leave a model"),
-        (("--trials", "3"), "`--trials` must be 0"),
-    ],
-)
-def test_a_comparison_that_cannot_be_is_refused(
-    flags, sentence, lists_folder, tmp_path, capsys
-):
-    code, _, err = call(
-        *("reproduce", "--model", "heroes", "--data", lists_folder),
-        *("--results", tmp_path / "results", *flags),
-        capsys=capsys,
-    )
-    assert code == 2
-    assert sentence in err
-    assert not (tmp_path / "results").exists()
-
-
-def test_without_time_nothing_is_compared(lists_folder, tmp_path, capsys):
-    code, _, err = call(
-        *("reproduce", "--model", "heroes", "--data", lists_folder),
-        *("--results", tmp_path / "results", "--budget", "0"),
-        capsys=capsys,
-    )
-    assert code == 0, err
-    assert (tmp_path / "results" / "report.html").is_file()
-
-
 def test_lists_are_not_compiled(config, lists_folder, tmp_path):
     compiled = config.override(["training.jit_compile=true"])
     with pytest.raises(schema.InputError, match="must be off for models of"):
         trainer.train(compiled, lists_folder, tmp_path / "run")
-
-
-def test_a_demo_of_lists_needs_the_flag(tmp_path, capsys):
-    code, _, err = call(
-        *("demo", "--preset", "heroes_demo", "--workdir", tmp_path / "demo"),
-        capsys=capsys,
-    )
-    assert code == 2
-    assert "must be given with `--model heroes`" in err
-    assert not (tmp_path / "demo").exists()
-
-
-@pytest.mark.slow
-def test_models_are_compared_on_the_same_items(lists_folder, tmp_path):
-    said = []
-    plan = plan_file.load(
-        None, [lists_folder], ["heroes", "esmm"], 1, shipped="heroes"
-    )
-    small = {
-        "set": SMALL[0:1] + SMALL[2:4],
-        "ablations": plan.ablations[:2],
-    }
-    plan = type(plan)(plan.data, plan.models, **small)
-    tree = list_comparison.compare(plan, tmp_path, seeds=2, say=said.append)
-    assert len(said) == 2 * 2 + 2
-    found = tree["data"][lists_folder.name]
-    assert set(found["known"]) == {
-        "heroes",
-        "esmm",
-        *(one.name for one in plan.ablations),
-    }
-    assert "lead" not in found["known"]["heroes"]
-    low, high = found["free"]["esmm"]["lead"]["ctr_auc"]
-    assert low < high
-    # Nothing is left to do, and nothing changes.
-    again = list_comparison.compare(plan, tmp_path, seeds=2, say=said.append)
-    assert len(said) == 2 * 2 + 2
-    assert again["data"] == tree["data"]
-    saved = json.loads((tmp_path / list_comparison.RESULTS_FILE).read_text())
-    assert saved["models"] == tree["models"]
-    page = list_comparison_page.reproduce(plan, tmp_path, seeds=2)
-    text = page.read_text()
-    assert "ESMM (2 seeds)" in text
-    assert not re.search(r"\*\*|nan", text)
-    # What is left out of a model is compared with the seeds that it has.
-    ablation = again["data"][lists_folder.name]["known"][plan.ablations[0].name]
-    assert ablation["seeds"] == [0]
-    other = type(plan)(
-        plan.data,
-        plan.models,
-        **{**small, "set": (*small["set"], "model.l2=1")},
-    )
-    with pytest.raises(schema.InputError, match="one of the same request"):
-        list_comparison.compare(other, tmp_path)
-
-
-@pytest.mark.slow
-def test_the_demo_ends_with_a_served_score(tmp_path, capsys):
-    code, out, err = call(
-        *("demo", "--model", "heroes", "--workdir", tmp_path / "demo"),
-        *("--set", "training.epochs=4"),
-        capsys=capsys,
-    )
-    assert code == 0, err
-    pairs = {
-        name.strip(): (float(mine), float(best))
-        for name, mine, best in re.findall(
-            r"^(CT\S+ \S+)\s+([\d.]+), best possible ([\d.]+)$", out, re.M
-        )
-    }
-    mine, best = pairs["CTR AUC"]
-    assert best - 0.03 < mine < best + 0.005
-    mine, best = pairs["CTCVR AUC"]
-    assert best - 0.03 < mine < best + 0.01
-    assert "once the feedback on its first items is known" in out
-    assert (tmp_path / "demo" / "run" / "report.html").is_file()

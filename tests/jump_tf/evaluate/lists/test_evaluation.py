@@ -19,8 +19,9 @@ from jump_tf.evaluate.lists import slices as list_slices
 from jump_tf.evaluate.lists import tables as list_tables
 from jump_tf.evaluate.lists.columns import Shown
 from jump_tf.experiments import list_simulator
-from jump_tf.experiments.simulator_config import ListSimulatorConfig
+from jump_tf.experiments.list_simulator import ListSimulatorConfig
 from jump_tf.metrics import lists as list_measures
+from tests import simulated_lists
 from tests.list_batches import FakeModel
 from tests.list_batches import batches
 
@@ -44,7 +45,7 @@ def simulation():
 
 @pytest.fixture(scope="module")
 def splits(simulation):
-    lists, _ = simulation.to_lists()
+    lists, _ = simulated_lists.to_lists(simulation)
     parts = iter(lists)
     return {
         split: list(itertools.islice(parts, size))
@@ -54,7 +55,7 @@ def splits(simulation):
 
 @pytest.fixture(scope="module")
 def vocabulary_size(simulation):
-    return schema.FIRST_ITEM_ID + len(simulation.to_lists()[1])
+    return schema.FIRST_ITEM_ID + len(simulated_lists.to_lists(simulation)[1])
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +132,7 @@ class TestColumns:
 
     def test_places_since_the_last_click(self, simulation, splits):
         shown = shown_of(splits[schema.TRAIN])
-        expected = simulation.truth.shown.since_click[: len(shown)]
+        expected = simulation.oracle.shown.since_click[: len(shown)]
         np.testing.assert_array_equal(shown.since_click, expected)
         assert expected.max() > 3 and (expected == 0).any()
 

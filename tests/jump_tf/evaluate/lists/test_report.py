@@ -8,7 +8,8 @@ from jump_tf.evaluate.lists import evaluation as list_evaluation
 from jump_tf.evaluate.lists import figures as list_figures
 from jump_tf.evaluate.lists import report as list_report
 from jump_tf.experiments import list_simulator
-from jump_tf.experiments.simulator_config import ListSimulatorConfig
+from jump_tf.experiments.list_simulator import ListSimulatorConfig
+from tests import simulated_lists
 from tests.jump_tf.evaluate.sessions.test_figures import size_and_colours
 from tests.jump_tf.evaluate.sessions.test_report import Page
 from tests.list_batches import FakeModel
@@ -19,7 +20,9 @@ pytest.importorskip("matplotlib")
 
 def evaluated(fields, **options):
     config = ListSimulatorConfig(num_lists=400, num_items=11, mean_length=5.0)
-    lists, vocabulary = list_simulator.simulate(config).to_lists()
+    lists, vocabulary = simulated_lists.to_lists(
+        list_simulator.simulate(config)
+    )
     size = schema.FIRST_ITEM_ID + len(vocabulary)
     fitted = list_baselines.fit(
         batches(lists[:200], 50), batches(lists[200:250], 50), size, fields
