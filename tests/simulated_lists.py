@@ -49,22 +49,22 @@ def to_lists(simulation) -> tuple[list[schema.ShownList], list[str]]:
     return lists, vocabulary
 
 
-def relevance_concordance(oracle, scores, among=None):
+def relevance_concordance(simulation, scores, among=None):
     """Share of pairs in which the more relevant item scores higher.
 
     Pairs are of different items of a list. Clicks play no part in it, so
     neither does who looked: it tells whether a ranker is unbiased.
 
     Args:
-        oracle: of the log.
+        simulation: of the log.
         scores: `[N]`; equal ones count as half a pair.
         among: `[N]` bool, of which items; of all if None.
     """
-    relevance = oracle.relevance[oracle.items]
+    relevance = simulation.relevance[simulation.items]
     right, pairs = 0.0, 0
-    for away in range(1, int(oracle.position.max())):
+    for away in range(1, int(simulation.position.max())):
         ahead = relevance[away:] - relevance[:-away]
-        same = oracle.lists[away:] == oracle.lists[:-away]
+        same = simulation.lists[away:] == simulation.lists[:-away]
         same &= ahead != 0
         if among is not None:
             same &= among[away:] & among[:-away]

@@ -25,6 +25,7 @@ from jump_tf.evaluate.lists import tables as list_tables
 from jump_tf.evaluate.sessions import evaluation as session_evaluation
 from jump_tf.evaluate.sessions import report as session_report
 from jump_tf.evaluate.sessions import tables as session_tables
+from jump_tf.experiments import list_oracle
 from jump_tf.experiments import list_simulator
 from jump_tf.experiments import session_oracle
 from jump_tf.experiments import session_simulator
@@ -266,7 +267,7 @@ class _Lists:
         result = json.loads((evaluated / f"{schema.TEST}.json").read_text())
         tested = {shown.list_id for shown in _test_split(self, workdir)}
         among = np.array([name in tested for name in simulation.list_ids])
-        best = simulation.oracle.best_possible(among)
+        best = list_oracle.best_possible(simulation, among)
         return "\n".join(
             f"{title:<15} {result[name]:.4f}, best possible {best[name]:.4f}"
             for name, title in _COMPARED.items()

@@ -27,13 +27,13 @@ DRSR (Jin et al., SIGIR 2020) for "stop".
 
 import csv
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Iterator
 
 import numpy as np
 
 from jump_tf import schema
-from jump_tf.experiments.list_oracle import Oracle
 
 FIELDS = ("item", "category", "price_band")
 HEADER = ("list_id", "time_ms", *FIELDS, "click", "conversion")
@@ -100,33 +100,29 @@ class ListSimulatorConfig:
     seed: int = 0
 
     def __post_init__(self):
+        positive = ("fade", "mean_gap_seconds")
+        counts = ("num_lists", "num_categories", "num_price_bands")
+        counts += ("min_length", "days")
+        shares = ("ranked", "discouraging")
         for name, holds, must in (
-            ("num_lists", self.num_lists >= 1, "be at least 1"),
+            *((n, getattr(self, n) > 0, "be positive") for n in positive),
+            *((n, getattr(self, n) >= 1, "be at least 1") for n in counts),
+            *((n, 0 <= getattr(self, n) <= 1, "be 0 to 1") for n in shares),
             ("num_items", self.num_items >= 2, "be at least 2"),
-            ("num_categories", self.num_categories >= 1, "be at least 1"),
-            ("num_price_bands", self.num_price_bands >= 1, "be at least 1"),
-            ("min_length", self.min_length >= 1, "be at least 1"),
-            (
-                "mean_length",
-                self.mean_length >= self.min_length,
-                "be at least `min_length`",
+            *(
+                (
+                    n,
+                    getattr(self, n) >= self.min_length,
+                    "be at least `min_length`",
+                )
+                for n in ("mean_length", "max_length")
             ),
-            (
-                "max_length",
-                self.max_length >= self.min_length,
-                "be at least `min_length`",
-            ),
-            ("ranked", 0 <= self.ranked <= 1, "be 0 to 1"),
-            ("discouraging", 0 <= self.discouraging <= 1, "be 0 to 1"),
-            ("fade", self.fade > 0, "be positive"),
             (
                 "observation",
                 self.observation in (DECAY, STOP),
                 f"be {DECAY!r} or {STOP!r}",
             ),
             ("keep", 0 < self.keep <= 1, "be above 0 and at most 1"),
-            ("mean_gap_seconds", self.mean_gap_seconds > 0, "be positive"),
-            ("days", self.days >= 1, "be at least 1"),
         ):
             if not holds:
                 raise schema.InputError(
@@ -136,31 +132,60 @@ class ListSimulatorConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Simulation:
-    """A log of N shown items in S lists, end to end, and its oracle.
+    """A log of N shown items in S lists, end to end, and what is behind it.
 
     Attributes:
         config: what it was made from.
-        lengths: `[S]` items of each list.
-        items: `[N]` from 0.
         category: `[I]` of each item of the catalogue, from 0.
         price_band: `[I]` likewise.
+        relevance: `[I]` logits of each item of the catalogue.
+        worth: `[I]` logits, likewise, of conversion.
+        excitement: `[I]` logits that a click on it adds right after it, before
+            any fading.
+        lengths: `[S]` items of each list.
+        items: `[N]` from 0.
         time_ms: `[N]` instants.
+        attraction: `[N]` probability of a click if the visitor looks: the
+            hazard by which an unbiased ranker ranks.
+        examination: `[N]` probability that the visitor looks, given the
+            feedback before.
+        conversion: `[N]` r, probability of a conversion after a click.
         observed: `[N]` bool, whether the visitor looked; no log shows it.
         clicked: `[N]` bool.
         converted: `[N]` bool.
-        oracle: what is behind it.
     """
 
     config: ListSimulatorConfig
-    lengths: np.ndarray
-    items: np.ndarray
     category: np.ndarray
     price_band: np.ndarray
+    relevance: np.ndarray
+    worth: np.ndarray
+    excitement: np.ndarray
+    lengths: np.ndarray
+    items: np.ndarray
     time_ms: np.ndarray
+    attraction: np.ndarray
+    examination: np.ndarray
+    conversion: np.ndarray
     observed: np.ndarray
     clicked: np.ndarray
     converted: np.ndarray
-    oracle: Oracle
+
+    @functools.cached_property
+    def lists(self) -> np.ndarray:
+        """`[N]` the list of each item, from 0."""
+        return np.repeat(np.arange(len(self.lengths)), self.lengths)
+
+    @functools.cached_property
+    def position(self) -> np.ndarray:
+        """`[N]` of each item in its list, from 1."""
+        first = np.cumsum(self.lengths) - self.lengths
+        return np.arange(len(self.items)) - first[self.lists] + 1
+
+    @property
+    def click(self) -> np.ndarray:
+        """`[N]` pCTR given the feedback before: `examination * attraction`."""
+        return self.examination * self.attraction
 
     @property
     def list_ids(self) -> list[str]:
@@ -218,31 +243,17 @@ def simulate(config: ListSimulatorConfig) -> Simulation:
     drawn = _behave(
         config, items, category, relevance, worth, excitement, generator
     )
-    flat = {name: columns[real] for name, columns in drawn.items()}
-    oracle = Oracle(
-        lists=np.repeat(np.arange(len(lengths)), lengths),
-        position=np.nonzero(real)[1] + 1,
-        attraction=flat["attraction"],
-        examination=flat["examination"],
-        conversion=flat["conversion"],
-        clicked=flat["clicked"],
-        converted=flat["converted"],
-        items=items[real],
-        relevance=relevance,
-        worth=worth,
-        excitement=excitement,
-    )
     return Simulation(
         config,
-        lengths,
-        items[real],
         category,
         price_band,
+        relevance,
+        worth,
+        excitement,
+        lengths,
+        items[real],
         _instants(config, lengths, real, generator),
-        flat["observed"],
-        flat["clicked"],
-        flat["converted"],
-        oracle,
+        **{name: columns[real] for name, columns in drawn.items()},
     )
 
 

@@ -17,8 +17,8 @@ from jump_tf.train import trainer
 from tests import small_lists
 
 SMALL = (
-    *("model.embedding_size=3", "model.units=5"),
-    *("model.head_units=4", "model.head_layers=1", "training.epochs=1"),
+    *("model.embedding_size=3", "model.head_units=4", "model.head_layers=1"),
+    "training.epochs=1",
 )
 
 
@@ -83,6 +83,7 @@ def test_another_request_is_refused(compared):
         runner.reproduce(other, folder)
 
 
+@pytest.mark.slow
 def test_the_means_are_those_of_the_evaluations(compared):
     _, folder, _ = compared
     (found,) = read(folder)["data"].values()

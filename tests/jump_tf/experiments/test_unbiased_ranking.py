@@ -70,17 +70,16 @@ def concordance(simulated, settings, run):
         list_evaluation.batches(model, folder, schema.TEST),
         [list_predictions.FREE],
     )
-    oracle = simulation.oracle
-    scores = np.zeros(len(oracle.lists))
+    scores = np.zeros(len(simulation.lists))
     files = [4000 + n for shard in range(2) for n in range(shard, 1000, 2)]
     of_list = np.split(
-        np.arange(len(oracle.lists)),
-        oracle.lists.searchsorted(np.arange(1, 5000)),
+        np.arange(len(simulation.lists)),
+        simulation.lists.searchsorted(np.arange(1, 5000)),
     )
     order = np.concatenate([of_list[n] for n in files])
     scores[order] = answers[list_predictions.FREE].log_click
     return simulated_lists.relevance_concordance(
-        oracle, scores, oracle.lists >= 4000
+        simulation, scores, simulation.lists >= 4000
     )
 
 

@@ -18,6 +18,7 @@ from jump_tf.evaluate.lists import predictions as list_predictions
 from jump_tf.evaluate.lists import slices as list_slices
 from jump_tf.evaluate.lists import tables as list_tables
 from jump_tf.evaluate.lists.columns import Shown
+from jump_tf.experiments import list_oracle
 from jump_tf.experiments import list_simulator
 from jump_tf.experiments.list_simulator import ListSimulatorConfig
 from jump_tf.metrics import lists as list_measures
@@ -132,7 +133,7 @@ class TestColumns:
 
     def test_places_since_the_last_click(self, simulation, splits):
         shown = shown_of(splits[schema.TRAIN])
-        expected = simulation.oracle.shown.since_click[: len(shown)]
+        expected = list_oracle.shown(simulation).since_click[: len(shown)]
         np.testing.assert_array_equal(shown.since_click, expected)
         assert expected.max() > 3 and (expected == 0).any()
 
