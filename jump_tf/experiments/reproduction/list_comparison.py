@@ -212,29 +212,39 @@ def _evaluation(run: pathlib.Path) -> Tree:
     return json.loads((folder / f"{schema.TEST}.json").read_text())
 
 
-def table(tree: Tree, data: str, feedback: str) -> list[list[str]]:
-    """A header and a row for each model, then for each baseline.
+def _table(tree, data, feedback) -> str:
+    """A row for each model, then for each baseline."""
+    found = tree["data"][data]
+    rows: list[list[str | reporting_html.Cell]] = []
+    for label, numbers in found[feedback].items():
+        title = f"{tree['models'][label]} ({_seeds(numbers)})"
+        texts = [cell(numbers, name) for name in METRICS]
+        rows.append(
+            [
+                title,
+                *(
+                    reporting_html.Cell(
+                        text.strip("*"), "", text.startswith(BETTER)
+                    )
+                    for text in texts
+                ),
+            ]
+        )
+    for name, numbers in found["baselines"].items():
+        blind = feedback == list_predictions.FREE
+        if blind and name == list_baselines.SINCE_CLICK:
+            continue  # It knows the feedback.
+        rows.append([name, *(number(numbers.get(one)) for one in METRICS)])
+    header = ["", *(name.replace("_", " ") for name in METRICS)]
+    return reporting_html.table(header, rows)
+
+
+def cell(numbers: Tree, name: str) -> str:
+    """A model's number in text.
 
     **x** is significantly better than the reference, `x ~` level with it: the
     interval of the difference holds zero.
     """
-    found = tree["data"][data]
-    rows = [["", *(name.replace("_", " ") for name in METRICS)]]
-    for label, numbers in found[feedback].items():
-        title = f"{tree['models'][label]} ({_seeds(numbers)})"
-        rows.append([title, *(cell(numbers, name) for name in METRICS)])
-    for name, numbers in found["baselines"].items():
-        if (
-            feedback == list_predictions.FREE
-            and name == list_baselines.SINCE_CLICK
-        ):
-            continue  # It knows the feedback.
-        rows.append([name, *(number(numbers.get(one)) for one in METRICS)])
-    return rows
-
-
-def cell(numbers: Tree, name: str) -> str:
-    """A model's number, marked as `table` says."""
     mean = number(numbers["mean"][name])
     if "lead" not in numbers:
         low, high = numbers["intervals"][name]
@@ -279,25 +289,8 @@ def _body(tree) -> list[str]:
     ]
     for data in tree["data"]:
         tables = [
-            f"<h3>{html.escape(title)}</h3>"
-            + _html(table(tree, data, feedback))
+            f"<h3>{html.escape(title)}</h3>{_table(tree, data, feedback)}"
             for feedback, title in _FEEDBACK.items()
         ]
         parts.append(reporting_html.section(html.escape(data), *tables))
     return parts
-
-
-def _html(rows) -> str:
-    header, *body = rows
-    return reporting_html.table(
-        header,
-        [
-            [
-                reporting_html.Cell(
-                    cell.strip("*"), "", cell.startswith(BETTER)
-                )
-                for cell in row
-            ]
-            for row in body
-        ],
-    )

@@ -1,5 +1,6 @@
 """From a plan to the report; what is done is not done again."""
 
+import dataclasses
 import fcntl
 import importlib.resources
 import json
@@ -40,7 +41,7 @@ set: [model.units=6, training.epochs=1]
 models:
   mine:
     {title: Mine, preset: production, paper: JUMP, set: [model.negatives=8,
-      model.micro_step_seconds=2000]}
+      model.fast_slow=false]}
   gru4rec:
     {title: Other, preset: gru4rec, paper: GRU4Rec, set: [model.negatives=8]}
 ablations:
@@ -73,10 +74,18 @@ def plan_path(data_folder, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def done(plan_path, tmp_path_factory):
-    """The results folder of the whole plan, and what was said of it."""
+def plan(plan_path):
+    """The plan with the point of its sweep at which nothing moves."""
+    whole = plans.load(plan_path)
+    sweep = dataclasses.replace(whole.sweeps[0], values=(6,))
+    return dataclasses.replace(whole, sweeps=(sweep,))
+
+
+@pytest.fixture(scope="module")
+def done(plan, tmp_path_factory):
+    """The results folder of the plan, and what was said of it."""
     folder, said = tmp_path_factory.mktemp("results") / "new", []
-    runner.reproduce(plans.load(plan_path), folder, say=said.append)
+    runner.reproduce(plan, folder, say=said.append)
     return folder, said
 
 
@@ -113,9 +122,9 @@ def plan_of(tmp_path, text, **more):
 def test_from_nothing_to_the_report(done):
     folder, said = done
     results = read(folder)
-    assert [run["state"] for run in results["runs"]] == ["done"] * 6
+    assert [run["state"] for run in results["runs"]] == ["done"] * 5
     # The point at which nothing moved is the model itself.
-    assert len(said) == 5 and all("recall@20 0." in line for line in said)
+    assert len(said) == 4 and all("recall@20 0." in line for line in said)
     assert "missing" not in "".join(said)
     told = Page(folder / found_results.REPORT_FILE)
     assert told.outside == [] and len(told.images) == 3
@@ -125,7 +134,7 @@ def test_from_nothing_to_the_report(done):
 
 
 @pytest.mark.slow
-def test_a_second_call_trains_nothing(done, plan_path, monkeypatch):
+def test_a_second_call_trains_nothing(done, plan, monkeypatch):
     folder, _ = done
     before = (folder / found_results.RESULTS_FILE).read_text()
     for module, name in (
@@ -136,7 +145,7 @@ def test_a_second_call_trains_nothing(done, plan_path, monkeypatch):
     ):
         monkeypatch.setattr(module, name, None)  # Not to be called.
     said = []
-    runner.reproduce(plans.load(plan_path), folder, say=said.append)
+    runner.reproduce(plan, folder, say=said.append)
     assert said == []
     assert (folder / found_results.RESULTS_FILE).read_text() == before
 
@@ -177,7 +186,7 @@ def test_differences_are_reference_less_the_other(done):
 
 
 @pytest.mark.slow
-def test_what_was_cut_short_is_taken_up(done, plan_path, tmp_path, monkeypatch):
+def test_what_was_cut_short_is_taken_up(done, plan, tmp_path, monkeypatch):
     folder = tmp_path / "again"
     shutil.copytree(done[0], folder)
     cut = folder / "shop" / "gru4rec" / "seed-0"
@@ -194,7 +203,7 @@ def test_what_was_cut_short_is_taken_up(done, plan_path, tmp_path, monkeypatch):
         return train(config, data, run, resume=resume, verbose=verbose)
 
     monkeypatch.setattr(trainer, "train", watched)
-    runner.reproduce(plans.load(plan_path), folder, say=print)
+    runner.reproduce(plan, folder, say=print)
     assert asked == [("gru4rec", True), ("no-start", False)]
     assert experiments.read(cut, schema.PAGE_LEAVE) == expected
     assert {run["state"] for run in read(folder)["runs"]} == {"done"}
