@@ -11,7 +11,7 @@ from jump_tf.experiments.reproduction import results
 from jump_tf.experiments.reproduction import steps
 
 Tree = dict[str, Any]
-SIGMA, WEIGHT, UNITS = "sigma", "weight", "units"
+SIGMA, UNITS = "sigma", "units"
 # Colours that most eyes tell apart (Okabe & Ito), the reference first.
 _COLOURS = (
     session_figures.MODEL,
@@ -52,33 +52,6 @@ def trade_off(tree: Tree) -> bytes | None:
         axis.set_xscale("log")
         axis.set(xlabel="1 / sigma²", ylabel=results.NAMES[metric])
     axes[0].legend(frameon=False, fontsize=8)
-    return session_figures.png(figure)
-
-
-def front(tree: Tree) -> bytes | None:
-    """Beside figure 5: recall against CRPS while the dwell's weight grows."""
-    datasets = [
-        data for data in tree["data"] if _of_dataset(tree, WEIGHT, data)
-    ]
-    if not datasets:
-        return None
-    figure, axes = session_figures.panels(len(datasets))
-    for axis, data in zip(axes, datasets, strict=True):
-        lines = _of_dataset(tree, WEIGHT, data)
-        for style, (_, points) in zip(_styles(), lines, strict=False):
-            x = _values(points, "dwell_crps_seconds")
-            y = _values(points, "recall_at_20")
-            axis.plot(x, y, **style)
-            for run, *at in zip(points, x, y, strict=True):
-                axis.annotate(
-                    f"{run['value']:g}",
-                    at,
-                    xytext=(4, 3),
-                    textcoords="offset points",
-                    fontsize=7,
-                )
-        axis.set_title(data, fontsize=9)
-        axis.set(xlabel="dwell CRPS (s), less is better", ylabel="recall@20")
     return session_figures.png(figure)
 
 

@@ -49,7 +49,7 @@ def _body(tree) -> list[str]:
         ),
         html.section("What each part is good for", *_ablations(tree)),
         html.section("Figure 2: dwells", *_for_datasets(tree, _dwell)),
-        html.section("Figure 5: one task against the other", *_trade(tree)),
+        html.section("Figure 5: one task against the other", _trade(tree)),
         html.section("Figure 6: the size of the model", _sizes(tree)),
         html.section(
             "Figure 7: short and long sessions", *_for_datasets(tree, _lengths)
@@ -139,26 +139,16 @@ def _dwell(tree, data) -> str:
     return html.figure(figures.dwell(dataset), f"dwells of {data}", caption)
 
 
-def _trade(tree) -> list[str]:
-    made = [
-        html.figure(png, what, caption)
-        for png, what, caption in (
-            (
-                figures.trade_off(tree),
-                "recall and dwell error by sigma",
-                "The paper's sigma is scale and trade-off in one: the weight "
-                "of the dwell is 1 / sigma².",
-            ),
-            (
-                figures.front(tree),
-                "recall against CRPS by weight",
-                "Where the scale is learned and the weight a number of its "
-                "own: each point is a training at the weight beside it.",
-            ),
-        )
-        if png
-    ]
-    return made or [html.paragraph("No run of this is done yet.")]
+def _trade(tree) -> str:
+    png = figures.trade_off(tree)
+    if png is None:
+        return html.paragraph("No run of this is done yet.")
+    return html.figure(
+        png,
+        "recall and dwell error by sigma",
+        "The paper's sigma is scale and trade-off in one: the weight of the "
+        "dwell is 1 / sigma².",
+    )
 
 
 def _sizes(tree) -> str:
