@@ -101,8 +101,10 @@ class ListSimulatorConfig:
 
     def __post_init__(self):
         positive = ("fade", "mean_gap_seconds")
-        counts = ("num_lists", "num_categories", "num_price_bands")
-        counts += ("min_length", "days")
+        counts = [
+            *("num_lists", "num_categories", "num_price_bands"),
+            *("min_length", "days"),
+        ]
         shares = ("ranked", "discouraging")
         for name, holds, must in (
             *((n, getattr(self, n) > 0, "be positive") for n in positive),

@@ -108,7 +108,7 @@ def test_the_seven_commands(tmp_path, capsys):
         ["prepare", "--format", "csv", "--input", log, "--output", data],
         [
             *("train", "--data", data, "--run", run, "--preset", "demo"),
-            *("--set", "model.units=5", "model.micro_step_seconds=700"),
+            *("--set", "model.units=5", "model.fast_slow=false"),
             *("--set", "training.epochs=1", "training.batch_sessions=64"),
         ],
         ["evaluate", "--run", run],

@@ -23,11 +23,14 @@ def ran(tmp_path_factory):
     """The folder of a small demo on sessions, and what it printed."""
     simulation = session_simulator.simulate(
         session_simulator.SimulatorConfig(
-            num_sessions=9000, num_items=60, followers=4
+            num_sessions=6000, num_items=40, followers=3
         )
     )
     config = preset("demo").override(
-        ["model.units=32", "training.epochs=3", "training.batch_sessions=128"]
+        [
+            *("model.units=32", "training.epochs=3"),
+            *("training.batch_sessions=128", "training.batch_clicks=512"),
+        ]
     )
     return run(tmp_path_factory.mktemp("demo") / "new", config, simulation)
 
