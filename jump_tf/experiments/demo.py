@@ -53,15 +53,12 @@ _COMPARED = {
 }
 
 
-def on_simulated_log(
-    workdir: pathlib.Path, config: Config, simulation: Any = None
-) -> None:
+def on_simulated_log(workdir: pathlib.Path, config: Config) -> None:
     """Runs everything on a simulated log, and compares with its oracle.
 
     Args:
         workdir: a new or empty folder.
         config: of model and training.
-        simulation: has the log and its oracle; None draws it.
 
     Raises:
         InputError: the folder holds something.
@@ -69,7 +66,7 @@ def on_simulated_log(
     demo = DEMOS[config.kind]
     _make(workdir)
     _say(f"1. simulate {demo.simulated}")
-    simulation = simulation or demo.simulate()
+    simulation = demo.simulate()
     log = workdir / "log.csv"
     simulation.write_log(log)
     request = demo.request(

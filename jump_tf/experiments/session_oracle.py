@@ -95,7 +95,7 @@ def compare_with_oracle(
 
 
 def _numbered(simulation, clicks, vocabulary):
-    """Which clicks can be compared, and the simulation's numbers of items."""
+    """Returns the clicks that can be compared, and their simulated items."""
     number = {name: item for item, name in enumerate(simulation.item_ids)}
     # Padding and the unknown item stand for no number of their own.
     numbers = np.array(

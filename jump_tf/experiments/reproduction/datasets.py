@@ -64,13 +64,13 @@ class DataSet:
         return self.prepared or results / FOLDER / self.name
 
     def options(self, results: pathlib.Path) -> PrepareOptions:
-        """What `prepare` is asked."""
+        """Returns the options of `prepare`."""
         output = ("output", str(self.folder(results)))
         return _options([*self.request, output], self.name)
 
 
 def prepared(folder: pathlib.Path) -> DataSet:
-    """A data folder that stands somewhere."""
+    """Returns the dataset of a data folder that is prepared."""
     manifest = input_pipeline.read_manifest(folder)
     like = _LIKE.get(manifest.get("options", {}).get("format"))
     return DataSet(folder.resolve().name, folder, like=like)
@@ -131,7 +131,7 @@ def data_sets(
 
 
 def check_names(names: Iterable[str]) -> None:
-    """Refuses names that are no folders of their own in the results."""
+    """Refuses names that cannot each be a folder of the results."""
     seen: set[str] = set()
     for name in names:
         fit = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name)
@@ -182,7 +182,7 @@ def statistics(data: pathlib.Path, folder: pathlib.Path) -> dict[str, Any]:
 
 
 def _is_as_asked(manifest, options) -> bool:
-    """Whether it is of the request, where it says nothing of the default."""
+    """Returns whether a folder was made by a request."""
     made = manifest["options"]
     asked = json.loads(json.dumps(dataclasses.asdict(options)))
     return all(
@@ -200,7 +200,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _options(request, name) -> PrepareOptions:
-    """The same check as on the command line: by its own parser."""
+    """Parses a request by the parser of the command line."""
     parser = _Parser(prog=f"data: {name}", allow_abbrev=False, add_help=False)
     session_options.add_arguments(parser)
     words: list[str] = []

@@ -133,7 +133,7 @@ class Experiment:
         return next(one for one in self.plan.data if one.name == step.data)
 
     def run(self, step: Step) -> pathlib.Path:
-        """The run folder; of a point where nothing moved, the model's."""
+        """Returns the run folder; where nothing is changed, the model's."""
         if step.set and self.config(step) == self.config(
             reproduction_steps.base(step)
         ):
@@ -206,7 +206,7 @@ def _is_baseline(step: Step) -> bool:
 
 
 def _same(asked: Config, made: Config) -> bool:
-    """Whether a run is what is asked for, which its data filled up."""
+    """Returns whether a run has a configuration, filled in from its data."""
     filled = {
         name: getattr(made.model, name)
         for name in _FROM_DATA
@@ -220,7 +220,7 @@ def _same(asked: Config, made: Config) -> bool:
 
 
 def _same_data(mine, theirs) -> bool:
-    """Whether two manifests are of the same data, whoever wrote them."""
+    """Returns whether two manifests are equal but for versions."""
     return {**mine, "versions": None} == {**theirs, "versions": None}
 
 

@@ -98,7 +98,7 @@ def lengths(tree: Tree, data: str) -> bytes | None:
 
 
 def _lines(tree, sweep):
-    """The points of each dataset and model, by what the line is called."""
+    """Returns the points of each dataset and model, by the label."""
     datasets = {data: _of_dataset(tree, sweep, data) for data in tree["data"]}
     several = any(len(lines) > 1 for lines in datasets.values())
     return [
@@ -131,7 +131,7 @@ def _number(value) -> float:
 
 
 def _styles():
-    """Without end: dashed when the colours come again."""
+    """Yields line styles without end; a colour comes again dashed."""
     for line in itertools.cycle(("-", "--", ":")):
         for colour, mark in zip(_COLOURS, _MARKS, strict=True):
             yield {

@@ -181,7 +181,7 @@ def _measured(tree) -> list[str]:
 
 
 def _budget(tree: Tree) -> str:
-    """How much each model was tuned here."""
+    """Returns how much each model was tuned."""
     request = tree["request"]
     if request["trials"]:
         return (
@@ -198,7 +198,7 @@ def _budget(tree: Tree) -> str:
 
 
 def _changes(tree: Tree) -> str:
-    """What the plan changed of every model, if anything."""
+    """Returns what the plan changed of every model."""
     request = tree["request"]
     changed = list(request["set"])
     if request["epochs"]:
@@ -213,7 +213,7 @@ def _changes(tree: Tree) -> str:
 
 
 def _spaces(request) -> str:
-    """Of each space by its name the models that have it."""
+    """Returns the models of each search space, in words."""
     models: dict[str, list[str]] = {}
     for model in request["models"].values():
         models.setdefault(model["space"], []).append(model["title"])

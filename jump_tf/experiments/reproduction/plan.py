@@ -1,4 +1,4 @@
-"""What shall be reproduced: a YAML file, read and checked at birth.
+"""The plan of a reproduction: a YAML file, read and checked.
 
 The file is explained in `plans/paper.yaml`, which ships with the package and
 gives each section that a plan of one's own leaves out.
@@ -127,15 +127,15 @@ class Plan:
 
     @property
     def reference(self) -> str:
-        """The model that all others are compared with."""
+        """Name of the model that all others are compared with."""
         return self.models[0].name
 
     def model(self, name: str) -> Model:
-        """The model of a name."""
+        """Returns the model with a name."""
         return next(one for one in self.models if one.name == name)
 
     def config(self, model: str) -> Config:
-        """The configuration of a model before any search."""
+        """Returns the configuration of a model before any search."""
         row = self.model(model)
         last = []
         if self.epochs is not None:
@@ -143,7 +143,7 @@ class Plan:
         return configs.preset(row.preset).override([*self.set, *row.set, *last])
 
     def _changes(self):
-        """All that configurations shall take: what for, models, changes."""
+        """Yields all changes to configurations: name, models, changes."""
         models = [one.name for one in self.models]
         yield "models", models, ()
         for data in self.data:

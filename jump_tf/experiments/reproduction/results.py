@@ -75,7 +75,7 @@ Tree = dict[str, Any]
 
 
 def collect(experiment: Experiment) -> Tree:
-    """Reads what there is; says what there is not."""
+    """Collects the numbers of all runs, and what each run lacks."""
     todo = experiment.steps()
     return {
         "request": _request(experiment),
@@ -145,7 +145,7 @@ def _numbers(result) -> Tree:
 
 
 def _for_each_dataset(experiment, read) -> Tree:
-    """What `read` finds beside the reference, by dataset and moment."""
+    """Calls `read` for each dataset and moment with its reference."""
     first = {
         step.data: step
         for step in experiment.steps()
@@ -231,7 +231,7 @@ def reference(tree: Tree, data: str) -> Tree | None:
 
 
 def title(tree: Tree, label: str) -> str:
-    """What a run is called."""
+    """Returns the title of a run or of a baseline."""
     for run in tree["runs"]:
         if run["label"] == label:
             return run["title"]
@@ -249,13 +249,13 @@ def of_seeds(tree: Tree, run: Tree, moment: str, metric: str) -> list[float]:
 
 
 def difference(tree: Tree, run: Tree, moment: str, metric: str) -> Tree | None:
-    """The reference less a run, with its interval, if both have it."""
+    """Returns the difference of the reference and a run, with its interval."""
     runs = tree["against"].get(run["data"], {}).get(moment, {})
     return runs.get(run["label"], {}).get(metric)
 
 
 def baselines(tree: Tree, data: str, moment: str, metric: str) -> Tree:
-    """What counting alone reaches, by name, where it has the metric."""
+    """Returns the baselines that have a metric, by name."""
     named = tree["baselines"].get(data, {}).get(moment, {})
     return {
         name: numbers
@@ -274,7 +274,7 @@ def spread(values: list[float], metric: str) -> str:
 
 
 def number(value: float | None, metric: str = "", signed: bool = False) -> str:
-    """A number as it is printed everywhere."""
+    """Formats a number as all tables do."""
     if value is None:
         return "-"
     digits = 2 if metric.endswith("_seconds") else 4
@@ -282,7 +282,7 @@ def number(value: float | None, metric: str = "", signed: bool = False) -> str:
 
 
 def interval(ends, metric: str, signed: bool = False) -> str:
-    """An interval as it is printed everywhere."""
+    """Formats an interval as all tables do."""
     if not ends or ends[0] is None or ends[1] is None:
         return ""
     low, high = (number(end, metric, signed) for end in ends)

@@ -1,4 +1,4 @@
-"""Runs a plan step by step; what is done stays done."""
+"""Runs a plan step by step; a second call goes on where the first ended."""
 
 import contextlib
 import fcntl
@@ -169,7 +169,7 @@ class _Runner:
         self.verbose = verbose
 
     def run(self) -> None:
-        """Does what is not done, as long as there is time."""
+        """Runs all steps that are not done, until the time is over."""
         experiment = self.experiment
         self._prepare()
         todo = experiment.steps()
@@ -199,7 +199,7 @@ class _Runner:
                 datasets.prepare(data, folder)
 
     def _tune(self, model, purpose) -> bool:
-        """Searches for a model's values; whether they are found."""
+        """Searches for a model's values; returns whether the search is over."""
         experiment = self.experiment
         if purpose == steps.BASELINES or experiment.is_tuned(model):
             return True
@@ -238,7 +238,7 @@ class _Runner:
         self.say(f"{name}: {protocol.one_line(run)} ({seconds / 60:.1f} min)")
 
     def _train(self, step, run, data, name) -> bool:
-        """Trains and evaluates; False where the loss is no number."""
+        """Trains and evaluates; returns False where the training fails."""
         failure = self.experiment.failure(step)
         keras.backend.clear_session()
         begun = (run / run_folder.CONFIG_FILE).is_file()

@@ -1,4 +1,4 @@
-"""The trainings of a plan, one by one, what matters most first."""
+"""The runs of a plan in their order, the most important first."""
 
 import dataclasses
 from collections.abc import Collection
@@ -74,14 +74,14 @@ def steps(
 
 
 def changes(step: Step) -> list[str]:
-    """What a step changes in its model's configuration."""
+    """Returns the changes to the configuration of a step's model."""
     # The model's own seed is of negatives and of inputs that are hidden.
     seeds = [f"{part}.seed={step.seed}" for part in ("training", "model")]
     return [*step.set, *seeds]
 
 
 def base(step: Step) -> Step:
-    """The run of the same model with nothing changed."""
+    """Returns the step of the same model without changes."""
     return dataclasses.replace(step, label=step.model, purpose=HEADLINE, set=())
 
 

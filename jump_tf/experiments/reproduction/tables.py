@@ -73,7 +73,7 @@ def metrics(tree: Tree, data: str, moment: str, names: tuple[str, ...]) -> str:
 
 
 def ablations(tree: Tree, data: str, moment: str) -> str:
-    """What the models lose without each part."""
+    """The table of ablations beside the reference."""
     names = (*results.CLICK_METRICS[:2], *results.DWELL_METRICS[::2])
     runs = [results.reference(tree, data)]
     runs += results.done(tree, data, steps.ABLATIONS)
@@ -89,7 +89,7 @@ def ablations(tree: Tree, data: str, moment: str) -> str:
 
 
 def costs(tree: Tree, data: str) -> str:
-    """What the trainings took, and where."""
+    """The table of trainings: epochs, minutes, machine and commit."""
     rows = []
     for run in results.done(
         tree, data, steps.HEADLINE, steps.SEEDS, steps.ABLATIONS
@@ -110,7 +110,7 @@ def costs(tree: Tree, data: str) -> str:
 
 
 def missing(tree: Tree) -> list[str]:
-    """What is not there, and why."""
+    """Returns a line for each missing run, with the reason."""
     return [
         f"{run['data']}, {run['title']}, seed {run['seed']}: "
         f"{run.get('why', 'not trained yet')}"
@@ -167,7 +167,7 @@ def _less(value, found, metric):
 
 
 def _with_best(rows, names):
-    """The same, the best of each metric marked."""
+    """Marks the best of each metric."""
     for index, metric in enumerate(names):
         column = 1 + 2 * index
         values = {

@@ -21,24 +21,25 @@ from tests.jump_tf.cli.test_main import small_log
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
     """The folder of a small demo on sessions, and what it printed."""
-    simulation = session_simulator.simulate(
-        session_simulator.SimulatorConfig(
-            num_sessions=6000, num_items=40, followers=3
-        )
+    config = session_simulator.SimulatorConfig(
+        num_sessions=6000, num_items=40, followers=3
     )
-    config = preset("demo").override(
-        [
-            *("model.units=32", "training.epochs=3"),
-            *("training.batch_sessions=128", "training.batch_clicks=512"),
-        ]
+    return run(
+        tmp_path_factory.mktemp("demo") / "new",
+        schema.SESSIONS,
+        session_simulator.simulate(config),
+        *("--set", "model.units=32", "training.epochs=3"),
+        *("training.batch_sessions=128", "training.batch_clicks=512"),
     )
-    return run(tmp_path_factory.mktemp("demo") / "new", config, simulation)
 
 
-def run(folder, config, simulation):
+def run(folder, kind, simulation, *flags):
+    """Runs `jump-tf demo` on a smaller simulation than its own."""
     printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        demo.on_simulated_log(folder, config, simulation)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(demo.DEMOS[kind], "simulate", lambda: simulation)
+        with contextlib.redirect_stdout(printed):
+            assert cli.main(["demo", "--workdir", str(folder), *flags]) == 0
     return folder, printed.getvalue()
 
 
@@ -114,13 +115,14 @@ def test_a_demo_on_a_log_of_ones_own_asks_prepare(
 
 @pytest.mark.slow
 def test_the_demo_ends_with_a_served_score(tmp_path):
-    simulation = list_simulator.simulate(
-        list_simulator.ListSimulatorConfig(num_lists=6000, num_items=60)
+    config = list_simulator.ListSimulatorConfig(num_lists=6000, num_items=60)
+    folder, out = run(
+        tmp_path / "demo",
+        schema.LISTS,
+        list_simulator.simulate(config),
+        *("--model", "heroes"),
+        *("--set", "training.epochs=3", "training.batch_sessions=128"),
     )
-    config = preset("heroes_demo").override(
-        ["training.epochs=3", "training.batch_sessions=128"]
-    )
-    folder, out = run(tmp_path / "demo", config, simulation)
     pairs = {
         name.strip(): (float(mine), float(best))
         for name, mine, best in re.findall(
