@@ -22,8 +22,10 @@ RANDOM = "random"
 TEMPORAL = "temporal"
 SPLITS = (RANDOM, TEMPORAL)
 TIME_UNITS = ("s", "ms", "iso8601")
-LOG_FLAGS = ("format", "input", "output", "overwrite", "shards_per_split")
-LOG_FLAGS += ("max_reject_share",)
+LOG_FLAGS = (
+    *("format", "input", "output", "overwrite"),
+    *("shards_per_split", "max_reject_share"),
+)
 SPLIT_FLAGS = ("split", "test_days")
 CSV_FLAGS = ("delimiter", "time_unit")
 
@@ -107,17 +109,15 @@ class JobOptions:
     def from_arguments(cls, arguments: argparse.Namespace) -> Self:
         """Returns the options that parsed flags of `add_arguments` ask for."""
         given = vars(arguments)
-        values = {
+        values: dict[str, Any] = {
             field.name: given[field.name]
             for field in dataclasses.fields(cls)
             if field.name in given
         }
-        return cls(
-            **{
-                name: tuple(value) if isinstance(value, list) else value
-                for name, value in values.items()
-            }
-        )
+        for name, value in values.items():
+            if isinstance(value, list):
+                values[name] = tuple(value)
+        return cls(**values)
 
     def _check(
         self,

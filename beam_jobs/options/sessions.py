@@ -39,10 +39,14 @@ NAMED_COLUMNS = (CSV, TSV, JSONL, PARQUET)
 NO_QUOTE = "none"
 REDDIT_GAP_SECONDS = 3600.0  # As the paper cuts its visitors.
 RANDOM = base.RANDOM
-LENGTH_FLAGS = ("min_session_clicks", "max_session_length")
-LENGTH_FLAGS += ("max_dwell_seconds", "last_dwell_seconds")
-COLUMN_FLAGS = ("session_column", "visitor_column", "item_column")
-COLUMN_FLAGS += ("time_column", "dwell_column")
+LENGTH_FLAGS = (
+    *("min_session_clicks", "max_session_length"),
+    *("max_dwell_seconds", "last_dwell_seconds"),
+)
+COLUMN_FLAGS = (
+    *("session_column", "visitor_column", "item_column"),
+    *("time_column", "dwell_column"),
+)
 
 
 @dataclasses.dataclass(frozen=True)

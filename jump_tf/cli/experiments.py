@@ -74,51 +74,33 @@ def add_reproduce_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_reproduce(arguments: argparse.Namespace) -> int:
     """Trains what the paper's tables and figures need, and writes them."""
-    from jump_tf.experiments.reproduction import plan_file
+    from jump_tf.experiments.reproduction import plan as plans
+    from jump_tf.experiments.reproduction import runner
     from jump_tf.experiments.reproduction import steps
     from jump_tf.train import interruptions
 
-    task = arguments.task or schema.SESSIONS
-    plan = plan_file.load(
+    plan = plans.load(
         arguments.plan,
         arguments.data,
         arguments.models,
         arguments.epochs,
-        shipped=tasks.TASKS[task].plan,
+        shipped=tasks.TASKS[arguments.task or schema.SESSIONS].plan,
     )
-    options = {
-        "seeds": arguments.seeds,
-        "hours": arguments.budget,
-        "only": arguments.only or tuple(steps.PARTS),
-        "say": lambda line: print(line, flush=True),
-    }
     try:
-        if task == schema.LISTS:
-            from jump_tf.experiments.reproduction import list_comparison_page
-
-            _refuse_trials(arguments.trials)
-            report = list_comparison_page.reproduce(
-                plan, arguments.results, **options
-            )
-        else:
-            from jump_tf.experiments.reproduction import runner
-
-            report = runner.reproduce(
-                plan, arguments.results, trials=arguments.trials, **options
-            )
+        report = runner.reproduce(
+            plan,
+            arguments.results,
+            trials=arguments.trials,
+            seeds=arguments.seeds,
+            hours=arguments.budget,
+            only=arguments.only or tuple(steps.PARTS),
+            say=lambda line: print(line, flush=True),
+        )
     except interruptions.TrainingStopped as stopped:
         print(f"jump-tf: {stopped}", file=sys.stderr)
         return cli_arguments.STOPPED
     print(f"written to {report}")
     return 0
-
-
-def _refuse_trials(trials):
-    if trials:
-        raise schema.InputError(
-            "`--trials` must be 0 with `--task lists`, whose presets "
-            f"`jump-tf tune` searches. Received: --trials={trials}"
-        )
 
 
 def add_demo_arguments(parser: argparse.ArgumentParser) -> None:
@@ -133,7 +115,7 @@ def add_demo_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format",
         help="with --input: run on a real log; all flags of `jump-tf prepare` "
-        "are taken (default: a simulated log whose truth is known)",
+        "are taken (default: a simulated log whose oracle is known)",
     )
     parser.add_argument("--input", nargs="+", help="files of the real log")
     cli_arguments.add_config(parser)
@@ -142,7 +124,6 @@ def add_demo_arguments(parser: argparse.ArgumentParser) -> None:
 def run_demo(arguments: argparse.Namespace) -> int:
     """Runs everything in order."""
     from jump_tf.experiments import demo
-    from jump_tf.experiments import list_demo
 
     if bool(arguments.format) != bool(arguments.input):
         raise schema.InputError(
@@ -155,16 +136,15 @@ def run_demo(arguments: argparse.Namespace) -> int:
         arguments, task.demo_preset if simulated else None
     )
     task = tasks.task_of(config)
-    chosen = list_demo if task.name == schema.LISTS else demo
     if simulated:
         if arguments.rest:
             raise schema.InputError(
                 "`jump-tf demo` must get flags that it knows. "
                 f"Received: {' '.join(arguments.rest)}"
             )
-        chosen.on_simulated_log(arguments.workdir, config)
+        demo.on_simulated_log(arguments.workdir, config)
     else:
-        chosen.on_real_log(
+        demo.on_real_log(
             arguments.workdir, config, _demo_request(arguments, task)
         )
     return 0

@@ -1,4 +1,8 @@
-"""What is behind a simulated log of lists, and what it scores itself."""
+"""What the oracle of a simulated log of lists scores.
+
+It knows the probabilities that the log was drawn from, and the feedback on all
+items before.
+"""
 
 import dataclasses
 from typing import Any
@@ -8,120 +12,50 @@ import numpy as np
 from jump_tf.evaluate.lists import metrics as list_metrics
 from jump_tf.evaluate.lists.predictions import Answers
 from jump_tf.evaluate.lists.predictions import Shown
+from jump_tf.experiments.list_simulator import Simulation
 
 
-@dataclasses.dataclass(frozen=True)
-class Truth:
-    """Of N shown items, given the feedback on those before in their list.
+def best_possible(
+    simulation: Simulation, among: np.ndarray | None = None
+) -> dict[str, Any]:
+    """What the oracle scores on the log; none is expected to do more.
 
-    Attributes:
-        lists: `[N]` from 0, ascending.
-        position: `[N]` in its list, from 1.
-        attraction: `[N]` probability of a click if the visitor looks: the
-            hazard by which an unbiased ranker ranks.
-        examination: `[N]` probability that the visitor looks.
-        conversion: `[N]` r, probability of a conversion after a click.
-        clicked: `[N]` bool, what was drawn.
-        converted: `[N]` bool.
-        items: `[N]` from 0.
-        relevance: `[I]` logits of each item of the catalogue.
-        worth: `[I]` logits, likewise, of conversion.
-        excitement: `[I]` logits that a click on it adds right after it, before
-            any fading.
+    Args:
+        simulation: of S lists.
+        among: `[S]` bool, of which lists; of all if None.
+
+    Returns:
+        The numbers of `evaluate.lists.metrics`: `ctr_auc`, `ctr_log_loss`, ....
     """
+    counted = np.ones(len(simulation.items), bool)
+    if among is not None:
+        counted = among[simulation.lists]
+    log = shown(simulation)
+    columns = {
+        field.name: getattr(log, field.name)[counted]
+        for field in dataclasses.fields(Shown)
+    }
+    columns["lists"] = np.unique(columns["lists"], return_inverse=True)[1]
+    answers = Answers(
+        np.log(simulation.click[counted]),
+        np.log(simulation.conversion[counted]),
+    )
+    scores, counts = list_metrics.scores(Shown(**columns), answers)
+    return {name: score.value() for name, score in scores.items()} | counts
 
-    lists: np.ndarray
-    position: np.ndarray
-    attraction: np.ndarray
-    examination: np.ndarray
-    conversion: np.ndarray
-    clicked: np.ndarray
-    converted: np.ndarray
-    items: np.ndarray
-    relevance: np.ndarray
-    worth: np.ndarray
-    excitement: np.ndarray
 
-    @property
-    def click(self) -> np.ndarray:
-        """`[N]` pCTR given the feedback before: `examination * attraction`."""
-        return self.examination * self.attraction
-
-    @property
-    def item_order(self) -> np.ndarray:
-        """`[I]` items, the most relevant first."""
-        return np.argsort(-self.relevance, kind="stable")
-
-    @property
-    def answers(self) -> Answers:
-        """What the best predictor says that knows all feedback before."""
-        return Answers(np.log(self.click), np.log(self.conversion))
-
-    @property
-    def shown(self) -> Shown:
-        """The log; its features are those items' numbers."""
-        length = np.bincount(self.lists)[self.lists]
-        start = np.flatnonzero(self.position == 1)[self.lists]
-        at = np.arange(len(self.lists))
-        last = np.maximum.accumulate(np.where(self.clicked, at, -1))
-        before = np.append(-1, last[:-1])
-        return Shown(
-            lists=self.lists,
-            position=self.position,
-            length=length,
-            clicked=self.clicked,
-            converted=self.converted,
-            since_click=np.where(before >= start, at - before, 0),
-            features=self.items[:, np.newaxis],
-        )
-
-    def best_possible(self, among: np.ndarray | None = None) -> dict[str, Any]:
-        """What the truth scores on the log; none is expected to do more.
-
-        Args:
-            among: `[S]` bool, of which lists; of all if None.
-
-        Returns:
-            The numbers of `lists.scorecard`: `ctr_auc`, `ctr_log_loss`, ....
-        """
-        counted = np.ones(len(self.lists), bool)
-        if among is not None:
-            counted = among[self.lists]
-        shown, answers = self.shown, self.answers
-        columns = {
-            field.name: getattr(shown, field.name)[counted]
-            for field in dataclasses.fields(Shown)
-        }
-        columns["lists"] = np.unique(columns["lists"], return_inverse=True)[1]
-        scores, counts = list_metrics.scores(
-            Shown(**columns),
-            Answers(
-                answers.log_click[counted], answers.log_conversion[counted]
-            ),
-        )
-        return {name: s.value() for name, s in scores.items()} | counts
-
-    def relevance_concordance(
-        self, scores: np.ndarray, among: np.ndarray | None = None
-    ) -> float:
-        """Share of pairs in which the more relevant item scores higher.
-
-        Pairs are of different items of a list. Clicks play no part in it, so
-        neither does who looked: it tells whether a ranker is unbiased.
-
-        Args:
-            scores: `[N]`; equal ones count as half a pair.
-            among: `[N]` bool, of which items; of all if None.
-        """
-        relevance = self.relevance[self.items]
-        right, pairs = 0.0, 0
-        for away in range(1, int(self.position.max())):
-            ahead = relevance[away:] - relevance[:-away]
-            same = self.lists[away:] == self.lists[:-away]
-            same &= ahead != 0
-            if among is not None:
-                same &= among[away:] & among[:-away]
-            scored = np.sign(scores[away:] - scores[:-away])
-            right += np.sum(0.5 + 0.5 * (scored * np.sign(ahead))[same])
-            pairs += int(same.sum())
-        return float(right / pairs) if pairs else float("nan")
+def shown(simulation: Simulation) -> Shown:
+    """The log; its features are the items' numbers."""
+    start = np.flatnonzero(simulation.position == 1)[simulation.lists]
+    at = np.arange(len(simulation.items))
+    last = np.maximum.accumulate(np.where(simulation.clicked, at, -1))
+    before = np.append(-1, last[:-1])
+    return Shown(
+        lists=simulation.lists,
+        position=simulation.position,
+        length=simulation.lengths[simulation.lists],
+        clicked=simulation.clicked,
+        converted=simulation.converted,
+        since_click=np.where(before >= start, at - before, 0),
+        features=simulation.items[:, np.newaxis],
+    )

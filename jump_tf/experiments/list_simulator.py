@@ -1,4 +1,4 @@
-"""Lists of shown items with a known truth: what is best possible, and why.
+"""Lists of shown items whose best possible predictor is known: the oracle.
 
 Let i be an item's place in its list, k(i) its item, g_j whether place j was
 clicked, and l(i) the last place before i that was; 0 if none was.
@@ -27,50 +27,167 @@ DRSR (Jin et al., SIGIR 2020) for "stop".
 
 import csv
 import dataclasses
+import functools
 import pathlib
-from collections import Counter
 from collections.abc import Iterator
 
 import numpy as np
 
 from jump_tf import schema
-from jump_tf.experiments.list_oracle import Truth
-from jump_tf.experiments.simulator_config import DECAY
-from jump_tf.experiments.simulator_config import ListSimulatorConfig
 
 FIELDS = ("item", "category", "price_band")
 HEADER = ("list_id", "time_ms", *FIELDS, "click", "conversion")
 FIRST_START_MS = 1_700_000_000_000
+DECAY, STOP = "decay", "stop"
 _MS_PER_DAY = 86_400_000
 
 
 @dataclasses.dataclass(frozen=True)
+class ListSimulatorConfig:
+    """Sizes and strengths of a simulated log of lists.
+
+    Attributes:
+        num_lists: how many lists.
+        num_items: size of the catalogue.
+        num_categories: kinds of items; items have one each.
+        num_price_bands: likewise.
+        popularity_exponent: an item of rank k is shown `k ** -exponent` as
+            often as the first, all independently.
+        min_length: of a list.
+        mean_length: before the cap.
+        max_length: the cap.
+        ranked: share of the relevance in the score by which a list is in
+            descending order, the rest is noise; 0 for no order.
+        click_bias: b_c, a logit.
+        relevance_spread: standard deviation of relevance, logits.
+        discouraging: share of categories whose clicks discourage.
+        excitement: size of what a click adds to the next logits.
+        fade: items in which that falls to 1 / e.
+        observation: "decay" or "stop", see above.
+        keep: probability of looking on; 1 for all items are looked at.
+        conversion_bias: b_v, a logit.
+        worth_spread: standard deviation of worth, logits.
+        loyalty: likewise, logits.
+        mean_gap_seconds: between two items.
+        days: over which lists start.
+        seed: of everything.
+
+    Raises:
+        InputError: a value is out of its range.
+    """
+
+    num_lists: int = 20_000
+    num_items: int = 200
+    num_categories: int = 8
+    num_price_bands: int = 4
+    popularity_exponent: float = 0.7
+    min_length: int = 3
+    mean_length: float = 12.0
+    max_length: int = 40
+    ranked: float = 0.4
+    click_bias: float = -1.3
+    relevance_spread: float = 0.9
+    discouraging: float = 0.4
+    excitement: float = 2.0
+    fade: float = 2.5
+    observation: str = DECAY
+    keep: float = 0.93
+    conversion_bias: float = -2.0
+    worth_spread: float = 0.8
+    loyalty: float = 1.2
+    mean_gap_seconds: float = 8.0
+    days: int = 14
+    seed: int = 0
+
+    def __post_init__(self):
+        positive = ("fade", "mean_gap_seconds")
+        counts = [
+            *("num_lists", "num_categories", "num_price_bands"),
+            *("min_length", "days"),
+        ]
+        shares = ("ranked", "discouraging")
+        for name, holds, must in (
+            *((n, getattr(self, n) > 0, "be positive") for n in positive),
+            *((n, getattr(self, n) >= 1, "be at least 1") for n in counts),
+            *((n, 0 <= getattr(self, n) <= 1, "be 0 to 1") for n in shares),
+            ("num_items", self.num_items >= 2, "be at least 2"),
+            *(
+                (
+                    n,
+                    getattr(self, n) >= self.min_length,
+                    "be at least `min_length`",
+                )
+                for n in ("mean_length", "max_length")
+            ),
+            (
+                "observation",
+                self.observation in (DECAY, STOP),
+                f"be {DECAY!r} or {STOP!r}",
+            ),
+            ("keep", 0 < self.keep <= 1, "be above 0 and at most 1"),
+        ):
+            if not holds:
+                raise schema.InputError(
+                    f"`{name}` must {must}. Received: {getattr(self, name)}"
+                )
+
+
+@dataclasses.dataclass(frozen=True)
 class Simulation:
-    """A log of N shown items in S lists, end to end, and its truth.
+    """A log of N shown items in S lists, end to end, and what is behind it.
 
     Attributes:
         config: what it was made from.
-        lengths: `[S]` items of each list.
-        items: `[N]` from 0.
         category: `[I]` of each item of the catalogue, from 0.
         price_band: `[I]` likewise.
+        relevance: `[I]` logits of each item of the catalogue.
+        worth: `[I]` logits, likewise, of conversion.
+        excitement: `[I]` logits that a click on it adds right after it, before
+            any fading.
+        lengths: `[S]` items of each list.
+        items: `[N]` from 0.
         time_ms: `[N]` instants.
+        attraction: `[N]` probability of a click if the visitor looks: the
+            hazard by which an unbiased ranker ranks.
+        examination: `[N]` probability that the visitor looks, given the
+            feedback before.
+        conversion: `[N]` r, probability of a conversion after a click.
         observed: `[N]` bool, whether the visitor looked; no log shows it.
         clicked: `[N]` bool.
         converted: `[N]` bool.
-        truth: what is behind it.
     """
 
     config: ListSimulatorConfig
-    lengths: np.ndarray
-    items: np.ndarray
     category: np.ndarray
     price_band: np.ndarray
+    relevance: np.ndarray
+    worth: np.ndarray
+    excitement: np.ndarray
+    lengths: np.ndarray
+    items: np.ndarray
     time_ms: np.ndarray
+    attraction: np.ndarray
+    examination: np.ndarray
+    conversion: np.ndarray
     observed: np.ndarray
     clicked: np.ndarray
     converted: np.ndarray
-    truth: Truth
+
+    @functools.cached_property
+    def lists(self) -> np.ndarray:
+        """`[N]` the list of each item, from 0."""
+        return np.repeat(np.arange(len(self.lengths)), self.lengths)
+
+    @functools.cached_property
+    def position(self) -> np.ndarray:
+        """`[N]` of each item in its list, from 1."""
+        first = np.cumsum(self.lengths) - self.lengths
+        return np.arange(len(self.items)) - first[self.lists] + 1
+
+    @property
+    def click(self) -> np.ndarray:
+        """`[N]` pCTR given the feedback before: `examination * attraction`."""
+        return self.examination * self.attraction
 
     @property
     def list_ids(self) -> list[str]:
@@ -108,46 +225,6 @@ class Simulation:
             writer.writerow(HEADER)
             writer.writerows(self.rows())
 
-    def to_lists(self) -> tuple[list[schema.ShownList], list[str]]:
-        """The lists as they are stored, and a vocabulary of all features."""
-        texts = [
-            [
-                f"{field}={value}"
-                for field, value in zip(FIELDS, of, strict=True)
-            ]
-            for of in self.features
-        ]
-        counts: Counter[str] = Counter()
-        shown = np.bincount(self.items, minlength=len(texts)).tolist()
-        for names, count in zip(texts, shown, strict=True):
-            counts.update(dict.fromkeys(names, count))
-        seen = [name for name in counts if counts[name]]
-        vocabulary = sorted(seen, key=lambda name: (-counts[name], name))
-        number = {
-            name: index
-            for index, name in enumerate(vocabulary, schema.FIRST_ITEM_ID)
-        }
-        ids = [[number.get(name, schema.OOV_ID) for name in of] for of in texts]
-        ends = np.cumsum(self.lengths)
-        lists = []
-        for name, length, end in zip(
-            self.list_ids, self.lengths, ends, strict=True
-        ):
-            part = slice(end - length, end)
-            times = self.time_ms[part]
-            lists.append(
-                schema.ShownList(
-                    name,
-                    int(times[0]),
-                    ((times - times[0]) / 1000.0).tolist(),
-                    [ids[item] for item in self.items[part]],
-                    [[1.0] * len(FIELDS)] * int(length),
-                    self.clicked[part].astype(int).tolist(),
-                    self.converted[part].astype(int).tolist(),
-                )
-            )
-        return lists, vocabulary
-
 
 def simulate(config: ListSimulatorConfig) -> Simulation:
     """Draws a log; the same configuration gives the same log."""
@@ -168,31 +245,17 @@ def simulate(config: ListSimulatorConfig) -> Simulation:
     drawn = _behave(
         config, items, category, relevance, worth, excitement, generator
     )
-    flat = {name: columns[real] for name, columns in drawn.items()}
-    truth = Truth(
-        lists=np.repeat(np.arange(len(lengths)), lengths),
-        position=np.nonzero(real)[1] + 1,
-        attraction=flat["attraction"],
-        examination=flat["examination"],
-        conversion=flat["conversion"],
-        clicked=flat["clicked"],
-        converted=flat["converted"],
-        items=items[real],
-        relevance=relevance,
-        worth=worth,
-        excitement=excitement,
-    )
     return Simulation(
         config,
-        lengths,
-        items[real],
         category,
         price_band,
+        relevance,
+        worth,
+        excitement,
+        lengths,
+        items[real],
         _instants(config, lengths, real, generator),
-        flat["observed"],
-        flat["clicked"],
-        flat["converted"],
-        truth,
+        **{name: columns[real] for name, columns in drawn.items()},
     )
 
 

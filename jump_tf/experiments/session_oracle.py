@@ -1,4 +1,4 @@
-"""What the truth of a simulated log scores, and how near a model comes."""
+"""What the oracle of a simulated log scores, and how near a model comes."""
 
 import pathlib
 from typing import Any
@@ -15,23 +15,10 @@ from jump_tf.metrics import ranking
 from jump_tf.survival.distribution import LogNormal
 
 
-def best_ranks(
-    simulation: Simulation, previous: np.ndarray, items: np.ndarray
-) -> np.ndarray:
-    """`[N]` ranks that the true probabilities give to `items` `[N]`.
-
-    Args:
-        simulation: its items are numbered from 0.
-        previous: `[N]` the item before each.
-        items: `[N]`.
-    """
-    return simulation.rank_table[previous, items]
-
-
 def best_possible(
     simulation: Simulation, clicks: Clicks, vocabulary: list[str]
 ) -> dict[str, float]:
-    """What the truth itself scores on clicks; no predictor does better.
+    """What the true probabilities score on clicks; no predictor does better.
 
     Args:
         simulation: the clicks are of its log.
@@ -40,7 +27,7 @@ def best_possible(
     """
     known, previous, item = _numbered(simulation, clicks, vocabulary)
     ranks = np.full(len(clicks), ranking.MISS)
-    ranks[known] = best_ranks(simulation, previous[known], item[known])
+    ranks[known] = simulation.rank_table[previous[known], item[known]]
     law = LogNormal(
         simulation.log_dwell[item],
         np.full(len(clicks), simulation.config.dwell_scale),
@@ -52,7 +39,7 @@ def best_possible(
     return {name: measures[name].within(known).mean() for name in measures}
 
 
-def compare_with_truth(
+def compare_with_oracle(
     simulation: Simulation,
     model: Any,
     vocabulary: list[str],
@@ -60,7 +47,7 @@ def compare_with_truth(
     split: str = schema.TEST,
     min_clicks: int = 20,
 ) -> dict[str, float]:
-    """How near a model that learned from the log comes to its truth.
+    """How near a model that learned from the log comes to its oracle.
 
     Args:
         simulation: whose log the data folder was prepared from.
@@ -73,7 +60,7 @@ def compare_with_truth(
 
     Returns:
         `recall_at_20` and `dwell_mae_seconds` of the model, those of the
-        truth with `best_` before them, `recall_ratio`; over items, the median
+        oracle with `best_` before them, `recall_ratio`; over items, the median
         and the largest `dwell_median_relative_error`, and the share of items
         in which it is at most a tenth.
     """
@@ -108,7 +95,7 @@ def compare_with_truth(
 
 
 def _numbered(simulation, clicks, vocabulary):
-    """Which clicks can be compared, and the simulation's numbers of items."""
+    """Returns the clicks that can be compared, and their simulated items."""
     number = {name: item for item, name in enumerate(simulation.item_ids)}
     # Padding and the unknown item stand for no number of their own.
     numbers = np.array(

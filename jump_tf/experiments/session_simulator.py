@@ -1,4 +1,4 @@
-"""Click logs with a known truth: what the best predictor could reach.
+"""Click logs whose best possible predictor is known: the oracle.
 
 The next item depends on the last one alone: items lie on a hidden circle, and
 with `follow_share` one of the next few on it follows, the nearest most often;
@@ -78,7 +78,7 @@ class SimulatorConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Simulation:
-    """A log and its truth; items are numbered 0...I-1 here.
+    """A log and its probabilities; items are numbered 0...I-1 here.
 
     Attributes:
         config: what it was made from.

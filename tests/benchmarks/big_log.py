@@ -1,6 +1,6 @@
 """A simulated click log of any size, written by columns, in order of time.
 
-python -m tests.benchmarks.big_log FILE --clicks 10000000 [--layout yoochoose]
+python -m tests.benchmarks.big_log FILE --clicks 10000000
 """
 
 import argparse
@@ -8,15 +8,11 @@ import pathlib
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from pyarrow import csv
 
 from jump_tf.experiments import session_simulator
 
 NUM_ITEMS = 5000
-CSV = "csv"
-YOOCHOOSE = "yoochoose"
-LAYOUTS = (CSV, YOOCHOOSE)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -24,12 +20,11 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file", type=pathlib.Path)
     parser.add_argument("--clicks", type=int, required=True)
-    parser.add_argument("--layout", choices=LAYOUTS, default=CSV)
     arguments = parser.parse_args(argv)
-    write(arguments.file, arguments.clicks, arguments.layout)
+    write(arguments.file, arguments.clicks)
 
 
-def write(path: pathlib.Path, clicks: int, layout: str = CSV) -> None:
+def write(path: pathlib.Path, clicks: int) -> None:
     """Writes a log with exactly so many clicks, the same one each time.
 
     Sessions have 6 clicks on average. The log ends in the middle of some.
@@ -37,8 +32,6 @@ def write(path: pathlib.Path, clicks: int, layout: str = CSV) -> None:
     Args:
         path: of the file to write.
         clicks: rows of the log.
-        layout: `csv` (header, epoch milliseconds) or `yoochoose` (none, ISO
-            8601).
     """
     # More than are asked for, as the lengths of sessions are drawn.
     config = session_simulator.SimulatorConfig(
@@ -49,19 +42,7 @@ def write(path: pathlib.Path, clicks: int, layout: str = CSV) -> None:
     if len(earliest) < clicks:
         raise RuntimeError(f"Simulated {len(earliest)} clicks of {clicks}.")
     columns = _columns(simulation, earliest)
-    if layout == YOOCHOOSE:
-        instants = columns["timestamp_ms"].cast(pa.timestamp("ms"))
-        columns = {
-            "session": columns["session_id"],
-            "time": pc.strftime(instants, format="%Y-%m-%dT%H:%M:%SZ"),
-            "item": columns["item_id"],
-            "category": pa.array(np.zeros(clicks, np.int8)),
-        }
-    settings = csv.WriteOptions(
-        include_header=layout == CSV,
-        quoting_header="none",
-        quoting_style="none",
-    )
+    settings = csv.WriteOptions(quoting_header="none", quoting_style="none")
     beside = path.with_name(f"{path.name}.tmp")
     csv.write_csv(pa.table(columns), beside, settings)
     beside.replace(path)

@@ -15,7 +15,8 @@ from typing import Any
 from jump_tf.evaluate.lists import baselines as list_baselines
 from jump_tf.evaluate.lists import predictions as list_predictions
 from jump_tf.experiments.reproduction import list_comparison
-from jump_tf.experiments.reproduction import list_comparison_page
+from jump_tf.experiments.reproduction import results
+from tests.benchmarks import reproduced
 
 FILE = pathlib.Path(__file__).parent / "results" / "heroes.json"
 COLUMNS = {
@@ -28,11 +29,39 @@ COLUMNS = {
 Tree = dict[str, Any]
 
 
-def add(results: pathlib.Path) -> pathlib.Path:
-    """Copies the results of a comparison."""
-    tree = json.loads((results / list_comparison.RESULTS_FILE).read_text())
-    FILE.write_text(json.dumps(tree, indent=1) + "\n")
+def add(folder: pathlib.Path) -> pathlib.Path:
+    """Reduces the results of a comparison to a line for each model."""
+    tree = json.loads((folder / results.RESULTS_FILE).read_text())
+    tree["data"] = {
+        data: _reduced(found, tree["reference"])
+        for data, found in tree["data"].items()
+    }
+    FILE.write_text(reproduced.lines(reproduced.rounded(tree), 4) + "\n")
     return FILE
+
+
+def _reduced(found: Tree, reference: str) -> Tree:
+    first = min(found["runs"][reference].items())[1]
+    return {
+        **{mode: found[mode] for mode in list_predictions.FEEDBACKS},
+        "baselines": found["baselines"],
+        "environment": {
+            key: first["environment"][key] for key in ("versions", "machine")
+        },
+        "runs": {
+            label: {
+                seed: {
+                    **{key: run[key] for key in ("epochs", "training_seconds")},
+                    "commit": run["environment"]["commit"],
+                    "config": reproduced.changed(
+                        run["config"], first["config"], run is first
+                    ),
+                }
+                for seed, run in runs.items()
+            }
+            for label, runs in found["runs"].items()
+        },
+    }
 
 
 def tables() -> str:
@@ -50,19 +79,19 @@ def _table(tree: Tree, data: str) -> str:
         if len(numbers["seeds"]) > 1:
             name += f" ({len(numbers['seeds'])} seeds)"
         cells = [
-            list_comparison_page.cell(found[mode][label], metric)
+            list_comparison.cell(found[mode][label], metric)
             for metric, mode in COLUMNS.values()
         ]
         rows.append([name, *cells])
-    for name, numbers in found["bars"].items():
+    for name, numbers in found["baselines"].items():
         cells = [
             ""
             if name == list_baselines.SINCE_CLICK
             and mode == list_predictions.FREE
-            else list_comparison_page.number(numbers[metric])
+            else list_comparison.number(numbers[metric])
             for metric, mode in COLUMNS.values()
         ]
-        rows.append([f"bar: {name}", *cells])
+        rows.append([f"baseline: {name}", *cells])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 

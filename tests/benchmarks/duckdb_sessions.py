@@ -1,6 +1,6 @@
 """DuckDB making sessions of a click log, as a peer of `jump-tf prepare`.
 
-    python -m tests.benchmarks.duckdb_sessions LOG FOLDER [--layout yoochoose]
+    python -m tests.benchmarks.duckdb_sessions LOG FOLDER
 
 Rare items out, short sessions out, clicks in the order of time, their dwells
 censored, split by a hash of the session; to a Parquet file a split. Items keep
@@ -13,20 +13,11 @@ import pathlib
 
 import duckdb
 
-from tests.benchmarks import big_log
-
-READ = {
-    big_log.CSV: """
-        SELECT session_id, item_id, timestamp_ms
-        FROM read_csv($log, header = true, columns = {
-            'session_id': 'VARCHAR', 'item_id': 'VARCHAR',
-            'timestamp_ms': 'BIGINT'})""",
-    big_log.YOOCHOOSE: """
-        SELECT session_id, item_id, epoch_ms(instant) AS timestamp_ms
-        FROM read_csv($log, header = false, columns = {
-            'session_id': 'VARCHAR', 'instant': 'TIMESTAMP',
-            'item_id': 'VARCHAR', 'category': 'VARCHAR'})""",
-}
+READ = """
+    SELECT session_id, item_id, timestamp_ms
+    FROM read_csv($log, header = true, columns = {
+        'session_id': 'VARCHAR', 'item_id': 'VARCHAR',
+        'timestamp_ms': 'BIGINT'})"""
 # A session is too short where a click has none before it and none after it.
 SESSIONS = """
     WITH frequent AS (
@@ -53,15 +44,10 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("log")
     parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument(
-        "--layout", choices=big_log.LAYOUTS, default=big_log.CSV
-    )
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args(argv)
     database = duckdb.connect(config={"threads": arguments.threads})
-    database.execute(
-        f"CREATE TABLE log AS {READ[arguments.layout]}", {"log": arguments.log}
-    )
+    database.execute(f"CREATE TABLE log AS {READ}", {"log": arguments.log})
     write = WRITE.format(SESSIONS, arguments.folder)
     (clicks,) = database.execute(write).fetchone()
     print(clicks)

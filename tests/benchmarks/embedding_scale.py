@@ -1,18 +1,16 @@
 """Time of a training step against the size of the catalogue.
 
-python -m tests.benchmarks.embedding_scale [--optimizer adam] [--ids popular]
+python -m tests.benchmarks.embedding_scale [--optimizer adam]
 
 Each size runs in a process of its own. A batch is 256 sessions of 8 clicks,
 the loss a sampled softmax with 2048 negatives; clicks are drawn from the whole
-catalogue, evenly or by a power law, so that rows come from memory, not caches.
+catalogue, evenly, so that rows come from memory, not caches.
 All times are in ms a step; the processor time is what to compare where others
 use the machine.
 """
 
 import argparse
 import json
-import resource
-import subprocess
 import sys
 import time
 
@@ -23,6 +21,7 @@ import tensorflow as tf
 from jump_tf import schema
 from jump_tf.models.jump import JUMP
 from jump_tf.train.optimizer import LazyAdam
+from tests.benchmarks import processes
 
 SIZES = (10_000, 100_000, 1_000_000, 5_000_000)
 SESSIONS, CLICKS = 256, 8
@@ -61,7 +60,7 @@ def measure(arguments) -> dict[str, float]:
         units=100,
         click_loss="sampled_softmax",
         negatives=2048,
-        dwell_head=arguments.head,
+        dwell_head="shared",
         dwell_scale=1.0,
         click_scale=16.0,
         item_bias=True,
@@ -74,10 +73,7 @@ def measure(arguments) -> dict[str, float]:
         OPTIMIZERS[arguments.optimizer](1e-3, global_clipnorm=5.0),
         jit_compile=False,
     )
-    batches = [
-        _batch(random, counts, arguments.ids == "popular")
-        for _ in range(WARM_UP + STEPS)
-    ]
+    batches = [_batch(random, len(counts)) for _ in range(WARM_UP + STEPS)]
     clock = Clock()
     model.fit(
         tf.data.Dataset.from_generator(
@@ -92,12 +88,11 @@ def measure(arguments) -> dict[str, float]:
         callbacks=[clock],
     )
     wall, cpu = 1e3 * np.diff(clock.times, axis=0)[WARM_UP - 1 :].T
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "median_ms": float(np.median(wall)),
         "fastest_ms": float(wall.min()),
         "cpu_ms": float(np.median(cpu)),
-        "peak_gb": peak / 2**20,
+        "peak_gb": processes.peak_bytes() / 2**30,
     }
 
 
@@ -112,15 +107,9 @@ class Clock(keras.callbacks.Callback):
         self.times.append((time.perf_counter(), time.process_time()))
 
 
-def _batch(random, counts, popular):
-    if popular:
-        heights = random.random((SESSIONS, CLICKS)) * counts.sum()
-        items = np.searchsorted(np.cumsum(counts), heights, side="right")
-    else:
-        items = random.integers(
-            schema.FIRST_ITEM_ID, len(counts), (SESSIONS, CLICKS)
-        )
-    items = items.astype(np.int32)
+def _batch(random, size):
+    shape = (SESSIONS, CLICKS)
+    items = random.integers(schema.FIRST_ITEM_ID, size, shape, np.int32)
     dwell = random.lognormal(4.0, 1.0, items.shape).astype(np.float32)
     end = np.zeros(items.shape, np.float32)
     end[:, -1] = 1.0
@@ -140,20 +129,14 @@ def _batch(random, counts, popular):
 def _in_process(size, arguments):
     command = [
         *(sys.executable, "-m", "tests.benchmarks.embedding_scale"),
-        *("--worker", str(size), "--ids", arguments.ids),
-        *("--optimizer", arguments.optimizer, "--head", arguments.head),
+        *("--worker", str(size), "--optimizer", arguments.optimizer),
     ]
-    output = subprocess.run(
-        command, check=True, stdout=subprocess.PIPE, text=True
-    ).stdout
-    return json.loads(output.splitlines()[-1])
+    return json.loads(processes.run(command).output.splitlines()[-1])
 
 
 def _parser():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES)
-    parser.add_argument("--ids", choices=("even", "popular"), default="even")
-    parser.add_argument("--head", choices=("shared", "item"), default="shared")
     parser.add_argument("--optimizer", choices=OPTIMIZERS, default="lazy")
     parser.add_argument("--worker", type=int, help=argparse.SUPPRESS)
     return parser

@@ -19,8 +19,6 @@ python -m tests.benchmarks.fast_slow
 
 import argparse
 import os
-import statistics
-import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -29,6 +27,7 @@ import numpy as np
 import tensorflow as tf
 
 from jump_tf.layers.fast_slow import FastSlow
+from tests.benchmarks import timing
 
 UNITS = 100
 STEP_SECONDS, MAX_SECONDS = 200.0, 2000.0
@@ -64,11 +63,11 @@ def measure(sessions, steps, repeats):
         "products": products(random, real, dwell),
         "gru": step_of(gru, gru, clicks),
     }
-    times = in_turns(runs, repeats)
-    share = ratio(times["products"], times["layer"])
-    to_gru = ratio(times["layer"], times["gru"])
+    times = timing.in_turns(runs, repeats)
+    share = timing.ratio(times["products"], times["layer"])
+    to_gru = timing.ratio(times["layer"], times["gru"])
     layer_ms, products_ms, gru_ms = (
-        1000 * statistics.median(times[name]) for name in runs
+        timing.median_ms(times[name]) for name in runs
     )
     return (
         f"{sessions:8d}  {int(real.sum()):6d}  {layer_ms:8.1f}  "
@@ -150,25 +149,6 @@ def products(random, real, dwell):
         return [tf.reshape(result, [-1])[0] for result in results]
 
     return run
-
-
-def in_turns(runs, repeats):
-    """Seconds of every run, taken in turns, so that noise hits all alike."""
-    times = {name: [] for name in runs}
-    for run in runs.values():
-        run()
-        run()
-    for _ in range(repeats):
-        for name, run in runs.items():
-            start = time.perf_counter()
-            run()
-            times[name].append(time.perf_counter() - start)
-    return times
-
-
-def ratio(ours, theirs):
-    """Median of the ratios turn by turn."""
-    return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
 
 
 if __name__ == "__main__":

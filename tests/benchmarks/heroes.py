@@ -17,8 +17,6 @@ python -m tests.benchmarks.heroes
 import argparse
 import itertools
 import os
-import statistics
-import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -29,6 +27,7 @@ from jump_tf import schema
 from jump_tf.models.heroes import Heroes
 from jump_tf.models.list_rnn import ListRNN
 from jump_tf.train.optimizer import LazyAdam
+from tests.benchmarks import timing
 
 VOCABULARY_SIZE, FIELDS, EMBEDDING = 50_000, 3, 32
 CLICK_RATE, CONVERSION_RATE = 0.2, 0.1
@@ -55,12 +54,11 @@ def main(argv=None):
         "products": products(heroes, arguments.lists, arguments.length),
         "lstms": step_of(ListRNN(VOCABULARY_SIZE, **options), batch),
     }
-    times = in_turns(runs, arguments.repeats)
+    times = timing.in_turns(runs, arguments.repeats)
     print("of    items/s  step ms  products ms  share  LSTMs ms  step/LSTMs")
     for clock, name in enumerate(("wall", "CPU")):
         ms = {
-            run: 1000 * statistics.median(pair[clock] for pair in pairs)
-            for run, pairs in times.items()
+            run: timing.median_ms(pairs, clock) for run, pairs in times.items()
         }
         rate = 1000 * arguments.lists * arguments.length / ms["heroes"]
         print(
@@ -139,21 +137,6 @@ def products(model, lists, length):
         return [tf.reshape(result, [-1])[0] for result in results]
 
     return lambda: run(operands)
-
-
-def in_turns(runs, repeats):
-    """Seconds of every run by the clock and of CPU, taken in turns."""
-    times = {name: [] for name in runs}
-    for run in runs.values():
-        run()
-        run()
-    for _ in range(repeats):
-        for name, run in runs.items():
-            start = time.perf_counter(), time.process_time()
-            run()
-            end = time.perf_counter(), time.process_time()
-            times[name].append(tuple(np.subtract(end, start)))
-    return times
 
 
 if __name__ == "__main__":

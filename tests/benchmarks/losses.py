@@ -17,7 +17,6 @@ the seconds of a step.
 
 import argparse
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -31,6 +30,8 @@ import tensorflow as tf
 
 from jump_tf import schema
 from jump_tf.losses import softmax
+from tests.benchmarks import processes
+from tests.benchmarks import timing
 
 UNITS = 100
 NUM_ITEMS = 43_000
@@ -125,26 +126,12 @@ def over_negatives(num_queries, num_negatives):
 
 
 def report(title, functions, repeats):
-    """Prints the median time of each, and its median share of the bound.
-
-    They are taken in turns, and a share is of the bound of the same turn, so
-    that a machine that others use as well slows both.
-    """
-    taken = {name: [] for name in functions}
-    for function in functions.values():
-        function()
-    for _ in range(repeats):
-        for name, function in functions.items():
-            start = time.perf_counter()
-            function()
-            taken[name].append(time.perf_counter() - start)
+    """Prints the median time of each, and its median share of the bound."""
+    taken = timing.in_turns(functions, repeats)
     print(title)
     for name, times in taken.items():
-        share = statistics.median(
-            bound / mine
-            for bound, mine in zip(taken["bound"], times, strict=True)
-        )
-        milliseconds = 1e3 * statistics.median(times)
+        share = timing.ratio(taken["bound"], times)
+        milliseconds = timing.median_ms(times)
         print(f"  {name:9s} {milliseconds:8.1f} ms  {share:5.0%} of the bound")
 
 
@@ -176,12 +163,11 @@ def train_a_million(num_queries, steps=3):
         start = time.perf_counter()
         values.append(float(step()))
         taken.append(time.perf_counter() - start)
-    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
     print(
         f"{MILLION} items, {num_queries} queries: losses "
         f"{', '.join(f'{value:.4f}' for value in values)}; "
         f"{statistics.median(taken[1:]):.1f} s a step; "
-        f"highest resident memory {memory:.2f} GB"
+        f"highest resident memory {processes.peak_bytes() / 1e9:.2f} GB"
     )
 
 

@@ -1,8 +1,8 @@
 """Times the official GRU4Rec in PyTorch on splits that `throughput` exported.
 
 Runs under any Python with PyTorch and pandas, a checkout of the official code
-in its PYTHONPATH, and imports nothing else of ours than `memory`. The epoch is
-timed as the official code does it: from its first batch to the last update.
+in its PYTHONPATH, and imports nothing else of ours than `processes`. The epoch
+is timed as the official code does it: from its first batch to the last update.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from tests.benchmarks import memory
+from tests.benchmarks import processes
 
 # What its authors publish for 100 units and cross-entropy, but for the batch,
 # which is theirs of 32 doubled.
@@ -57,7 +57,7 @@ def main() -> None:
             {"seconds": taken, "recall_at_20": recall(gru, path, validation)}
             for path, taken in seconds.items()
         ],
-        "peak_bytes": memory.peak_bytes(),
+        "peak_bytes": processes.peak_bytes(),
         "about": about(gru),
     }
     (workdir / "result.json").write_text(json.dumps(result))

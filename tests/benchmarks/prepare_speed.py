@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> None:
     twice: Measured = {}
     if arguments.growth:
         twice = measure_prepare(arguments, 2 * arguments.clicks)
-    result = summary(measured, twice, arguments.layout)
+    result = summary(measured, twice)
     print(table(result))
     if arguments.output:
         arguments.output.write_text(json.dumps(result, indent=1) + "\n")
@@ -81,7 +81,7 @@ def measure_prepare(arguments: argparse.Namespace, clicks: int) -> Measured:
     for name, mode in RUNNING_MODES.items():
         data = _fresh(arguments.work / "data")
         command = [*("-m", "jump_tf.cli", "prepare", "--input", str(log))]
-        command += ["--format", arguments.layout, "--output", str(data)]
+        command += ["--format", "csv", "--output", str(data)]
         finished = _run(name, [*command, *mode])
         manifest = json.loads((data / "manifest.json").read_text())
         measured[name] = {
@@ -96,7 +96,7 @@ def measure_duckdb(arguments: argparse.Namespace) -> dict[str, float]:
     log = made_log(arguments, arguments.clicks)
     folder = _fresh(arguments.work / "duckdb")
     command = ["-m", "tests.benchmarks.duckdb_sessions", str(log), str(folder)]
-    finished = _run(DUCKDB, [*command, "--layout", arguments.layout])
+    finished = _run(DUCKDB, command)
     return {
         **_measures(arguments.clicks, finished.seconds, finished),
         "clicks_kept": int(finished.output),
@@ -107,24 +107,23 @@ def measure_per_row(arguments: argparse.Namespace) -> dict[str, float]:
     """Runs the idiomatic Beam job on the first rows."""
     rows = min(arguments.per_row_clicks, arguments.clicks)
     head = arguments.work / "head"
-    has_header = arguments.layout == big_log.CSV
     with (
         made_log(arguments, arguments.clicks).open() as log,
         head.open("w") as short,
     ):
-        short.writelines(itertools.islice(log, rows + has_header))
+        short.writelines(itertools.islice(log, rows + 1))
     folder = _fresh(arguments.work / "per_row")
     command = ["-m", "tests.benchmarks.per_row_beam", str(head), str(folder)]
-    finished = _run(PER_ROW, [*command, "--layout", arguments.layout])
+    finished = _run(PER_ROW, command)
     return _measures(rows, float(finished.output), finished)
 
 
 def made_log(arguments: argparse.Namespace, clicks: int) -> pathlib.Path:
     """The log of so many clicks, made if it is not there yet."""
-    path = arguments.work / f"clicks-{clicks}.{arguments.layout}"
+    path = arguments.work / f"clicks-{clicks}.csv"
     if not path.exists():
         print(f"== simulating {clicks} clicks", flush=True)
-        big_log.write(path, clicks, arguments.layout)
+        big_log.write(path, clicks)
     return path
 
 
@@ -143,13 +142,12 @@ def check_same_clicks(measured: Measured) -> None:
         raise RuntimeError(f"All must keep the same clicks. Received: {kept}")
 
 
-def summary(measured: Measured, twice: Measured, layout: str) -> dict[str, Any]:
+def summary(measured: Measured, twice: Measured) -> dict[str, Any]:
     """All numbers, as they are kept.
 
     Args:
         measured: a row for each.
         twice: of `prepare` on twice as many clicks; may be empty.
-        layout: of the log.
     """
     rows = {
         name: {
@@ -166,7 +164,6 @@ def summary(measured: Measured, twice: Measured, layout: str) -> dict[str, Any]:
         ) / (larger["clicks"] - smaller["clicks"])
     return {
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-        "layout": layout,
         "measured": rows,
         "measured_on_twice_the_clicks": twice,
         "cores": len(os.sched_getaffinity(0)),
@@ -249,9 +246,6 @@ def _parser():
     )
     parser.add_argument("--clicks", type=int, default=10_000_000)
     parser.add_argument("--per-row-clicks", type=int, default=500_000)
-    parser.add_argument(
-        "--layout", choices=big_log.LAYOUTS, default=big_log.CSV
-    )
     parser.add_argument(
         "--growth",
         action="store_true",

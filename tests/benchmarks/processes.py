@@ -1,4 +1,4 @@
-"""How long a command takes, and how much memory it and its children take.
+"""How long a command takes, and how much memory processes take.
 
 Needs the standard library alone, and `/proc`.
 """
@@ -6,7 +6,10 @@ Needs the standard library alone, and `/proc`.
 import dataclasses
 import os
 import pathlib
+import re
+import resource
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -57,6 +60,20 @@ def run(command: Sequence[str]) -> Finished:
                 f"{process.returncode}\n{errors.read()[-2000:]}"
             )
         return Finished(seconds, peak_bytes, output.read())
+
+
+def peak_bytes() -> int:
+    """The highest resident memory of this process, in bytes.
+
+    Where `/proc` tells it, not `ru_maxrss`: on Linux that starts from the peak
+    of the process that started this one.
+    """
+    status = _PROC / "self" / "status"
+    text = status.read_text() if status.is_file() else ""
+    if found := re.search(r"VmHWM:\s+(\d+) kB", text):
+        return 1024 * int(found[1])
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def tree_bytes(root: int) -> int:

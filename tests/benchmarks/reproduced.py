@@ -3,6 +3,12 @@
 python -m tests.benchmarks.reproduced add NAME --results DIR
 python -m tests.benchmarks.reproduced tables      # as the README has them
 python -m tests.benchmarks.reproduced ablations   # these, too
+
+A file holds, for each dataset: what it is and how it was split, what the plan
+changed of every model, where it ran, and a line for each row of the tables.
+`numbers`, `intervals` (95 %, over sessions), `lead` (the interval of the first
+row less this one) and `of_seeds` are in the order of `metrics`. The first row
+has its whole `config`, the others what differs from it.
 """
 
 import argparse
@@ -12,115 +18,160 @@ import statistics
 from typing import Any
 
 from jump_tf import schema
-from jump_tf.experiments.reproduction import page
-from jump_tf.experiments.reproduction import reading
+from jump_tf.experiments.reproduction import results
 from jump_tf.experiments.reproduction import steps
 
 FOLDER = pathlib.Path(__file__).parent / "results" / "reproduced"
-METRICS = (*reading.CLICK_METRICS, *reading.DWELL_METRICS)
-KEPT = ("title", "seed", "epochs", "training_seconds", "environment", "config")
+METRICS = (*results.CLICK_METRICS, *results.DWELL_METRICS)
+DIGITS = 7
 Tree = dict[str, Any]
 
 
-def add(name: str, results: pathlib.Path) -> pathlib.Path:
-    """Copies the rows of the tables out of a folder of results."""
-    tree = json.loads((results / page.RESULTS_FILE).read_text())
-    request = {
-        key: tree["request"][key]
-        for key in ("seeds", "trials", "epochs", "set")
-    }
+def add(name: str, folder: pathlib.Path) -> pathlib.Path:
+    """Reduces a folder of results to the rows of the tables."""
+    tree = json.loads((folder / results.RESULTS_FILE).read_text())
     logs = {
         log: {
-            "data": _anywhere(told),
-            "request": request,
-            "rows": _rows(tree, log),
+            "data": summary(told),
+            "request": {
+                key: tree["request"][key]
+                for key in ("seeds", "trials", "epochs", "set")
+            },
+            **_rows(tree, log),
         }
         for log, told in tree["data"].items()
-        if reading.reference(tree, log)
+        if results.reference(tree, log)
     }
     FOLDER.mkdir(parents=True, exist_ok=True)
     path = FOLDER / f"{name}.json"
-    path.write_text(json.dumps(logs, indent=1) + "\n")
+    path.write_text(lines(rounded(logs), 3) + "\n")
     return path
 
 
-def _anywhere(told: Tree) -> Tree:
-    """The same without where the log's files stood on the machine."""
-    manifest = dict(told["manifest"])
-    if options := manifest.get("options"):
-        names = [path.rpartition("/")[2] for path in options["input"]]
-        manifest["options"] = {**options, "input": names}
-    return {**told, "manifest": manifest}
+def summary(told: Tree) -> Tree:
+    """What a dataset is, without where its files were on the machine."""
+    manifest = told["manifest"]
+    options = manifest.get("options", {})
+    sizes = ("rows", "clicks", "rejected", "filtered", "num_items", "splits")
+    return {
+        **{key: told[key] for key in ("like", "note", "set")},
+        **{key: manifest.get(key) for key in sizes},
+        "input": [path.rpartition("/")[2] for path in options.get("input", [])],
+        "options": {
+            key: options.get(key) for key in ("format", "split", "test_days")
+        },
+    }
 
 
-def _rows(tree, log) -> list[Tree]:
-    """The reference, then the others; at every moment numbers and lead."""
-    first = reading.reference(tree, log)
-    rows = [_row(tree, run) for run in [first, *_others(tree, log, first)]]
-    for name in tree["baselines"][log][schema.PAGE_LEAVE]:
-        moments = {}
-        for moment in schema.MOMENTS:
-            numbers = tree["baselines"][log][moment][name]
-            kept = {metric: numbers.get(metric) for metric in METRICS}
-            moments[moment] = {
-                **kept,
-                "lead": {
-                    metric: ends
-                    for metric, ends in numbers["differences"].items()
-                    if kept.get(metric) is not None
-                },
+def _rows(tree, log) -> Tree:
+    """The reference, then the others; environment and metrics once."""
+    first = results.reference(tree, log)
+    runs = results.done(
+        tree, log, steps.HEADLINE, steps.BASELINES, steps.ABLATIONS
+    )
+    runs = [first, *(run for run in runs if run["label"] != first["label"])]
+    rows = [_row(tree, run, first) for run in runs]
+    baselines = tree["baselines"][log][schema.PAGE_LEAVE]
+    for name, numbers in baselines.items():
+        leads = numbers["differences"]
+        rows.append(
+            {
+                "title": results.BASELINES.get(name, name),
+                "numbers": [numbers.get(metric) for metric in METRICS],
+                "lead": [leads.get(metric) for metric in METRICS],
             }
-        title = reading.BASELINES.get(name, name)
-        rows.append({"title": title, "moments": moments})
-    return rows
+        )
+    environment = first["environment"]
+    kept = {key: environment[key] for key in ("versions", "machine")}
+    return {"environment": kept, "metrics": METRICS, "rows": rows}
 
 
-def _others(tree, log, first):
-    runs = reading.done(tree, log, steps.HEADLINE, steps.BARS, steps.ABLATIONS)
-    return [run for run in runs if run["label"] != first["label"]]
+def _row(tree, run, first) -> Tree:
+    row = {"title": run["title"], "purpose": run["purpose"]}
+    if "environment" in run:
+        row |= {key: run[key] for key in ("seed", "epochs", "training_seconds")}
+        row["commit"] = run["environment"]["commit"]
+        row["config"] = changed(run["config"], first["config"], run is first)
+    row |= _numbers(run, schema.PAGE_LEAVE)
+    if run is first:
+        row[schema.PAGE_LOAD] = _numbers(run, schema.PAGE_LOAD)
+    elif run["purpose"] != steps.ABLATIONS:
+        against = tree["against"][run["data"]][schema.PAGE_LEAVE]
+        found = against.get(run["label"], {})
+        row["lead"] = [
+            found[metric]["interval"] if metric in found else None
+            for metric in METRICS
+        ]
+    seeds = [
+        results.of_seeds(tree, run, schema.PAGE_LEAVE, metric)
+        for metric in METRICS
+    ]
+    if max(map(len, seeds)) > 1:
+        row["of_seeds"] = seeds
+    return row
 
 
-def _row(tree, run) -> Tree:
-    moments = {}
-    for moment, numbers in run["moments"].items():
-        found = tree["against"][run["data"]][moment].get(run["label"], {})
-        moments[moment] = {
-            **{metric: numbers[metric] for metric in METRICS},
-            "intervals": {
-                metric: numbers["intervals"].get(metric) for metric in METRICS
-            },
-            "lead": {
-                metric: found[metric]["interval"]
-                for metric in METRICS
-                if metric in found
-            },
-            **{
-                f"{metric}_of_seeds": reading.of_seeds(
-                    tree, run, moment, metric
-                )
-                for metric in METRICS
-            },
-        }
-    kept = {key: run[key] for key in KEPT if key in run}
-    return {**kept, "purpose": run["purpose"], "moments": moments}
+def _numbers(run, moment) -> Tree:
+    numbers = run["moments"][moment]
+    return {
+        "numbers": [numbers[metric] for metric in METRICS],
+        "intervals": [numbers["intervals"].get(metric) for metric in METRICS],
+    }
+
+
+def changed(config: Tree, first: Tree, whole: bool = False) -> Tree:
+    """A configuration, or what of it is not as in the first row's."""
+    return {
+        key: value
+        for key, value in config.items()
+        if whole or key not in first or first[key] != value
+    }
+
+
+def rounded(value: Any) -> Any:
+    """The same with as many digits as any table needs."""
+    if isinstance(value, dict):
+        return {key: rounded(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [rounded(inner) for inner in value]
+    return float(f"{value:.{DIGITS}g}") if isinstance(value, float) else value
+
+
+def lines(value: Any, levels: int) -> str:
+    """JSON with a line for each value `levels` deep."""
+    if not levels or not isinstance(value, dict | list) or not value:
+        return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    if isinstance(value, list):
+        inner = ",\n".join(lines(one, levels - 1) for one in value)
+        return f"[\n{inner}\n]"
+    inner = ",\n".join(
+        f"{json.dumps(key)}: {lines(one, levels - 1)}"
+        for key, one in value.items()
+    )
+    return f"{{\n{inner}\n}}"
 
 
 def tables() -> str:
-    """A Markdown table for each log."""
+    """A Markdown table for each dataset."""
     return "\n\n".join(
         _table(log, told) for log, told in sorted(_logs().items())
     )
 
 
 def ablations() -> str:
-    """A Markdown table of JUMP with something left out, for each log."""
-    tables = []
+    """A Markdown table of JUMP with something left out, for each dataset.
+
+    Without marks of what is better or worse: intervals over sessions know
+    nothing of the chance of a training, and these rows have one seed each.
+    """
+    made = []
     for log, told in sorted(_logs().items()):
         first, *others = told["rows"]
         rows = [row for row in others if row.get("purpose") == steps.ABLATIONS]
         if rows:
-            tables.append(_markdown([_head(log), _whole(first), *_rest(rows)]))
-    return "\n\n".join(tables)
+            rest = [[row["title"], *_plain(row), _cost(row)] for row in rows]
+            made.append(_markdown([_head(log), _whole(first), *rest]))
+    return "\n\n".join(made)
 
 
 def _logs() -> Tree:
@@ -132,13 +183,17 @@ def _logs() -> Tree:
 
 def _table(log, told) -> str:
     first, *others = told["rows"]
-    page_load = _first(first, schema.PAGE_LOAD)
     rows = [_head(log), _whole(first)]
     if _seeds(first) > 1:
         rows.append([f"mean of {_seeds(first)} seeds", *_means(first), ""])
+    page_load = _with_intervals(first[schema.PAGE_LOAD])
     rows.append(["the same, at page load", *page_load, ""])
-    others = [row for row in others if row.get("purpose") != steps.ABLATIONS]
-    return _markdown(rows + _rest(others))
+    rows += [
+        [row["title"], *_marked(row), _cost(row)]
+        for row in others
+        if row.get("purpose") != steps.ABLATIONS
+    ]
+    return _markdown(rows)
 
 
 def _markdown(rows) -> str:
@@ -147,77 +202,67 @@ def _markdown(rows) -> str:
 
 
 def _head(log) -> list[str]:
-    names = [reading.NAMES[metric] for metric in METRICS]
+    names = [results.NAMES[metric] for metric in METRICS]
     return [f"**{log}**", *names, "training"]
 
 
 def _whole(first) -> list[str]:
-    cells = _first(first, schema.PAGE_LEAVE)
-    return [first["title"], *cells, _training(first)]
+    return [first["title"], *_with_intervals(first), _cost(first)]
 
 
-def _rest(rows) -> list[list[str]]:
-    return [
-        [
-            row["title"],
-            *_other(row["moments"][schema.PAGE_LEAVE]),
-            _training(row),
-        ]
-        for row in rows
-    ]
-
-
-def _first(row, moment) -> list[str]:
-    """Of the first seed, with half of a bootstrap's interval over sessions."""
-    numbers = row["moments"][moment]
+def _with_intervals(numbers) -> list[str]:
+    """With half of a bootstrap's interval over sessions."""
     cells = []
-    for metric in METRICS:
-        low, high = numbers["intervals"][metric]
-        half = reading.number((high - low) / 2, metric)
-        cells.append(f"{reading.number(numbers[metric], metric)} ± {half}")
+    for metric, value, (low, high) in zip(
+        METRICS, numbers["numbers"], numbers["intervals"], strict=True
+    ):
+        half = results.number((high - low) / 2, metric)
+        cells.append(f"{results.number(value, metric)} ± {half}")
     return cells
 
 
 def _seeds(row) -> int:
-    numbers = row["moments"][schema.PAGE_LEAVE]
-    return len(numbers.get(f"{METRICS[0]}_of_seeds", [0]))
+    return len(row["of_seeds"][0]) if "of_seeds" in row else 1
 
 
 def _means(row) -> list[str]:
     """Mean and deviation over seeds."""
-    numbers = row["moments"][schema.PAGE_LEAVE]
+    return [
+        f"{results.number(statistics.mean(values), metric)} ± "
+        f"{results.number(statistics.stdev(values), metric)}"
+        for metric, values in zip(METRICS, row["of_seeds"], strict=True)
+    ]
+
+
+def _plain(row) -> list[str]:
+    """Numbers, means where there are several seeds; nothing where none is."""
+    values = row["numbers"]
+    if "of_seeds" in row:
+        values = [
+            statistics.mean(one) if one else None for one in row["of_seeds"]
+        ]
+    return [
+        "" if value is None else results.number(value, metric)
+        for metric, value in zip(METRICS, values, strict=True)
+    ]
+
+
+def _marked(row) -> list[str]:
+    """What is better than the first row is bold, what is level has a ~."""
     cells = []
-    for metric in METRICS:
-        values = numbers[f"{metric}_of_seeds"]
-        mean = reading.number(statistics.mean(values), metric)
-        cells.append(
-            f"{mean} ± {reading.number(statistics.stdev(values), metric)}"
-        )
-    return cells
-
-
-def _other(numbers) -> list[str]:
-    """What is better than the first row is bold, what is level has a ~.
-
-    Both are told of the means, where there are several seeds.
-    """
-    cells = []
-    for metric in METRICS:
-        if numbers[metric] is None:
-            cells.append("")
-            continue
-        values = numbers.get(f"{metric}_of_seeds") or [numbers[metric]]
-        text = reading.number(statistics.mean(values), metric)
-        ends = numbers["lead"].get(metric, (None, None))
-        if reading.is_level(ends):
+    for metric, text, lead in zip(
+        METRICS, _plain(row), row["lead"], strict=True
+    ):
+        low, high = lead or (None, None)
+        if text and (low is None or high is None or low <= 0.0 <= high):
             text += " ~"
-        elif (ends[0] > 0) != (metric in reading.HIGHER_IS_BETTER):
+        elif text and (low > 0) != (metric in results.HIGHER_IS_BETTER):
             text = f"**{text}**"
         cells.append(text)
     return cells
 
 
-def _training(row) -> str:
+def _cost(row) -> str:
     if "training_seconds" not in row:
         return ""
     minutes = row["training_seconds"] / 60
@@ -227,6 +272,7 @@ def _training(row) -> str:
 
 
 def main():
+    """Adds a file or prints tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     adding = verbs.add_parser("add")

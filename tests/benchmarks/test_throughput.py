@@ -109,6 +109,7 @@ def test_the_table_compares_with_our_own_gru():
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_the_numbers_of_real_trainings_agree(
     data_folder, sessions, tmp_path, capsys
 ):

@@ -8,7 +8,10 @@ SMALL = (
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", train_step.MODELS)
+@pytest.mark.parametrize(
+    "model",
+    ["gru4rec", pytest.param("jump", marks=pytest.mark.exhaustive)],
+)
 def test_it_says_how_fast_and_how_near_to_the_peak(model, capsys):
     train_step.main([*SMALL.split(), "--model", model])
     first, second, third = capsys.readouterr().out.splitlines()

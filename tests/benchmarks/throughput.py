@@ -55,7 +55,7 @@ from jump_tf.data import folders
 from jump_tf.data import session_records
 from jump_tf.runs import folder as run_folder
 from jump_tf.train import callbacks
-from tests.benchmarks import memory
+from tests.benchmarks import processes
 
 PRESETS = {"jump": "production", "gru4rec": "gru4rec"}
 REFERENCE = "gru4rec"
@@ -150,7 +150,7 @@ def train_here(data: pathlib.Path, workdir: pathlib.Path) -> None:
             }
             for record in run_folder.read_history(run)
         ],
-        "peak_bytes": memory.peak_bytes(),
+        "peak_bytes": processes.peak_bytes(),
         "about": {
             **json.loads((run / run_folder.ENVIRONMENT_FILE).read_text()),
             "config": (run / run_folder.CONFIG_FILE).read_text(),

@@ -36,14 +36,13 @@ MEASURED = "recall_at_20"
 
 
 def split_in_halves(
-    log: pathlib.Path, folder: pathlib.Path, keep: float = 1.0
+    log: pathlib.Path, folder: pathlib.Path
 ) -> list[pathlib.Path]:
     """Writes the halves of a log, whole sessions each.
 
     Args:
         log: a csv, maybe packed with xz.
         folder: gets `first.csv` and `second.csv`.
-        keep: share of the sessions that are kept, the earliest of each half.
     """
     opened = lzma.open if log.suffix == ".xz" else open
     with opened(log, "rt") as lines:
@@ -57,13 +56,11 @@ def split_in_halves(
     middle = statistics.median_low(begins.values())
     paths = []
     for half in HALVES:
-        mine = {
-            session: begin
+        chosen = {
+            session
             for session, begin in begins.items()
-            if (begin <= middle) == (half == "first")
+            if (begin <= middle) == (half == HALVES[0])
         }
-        kept = sorted(mine, key=mine.__getitem__)[: int(keep * len(mine))]
-        chosen = set(kept)
         paths.append(folder / f"{half}.csv")
         with paths[-1].open("w", newline="") as out:
             writer = csv.writer(out)
@@ -72,11 +69,11 @@ def split_in_halves(
     return paths
 
 
-def prepare(log: pathlib.Path, folder: pathlib.Path, keep: float) -> None:
+def prepare(log: pathlib.Path, folder: pathlib.Path) -> None:
     """Makes the data folders `first` and `second`."""
     if all((folder / half / schema.MANIFEST_FILE).exists() for half in HALVES):
         return
-    for path in split_in_halves(log, folder, keep):
+    for path in split_in_halves(log, folder):
         if cli.main(
             [
                 *("prepare", "--format", "csv", "--input", str(path)),
@@ -141,12 +138,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--log", required=True, type=pathlib.Path)
     parser.add_argument("--workdir", required=True, type=pathlib.Path)
-    parser.add_argument("--keep", type=float, default=1.0)
     parser.add_argument("--preset", default="production")
     parser.add_argument("--set", nargs="+", default=[])
     arguments = parser.parse_args()
     arguments.workdir.mkdir(parents=True, exist_ok=True)
-    prepare(arguments.log, arguments.workdir, arguments.keep)
+    prepare(arguments.log, arguments.workdir)
     config = preset(arguments.preset).override(arguments.set)
     print(f"{'start':8}  recall@20: all, old items, new items")
     for name, parts in compare(arguments.workdir, config).items():

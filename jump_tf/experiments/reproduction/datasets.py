@@ -1,4 +1,4 @@
-"""The logs of a reproduction: data folders, and those still to be made."""
+"""The datasets of a reproduction: prepared ones, and those still to be made."""
 
 import argparse
 import dataclasses
@@ -13,29 +13,32 @@ from beam_jobs.options import sessions as session_options
 from beam_jobs.options.sessions import PrepareOptions
 from jump_tf import schema
 from jump_tf.data import folders
+from jump_tf.data import inspection
 from jump_tf.experiments.reproduction import published
+from jump_tf.reporting import files as evaluation_files
 
 FOLDER = "data"  # Of what is prepared, in the results folder.
 STUDIES = "tuning"
+STATISTICS_FILE = "data.json"
 RESERVED = (FOLDER, STUDIES)
 _OURS = ("like", "note", "set", "splits", "prepared")
 # Of the options of `prepare`, what is not asked by the name it has there.
 _SET_HERE = {"split", "output", "overwrite"}
-# Whose log it is, as its format tells.
+# The paper's dataset that a format is of.
 _LIKE = {"yoochoose": published.RECSYS15, "diginetica": published.CIKM16}
 
 
 @dataclasses.dataclass(frozen=True)
 class DataSet:
-    """A log with one split.
+    """A dataset: a log with one split.
 
     Attributes:
         name: its folder in the results.
         prepared: its data folder, if it is there already.
         request: options of `prepare` by name, if it is not.
-        like: the paper's log that it can stand beside.
+        like: the paper's dataset that it can stand beside.
         note: what readers of the numbers must know.
-        set: changes to every model on this log, such as the size of batches.
+        set: changes to every model on it, such as the size of batches.
     """
 
     name: str
@@ -61,13 +64,13 @@ class DataSet:
         return self.prepared or results / FOLDER / self.name
 
     def options(self, results: pathlib.Path) -> PrepareOptions:
-        """What `prepare` is asked."""
+        """Returns the options of `prepare`."""
         output = ("output", str(self.folder(results)))
         return _options([*self.request, output], self.name)
 
 
 def prepared(folder: pathlib.Path) -> DataSet:
-    """A data folder that stands somewhere."""
+    """Returns the dataset of a data folder that is prepared."""
     manifest = folders.read_manifest(folder)
     like = _LIKE.get(manifest.get("options", {}).get("format"))
     return DataSet(folder.resolve().name, folder, like=like)
@@ -79,7 +82,7 @@ def data_sets(
     """What an entry of a plan's `data` asks for, one for each split.
 
     Args:
-        name: of the log.
+        name: of the dataset.
         entry: see `plans/paper.yaml`.
         beside: the plan's folder; its paths start there.
 
@@ -93,16 +96,16 @@ def data_sets(
         raise schema.InputError(
             f"`data: {name}: set` must be a list. Received: {changes!r}"
         )
-    told = {"like": like, "note": note, "set": tuple(map(str, changes))}
+    common = {"like": like, "note": note, "set": tuple(map(str, changes))}
     if "prepared" in entry:
-        others = set(entry) - {"prepared", *told}
+        others = set(entry) - {"prepared", *common}
         if others:
             raise schema.InputError(
                 f"`data: {name}` must have no {sorted(others)} beside "
                 "`prepared`. Received: both"
             )
         folder = _beside(beside, str(entry["prepared"]))
-        return [DataSet(name, pathlib.Path(folder), **told)]
+        return [DataSet(name, pathlib.Path(folder), **common)]
     if taken := set(map(str, entry)) & _SET_HERE:
         raise schema.InputError(
             f"`data: {name}` must have a list of `splits`, and its folders "
@@ -121,14 +124,14 @@ def data_sets(
         DataSet(
             f"{name}-{split}",
             request=tuple(sorted({**request, "split": split}.items())),
-            **told,
+            **common,
         )
         for split in splits
     ]
 
 
 def check_names(names: Iterable[str]) -> None:
-    """Refuses names that are no folders of their own in the results."""
+    """Refuses names that cannot each be a folder of the results."""
     seen: set[str] = set()
     for name in names:
         fit = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name)
@@ -144,13 +147,13 @@ def prepare(data: DataSet, results: pathlib.Path) -> None:
     """Makes the data folder, unless it is there.
 
     Raises:
-        InputError: another one is there, or the log is not fit.
+        InputError: another one is there, or the log is refused.
     """
     folder, options = data.folder(results), data.options(results)
     if (folder / schema.MANIFEST_FILE).is_file():
         if not _is_as_asked(folders.read_manifest(folder), options):
             raise schema.InputError(
-                "A results folder must keep its logs as they were prepared. "
+                "A results folder must keep its data as it was prepared. "
                 f"Received: another request than that of {folder}"
             )
         return
@@ -159,8 +162,27 @@ def prepare(data: DataSet, results: pathlib.Path) -> None:
     build_sessions.run(options)
 
 
+def statistics(data: pathlib.Path, folder: pathlib.Path) -> dict[str, Any]:
+    """The statistics of a data folder, counted once and then read.
+
+    Args:
+        data: the data folder.
+        folder: of the dataset in the results, which keeps them.
+    """
+    path = folder / STATISTICS_FILE
+    manifest = folders.read_manifest(data)
+    if path.is_file():
+        kept = json.loads(path.read_text())
+        if kept["manifest"] == manifest:
+            return kept
+    counted = {"manifest": manifest, **inspection.read(data).statistics}
+    folder.mkdir(parents=True, exist_ok=True)
+    evaluation_files.write_json(path, counted)
+    return counted
+
+
 def _is_as_asked(manifest, options) -> bool:
-    """Whether it is of the request, where it says nothing of the default."""
+    """Returns whether a folder was made by a request."""
     made = manifest["options"]
     asked = json.loads(json.dumps(dataclasses.asdict(options)))
     return all(
@@ -178,7 +200,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _options(request, name) -> PrepareOptions:
-    """The same check as on the command line: by its own parser."""
+    """Parses a request by the parser of the command line."""
     parser = _Parser(prog=f"data: {name}", allow_abbrev=False, add_help=False)
     session_options.add_arguments(parser)
     words: list[str] = []

@@ -1,32 +1,81 @@
-"""Where the runs of a reproduction stand, and which of them are done.
+"""The runs of a reproduction: where they stand, and how they are measured.
 
-DIR/data/<log>/                     logs that the plan prepares
+DIR/data/<dataset>/                 datasets that the plan prepares
 DIR/tuning/<model>/                 studies
-DIR/<log>/data.json                 what is counted of a log
-DIR/<log>/<model>/seed-<n>/         run folders
+DIR/<dataset>/data.json             the statistics of a dataset
+DIR/<dataset>/<model>/seed-<n>/     run folders
 DIR/results.json, DIR/report.html   what came out
 """
 
 import csv
 import dataclasses
+import json
 import pathlib
+from collections.abc import Callable
+from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from jump_tf import schema
+from jump_tf.baselines import session_knn
+from jump_tf.baselines.base import Scorer
 from jump_tf.config import run as configs
 from jump_tf.config.run import Config
 from jump_tf.data import folders
-from jump_tf.experiments.reproduction import bars
+from jump_tf.evaluate import comparison
+from jump_tf.evaluate.sessions import baselines as session_baselines
+from jump_tf.evaluate.sessions import evaluation as session_evaluation
+from jump_tf.evaluate.sessions import metrics as session_metrics
+from jump_tf.evaluate.sessions import prediction_table
+from jump_tf.evaluate.sessions import predictions as session_predictions
+from jump_tf.evaluate.sessions import slices as session_slices
 from jump_tf.experiments.reproduction import datasets
-from jump_tf.experiments.reproduction import measuring
 from jump_tf.experiments.reproduction import steps as reproduction_steps
 from jump_tf.experiments.reproduction.datasets import DataSet
 from jump_tf.experiments.reproduction.plan import Plan
 from jump_tf.experiments.reproduction.steps import Step
+from jump_tf.reporting import files as evaluation_files
 from jump_tf.runs import folder as run_folder
+from jump_tf.runs import model_factory
 from jump_tf.train import search_space
 from jump_tf.train import trials as train_trials
+
+# Counting models of the next click, too slow to stand in every evaluation.
+BASELINES: dict[str, type[Scorer]] = {
+    "S-kNN": session_knn.SKNN,
+    "VS-kNN": session_knn.VSKNN,
+}
+REPLICATES = 500
+# What a model takes from its data, see `model_factory.with_data`.
+_FROM_DATA = ("max_dwell_seconds", "initial_log_dwell", "num_fields")
+
+
+@dataclasses.dataclass(frozen=True)
+class Protocol:
+    """How the runs of a task are measured and reported.
+
+    Attributes:
+        check: refuses an experiment that the task does not allow.
+        is_measured: whether a run folder is evaluated.
+        measure: evaluates a trained run folder on a data folder.
+        one_line: a measured run folder in words.
+        report: writes `results.json` and the report; returns the latter.
+        baselines: counting models, by name, that are measured as runs are.
+        measure_baseline: fits one of them, by name, for a run folder, on a data
+            folder.
+    """
+
+    check: Callable[["Experiment"], None]
+    is_measured: Callable[[pathlib.Path], bool]
+    measure: Callable[[pathlib.Path, pathlib.Path], Any]
+    one_line: Callable[[pathlib.Path], str]
+    report: Callable[["Experiment"], pathlib.Path]
+    baselines: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    measure_baseline: Callable[[str, pathlib.Path, pathlib.Path], None] = (
+        lambda name, run, data: None
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,6 +85,7 @@ class Experiment:
     Attributes:
         plan: what shall be trained.
         folder: of the results.
+        protocol: how it is measured.
         seeds: how often each model is trained.
         trials: of each model's search; 0 takes the presets as they are.
         only: parts of the whole, of `reproduction_steps.PARTS`.
@@ -43,6 +93,7 @@ class Experiment:
 
     plan: Plan
     folder: pathlib.Path
+    protocol: Protocol
     seeds: int = 1
     trials: int = 0
     only: Sequence[str] = tuple(reproduction_steps.PARTS)
@@ -54,6 +105,7 @@ class Experiment:
                     f"`--{name}` must be at least {least}. "
                     f"Received: {getattr(self, name)}"
                 )
+        self.protocol.check(self)
         for model in self.plan.models if self.trials else ():
             search_space.load(model.space, self.plan.config(model.name))
         self._check_labels()
@@ -62,25 +114,25 @@ class Experiment:
         """Refuses two runs in one folder."""
         labels: dict[str, Any] = {}
         for step in self.steps():
-            run = step.model, step.set, step.purpose == reproduction_steps.BARS
+            run = step.model, step.set, _is_baseline(step)
             if labels.setdefault(step.label, run) != run:
                 raise schema.InputError(
-                    "Models, ablations, points of sweeps and bars must have "
-                    f"names of their own. Received: {step.label!r} twice"
+                    "Models, ablations, points of sweeps and baselines must "
+                    f"have names of their own. Received: {step.label!r} twice"
                 )
 
     def steps(self) -> list[Step]:
         """All runs in their order."""
         return reproduction_steps.steps(
-            self.plan, self.seeds, tuple(bars.BARS), self.only
+            self.plan, self.seeds, tuple(self.protocol.baselines), self.only
         )
 
     def data(self, step: Step) -> DataSet:
-        """The log of a run."""
+        """The dataset of a run."""
         return next(one for one in self.plan.data if one.name == step.data)
 
     def run(self, step: Step) -> pathlib.Path:
-        """The run folder; of a point where nothing moved, the model's."""
+        """Returns the run folder; where nothing is changed, the model's."""
         if step.set and self.config(step) == self.config(
             reproduction_steps.base(step)
         ):
@@ -119,16 +171,14 @@ class Experiment:
         return base.override(reproduction_steps.changes(step))
 
     def untuned(self, model: str, data: DataSet) -> Config:
-        """The configuration of a model on a log before any search."""
+        """The configuration of a model on a dataset before any search."""
         return self.plan.config(model).override(data.set)
 
     def is_done(self, step: Step) -> bool:
         """Whether a run is evaluated."""
-        if step.purpose != reproduction_steps.BARS and not self.is_tuned(
-            step.model
-        ):
+        if not _is_baseline(step) and not self.is_tuned(step.model):
             return False
-        return measuring.is_measured(self.run(step))
+        return self.protocol.is_measured(self.run(step))
 
     def check(self, step: Step) -> None:
         """Refuses a run folder of another request.
@@ -137,9 +187,7 @@ class Experiment:
             InputError: it has another configuration or other data.
         """
         run = self.run(step)
-        if step.purpose == reproduction_steps.BARS or not self.is_tuned(
-            step.model
-        ):
+        if _is_baseline(step) or not self.is_tuned(step.model):
             return
         if not (run / run_folder.CONFIG_FILE).is_file():
             return
@@ -152,18 +200,26 @@ class Experiment:
             _refuse(run, "other data")
 
 
+def _is_baseline(step: Step) -> bool:
+    return step.purpose == reproduction_steps.BASELINES
+
+
 def _same(asked: Config, made: Config) -> bool:
-    """Whether a run is what is asked for, which its data filled up."""
-    filled: dict[str, Any] = {"max_dwell_seconds": made.model.max_dwell_seconds}
-    if asked.model.initial_log_dwell is None:
-        filled["initial_log_dwell"] = made.model.initial_log_dwell
+    """Returns whether a run has a configuration, filled in from its data."""
+    filled = {
+        name: getattr(made.model, name)
+        for name in _FROM_DATA
+        if hasattr(asked.model, name) and hasattr(made.model, name)
+    }
+    if getattr(asked.model, "initial_log_dwell", None) is not None:
+        del filled["initial_log_dwell"]
     return made == dataclasses.replace(
         asked, model=dataclasses.replace(asked.model, **filled)
     )
 
 
 def _same_data(mine, theirs) -> bool:
-    """Whether two manifests are of the same data, whoever wrote them."""
+    """Returns whether two manifests are equal but for versions."""
     return {**mine, "versions": None} == {**theirs, "versions": None}
 
 
@@ -172,3 +228,84 @@ def _refuse(run, received):
         "`--results` must be a new folder or one of the same request. "
         f"Received: {run}, which has {received}"
     )
+
+
+def path(run: pathlib.Path, moment: str, kind: str = "json") -> pathlib.Path:
+    """A file of a run's evaluation on the test split."""
+    folder = run / evaluation_files.EVALUATION_FOLDER
+    return folder / f"{schema.TEST}.{moment}.{kind}"
+
+
+def is_measured(run: pathlib.Path) -> bool:
+    """Whether the run is evaluated at both moments."""
+    return all(
+        path(run, moment, kind).is_file()
+        for moment in schema.MOMENTS
+        for kind in ("json", "clicks.npz")
+    )
+
+
+def read(run: pathlib.Path, moment: str) -> dict[str, Any]:
+    """The evaluation of a run."""
+    return json.loads(path(run, moment).read_text())
+
+
+def measure(run: pathlib.Path, data: pathlib.Path) -> None:
+    """Evaluates a trained run on the test split, at both moments."""
+    session_evaluation.evaluate_moments(model_factory.load_run(run), data, run)
+
+
+def measure_baseline(name: str, run: pathlib.Path, data: pathlib.Path) -> None:
+    """Fits one of `BASELINES` and writes its evaluation on the test split.
+
+    It sees no dwell, so that both moments are the same.
+    """
+    size = schema.FIRST_ITEM_ID + folders.read_manifest(data)["num_items"]
+    past = session_predictions.read_clicks(data, schema.TRAIN)
+    fitted = BASELINES[name](past.session, past.position, past.item, size)
+    clicks = session_predictions.read_clicks(data, schema.TEST)
+    table = session_baselines.prediction_tables({"": fitted}, clicks)[""]
+    measures = prediction_table.measures(table)
+    (judged,) = prediction_table.judge([table], REPLICATES)
+    counts = np.bincount(past.item, minlength=size)
+    result = {
+        "split": schema.TEST,
+        "ties": "conservative",
+        **judged.numbers,
+        "intervals": judged.intervals,
+        "unseen": session_metrics.unseen(clicks),
+        "slices": session_slices.slices(clicks, counts, measures),
+    }
+    result = evaluation_files.plain(result)
+    for moment in schema.MOMENTS:
+        session_evaluation.write_evaluation(
+            run, {**result, "moment": moment}, table
+        )
+
+
+def compared(
+    mine: Sequence[pathlib.Path], theirs: Sequence[pathlib.Path], moment: str
+) -> dict[str, Any]:
+    """Differences of two models, kept until one is evaluated again.
+
+    Args:
+        mine: a model's runs, one for each seed.
+        theirs: another's on the same data; the first keeps the file.
+        moment: of asking.
+    """
+    files = [
+        [path(run, moment, "clicks.npz") for run in runs]
+        for runs in (mine, theirs)
+    ]
+    name = "-".join([*mine[0].parts[-2:], f"{len(mine)}-{len(theirs)}"])
+    kept = path(theirs[0], moment, f"against-{name}.json")
+    newest = max(file.stat().st_mtime for each in files for file in each)
+    if kept.is_file() and kept.stat().st_mtime >= newest:
+        return json.loads(kept.read_text())
+    first, second = (
+        [prediction_table.read(one) for one in each] for each in files
+    )
+    judged = prediction_table.judge([*first, *second], REPLICATES)
+    result = comparison.compare(judged[: len(mine)], judged[len(mine) :])
+    evaluation_files.write_json(kept, result)
+    return evaluation_files.plain(result)

@@ -6,12 +6,12 @@ from typing import Any
 
 from jump_tf import schema
 from jump_tf.data import inspection
-from jump_tf.experiments.reproduction import reading
+from jump_tf.experiments.reproduction import results
 from jump_tf.experiments.reproduction import steps
 from jump_tf.reporting import figures as reporting_figures
 
 Tree = dict[str, Any]
-SIGMA, WEIGHT, UNITS = "sigma", "weight", "units"
+SIGMA, UNITS = "sigma", "units"
 # Colours that most eyes tell apart (Okabe & Ito), the reference first.
 _COLOURS = (
     reporting_figures.MODEL,
@@ -30,16 +30,16 @@ _COLOURS = (
 _MARKS = "osv^D<>pP*Xd"
 
 
-def dwell(facts: Tree) -> bytes:
-    """Figure 2: the dwells of a log, their logs, and the normal law."""
+def dwell(dataset: Tree) -> bytes:
+    """Figure 2: the dwells of a dataset, and their logarithms."""
     figure, (left, right) = reporting_figures.panels(2)
-    inspection.draw_dwells(left, right, facts)
+    inspection.draw_dwells(left, right, dataset)
     return reporting_figures.png(figure)
 
 
-def trade_off(results: Tree) -> bytes | None:
+def trade_off(tree: Tree) -> bytes | None:
     """Figure 5: recall and dwell error while 1 / sigma^2 grows."""
-    lines = _lines(results, SIGMA)
+    lines = _lines(tree, SIGMA)
     if not lines:
         return None
     figure, axes = reporting_figures.panels(2)
@@ -50,57 +50,32 @@ def trade_off(results: Tree) -> bytes | None:
             x = [run["value"] ** -2 for run in points]
             axis.plot(x, _values(points, metric), label=name, **style)
         axis.set_xscale("log")
-        axis.set(xlabel="1 / sigma²", ylabel=reading.NAMES[metric])
+        axis.set(xlabel="1 / sigma²", ylabel=results.NAMES[metric])
     axes[0].legend(frameon=False, fontsize=8)
     return reporting_figures.png(figure)
 
 
-def front(results: Tree) -> bytes | None:
-    """Beside figure 5: recall against CRPS while the dwell's weight grows."""
-    logs = [data for data in results["data"] if _of_log(results, WEIGHT, data)]
-    if not logs:
+def sizes(tree: Tree) -> bytes | None:
+    """Figure 6: recall at each size of the model, a panel for each dataset."""
+    datasets = [data for data in tree["data"] if _of_dataset(tree, UNITS, data)]
+    if not datasets:
         return None
-    figure, axes = reporting_figures.panels(len(logs))
-    for axis, data in zip(axes, logs, strict=True):
-        lines = _of_log(results, WEIGHT, data)
-        for style, (_, points) in zip(_styles(), lines, strict=False):
-            x = _values(points, "dwell_crps_seconds")
-            y = _values(points, "recall_at_20")
-            axis.plot(x, y, **style)
-            for run, *at in zip(points, x, y, strict=True):
-                axis.annotate(
-                    f"{run['value']:g}",
-                    at,
-                    xytext=(4, 3),
-                    textcoords="offset points",
-                    fontsize=7,
-                )
-        axis.set_title(data, fontsize=9)
-        axis.set(xlabel="dwell CRPS (s), less is better", ylabel="recall@20")
-    return reporting_figures.png(figure)
-
-
-def sizes(results: Tree) -> bytes | None:
-    """Figure 6: recall at each size of the model, a panel for each log."""
-    logs = [data for data in results["data"] if _of_log(results, UNITS, data)]
-    if not logs:
-        return None
-    figure, axes = reporting_figures.panels(len(logs))
-    for axis, data in zip(axes, logs, strict=True):
-        lines = _of_log(results, UNITS, data)
+    figure, axes = reporting_figures.panels(len(datasets))
+    for axis, data in zip(axes, datasets, strict=True):
+        lines = _of_dataset(tree, UNITS, data)
         for style, (label, points) in zip(_styles(), lines, strict=False):
             x = [run["value"] for run in points]
             y = _values(points, "recall_at_20")
-            axis.plot(x, y, label=reading.title(results, label), **style)
+            axis.plot(x, y, label=results.title(tree, label), **style)
         axis.set_title(data, fontsize=9)
         axis.set(xlabel="units", ylabel="recall@20")
     axes[0].legend(frameon=False, fontsize=8)
     return reporting_figures.png(figure)
 
 
-def lengths(results: Tree, data: str) -> bytes | None:
+def lengths(tree: Tree, data: str) -> bytes | None:
     """Figure 7: recall and dwell error by length of the session."""
-    runs = reading.done(results, data, steps.HEADLINE, steps.BARS)
+    runs = results.done(tree, data, steps.HEADLINE, steps.BASELINES)
     if not runs:
         return None
     figure, axes = reporting_figures.panels(2)
@@ -112,7 +87,7 @@ def lengths(results: Tree, data: str) -> bytes | None:
             parts = run["moments"][schema.PAGE_LEAVE]["session_length"]
             values = [_number(part.get(metric)) for part in parts.values()]
             axis.plot(list(parts), values, label=run["title"], **style)
-        axis.set(xlabel="clicks of the session", ylabel=reading.NAMES[metric])
+        axis.set(xlabel="clicks of the session", ylabel=results.NAMES[metric])
     figure.legend(
         *axes[0].get_legend_handles_labels(),
         loc="outside right upper",
@@ -122,21 +97,21 @@ def lengths(results: Tree, data: str) -> bytes | None:
     return reporting_figures.png(figure)
 
 
-def _lines(results, sweep):
-    """The points of each log and model, by what the line is called."""
-    logs = {data: _of_log(results, sweep, data) for data in results["data"]}
-    several = any(len(lines) > 1 for lines in logs.values())
+def _lines(tree, sweep):
+    """Returns the points of each dataset and model, by the label."""
+    datasets = {data: _of_dataset(tree, sweep, data) for data in tree["data"]}
+    several = any(len(lines) > 1 for lines in datasets.values())
     return [
         (f"{data}, {label}" if several else data, points)
-        for data, lines in logs.items()
+        for data, lines in datasets.items()
         for label, points in lines
     ]
 
 
-def _of_log(results, sweep, data):
-    """`(model, points)` of a sweep on a log, where it has a point."""
+def _of_dataset(tree, sweep, data):
+    """`(model, points)` of a sweep on a dataset, where it has a point."""
     models: dict[str, list[Tree]] = {}
-    for run in reading.done(results, data, steps.SWEEPS):
+    for run in results.done(tree, data, steps.SWEEPS):
         if run["sweep"] == sweep:
             models.setdefault(run["model"], []).append(run)
     return [
@@ -156,7 +131,7 @@ def _number(value) -> float:
 
 
 def _styles():
-    """Without end: dashed when the colours come again."""
+    """Yields line styles without end; a colour comes again dashed."""
     for line in itertools.cycle(("-", "--", ":")):
         for colour, mark in zip(_COLOURS, _MARKS, strict=True):
             yield {

@@ -1,35 +1,30 @@
 """HEROES beside its ablations and other models, on the same lists.
 
-DIR/<data>/<model>/seed-<n>/        run folders, with what is said of each item
-DIR/results.json, DIR/report.html   what came out
+What `reproduction.experiment` and `reproduction.page` are for sessions: how a
+run is measured, what `results.json` holds, and the page that shows it.
 """
 
+import html
 import json
+import math
 import pathlib
-import time
-from collections.abc import Callable
-from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 
 from jump_tf import schema
-from jump_tf import tasks
-from jump_tf.config.run import Config
-from jump_tf.data import folders
 from jump_tf.evaluate import comparison
+from jump_tf.evaluate.lists import baselines as list_baselines
 from jump_tf.evaluate.lists import evaluation as list_evaluation
 from jump_tf.evaluate.lists import prediction_table as list_prediction_table
 from jump_tf.evaluate.lists import predictions as list_predictions
-from jump_tf.experiments.reproduction import runner
-from jump_tf.experiments.reproduction import steps
-from jump_tf.experiments.reproduction.plan import Plan
-from jump_tf.experiments.reproduction.steps import Step
+from jump_tf.experiments.reproduction import results
+from jump_tf.experiments.reproduction.experiment import Experiment
 from jump_tf.reporting import files as evaluation_files
+from jump_tf.reporting import html as reporting_html
+from jump_tf.reporting.tables import is_lost
 from jump_tf.runs import folder as run_folder
 from jump_tf.runs import model_factory
-from jump_tf.train import interruptions
 
 METRICS = (
     "ctr_auc",
@@ -41,153 +36,96 @@ METRICS = (
     "ctcvr_log_loss",
     "ctcvr_ndcg_at_10",
 )
-RESULTS_FILE = "results.json"
 REPLICATES = 500
+BETTER, LEVEL = "**", " ~"
 _RESAMPLED = tuple({name.partition("_")[2] for name in METRICS})
+_TITLE = "HEROES beside others"
+_FEEDBACK = {
+    list_predictions.KNOWN: "With the feedback on earlier items known",
+    list_predictions.FREE: "With no feedback known: the list scored before "
+    "anybody has seen it",
+}
 Tree = dict[str, Any]
 
 
-def compare(
-    plan: Plan,
-    results: pathlib.Path,
-    *,
-    seeds: int = 1,
-    hours: float | None = None,
-    only: Sequence[str] = tuple(steps.PARTS),
-    say: Callable[[str], None] = print,
-    verbose: int | str = 0,
-) -> Tree:
-    """Trains and evaluates what is not done yet, then compares what there is.
-
-    Args:
-        plan: what shall be trained; its data folders must be prepared.
-        results: the folder of everything; one that is there goes on.
-        seeds: how often each model is trained.
-        hours: after which no further run is begun.
-        only: parts of the whole, of `steps.PARTS`.
-        say: told of each run.
-        verbose: of Keras `fit`.
-
-    Returns:
-        The content of `results.json`.
+def check(experiment: Experiment) -> None:
+    """Refuses what is not done for lists.
 
     Raises:
-        InputError: the request is wrong, or the folder another request's.
-        TrainingStopped: SIGTERM came; the next call goes on.
+        InputError: a search is asked for, nothing is left to train, or a data
+            folder is not prepared.
     """
-    todo = steps.steps(plan, seeds, (), only)
-    _check(plan, todo, results, seeds, hours)
-    end = None if hours is None else time.monotonic() + 3600.0 * hours
-    with runner.alone(results):
-        try:
-            _train(plan, todo, results, end, say, verbose)
-        finally:
-            tree = collect(plan, todo, results)
-            evaluation_files.write_json(results / RESULTS_FILE, tree)
-    return tree
-
-
-def _check(plan, todo, results, seeds, hours):
-    """Refuses what cannot be done, before anything is."""
-    for flag, value, holds, must in (
-        ("--seeds", seeds, seeds >= 1, "be at least 1"),
-        ("--budget", hours, hours is None or hours >= 0, "not be negative"),
-        ("--only", "nothing to train", todo, "leave a model to train"),
-        (
-            "--results",
-            results,
-            results.is_dir() or not results.exists(),
-            "be a folder",
-        ),
-    ):
-        if not holds:
-            raise schema.InputError(f"`{flag}` must {must}. Received: {value}")
-    for data in plan.data:
+    if experiment.trials:
+        raise schema.InputError(
+            "`--trials` must be 0 for models of lists, whose presets "
+            f"`jump-tf tune` searches. Received: --trials={experiment.trials}"
+        )
+    if not experiment.steps():
+        raise schema.InputError(
+            "`--only` must leave a model to train. Received: nothing to train"
+        )
+    for data in experiment.plan.data:
         if data.prepared is None:
             raise schema.InputError(
                 "Lists must be prepared before they are compared on. "
                 f"Received: {data.name}, which is not"
             )
-    for step in todo:
-        run = folder(results, step)
-        if not (run / run_folder.CONFIG_FILE).is_file():
-            continue
-        config, data = _asked(plan, step)
-        if run_folder.read_config(run) != config or (
-            run_folder.read_manifest(run) != folders.read_manifest(data)
-        ):
-            raise schema.InputError(
-                "`--results` must be a new folder or one of the same request. "
-                f"Received: {run}, of another configuration or other data"
-            )
 
 
-def _asked(plan, step) -> tuple[Config, pathlib.Path]:
-    """The configuration and the data folder of a step."""
-    data = next(one for one in plan.data if one.name == step.data)
-    changes = [*data.set, *steps.changes(step)]
-    config = plan.config(step.model).override(changes)
-    return tasks.with_data(config, data.prepared), data.prepared
+def is_measured(run: pathlib.Path) -> bool:
+    """Whether the run is evaluated."""
+    return list_prediction_table.path(run, schema.TEST).is_file()
 
 
-def _train(plan, todo, results, end, say, verbose):
-    for number, step in enumerate(todo, 1):
-        run = folder(results, step)
-        if list_prediction_table.path(run, schema.TEST).is_file():
-            continue
-        if end is not None and time.monotonic() >= end:
-            return
-        begun = (run / run_folder.CONFIG_FILE).is_file()
-        keras.backend.clear_session()
-        config, data = _asked(plan, step)
-        name = f"[{number}/{len(todo)}] {step}"
-        try:
-            tasks.train(config, data, run, resume=begun, verbose=verbose)
-        except interruptions.TrainingError as error:
-            say(f"{name}: failed: {error}")
-            continue
-        model = model_factory.load_run(run)
-        result = list_evaluation.evaluate_run(run, model, data)
-        say(
-            f"{name}: CTR AUC {result['ctr_auc']:.4f}, "
-            f"CTCVR AUC {result['ctcvr_auc']:.4f}, "
-            f"NDCG@10 {result['ctcvr_ndcg_at_10']:.4f}"
+def measure(run: pathlib.Path, data: pathlib.Path) -> None:
+    """Evaluates a trained run on the test split."""
+    list_evaluation.evaluate_run(run, model_factory.load_run(run), data)
+
+
+def one_line(run: pathlib.Path) -> str:
+    """A measured run in words."""
+    result = _evaluation(run)
+    return ", ".join(
+        f"{called} {number(result[name]) or '-'}"
+        for name, called in (
+            ("ctr_auc", "CTR AUC"),
+            ("ctcvr_auc", "CTCVR AUC"),
+            ("ctcvr_ndcg_at_10", "NDCG@10"),
         )
+    )
 
 
-def folder(results: pathlib.Path, step: Step) -> pathlib.Path:
-    """The run folder of a step."""
-    return results / step.data / step.label / f"seed-{step.seed}"
+def write(experiment: Experiment) -> pathlib.Path:
+    """Writes `results.json` and `report.html`; returns the latter's path."""
+    tree = collect(experiment)
+    return results.write(experiment, tree, _TITLE, _body(tree))
 
 
-def collect(plan: Plan, todo: Sequence[Step], results: pathlib.Path) -> Tree:
+def collect(experiment: Experiment) -> Tree:
     """All numbers there are, each model's averaged over its seeds."""
-    return {
-        "reference": plan.reference,
-        "title": plan.model(plan.reference).title,
-        "models": {step.label: step.title for step in todo},
-        "data": {
-            data.name: _of_data(plan, todo, results, data.name)
-            for data in plan.data
-        },
-    }
+    plan = experiment.plan
+    return evaluation_files.plain(
+        {
+            "reference": plan.reference,
+            "title": plan.model(plan.reference).title,
+            "models": {step.label: step.title for step in experiment.steps()},
+            "data": {
+                data.name: _of_data(experiment, data.name) for data in plan.data
+            },
+        }
+    )
 
 
-def _of_data(plan, todo, results, name) -> Tree:
-    there: dict[str, dict[int, pathlib.Path]] = {}
-    for step in todo:
-        run = folder(results, step)
-        mine = step.data == name
-        if mine and list_prediction_table.path(run, schema.TEST).is_file():
-            there.setdefault(step.label, {})[step.seed] = run
+def _of_data(experiment, name) -> Tree:
+    runs = results.by_seed(experiment, name)
     tables = {
         label: {
             seed: list_prediction_table.read(run, schema.TEST)
             for seed, run in mine.items()
         }
-        for label, mine in there.items()
+        for label, mine in runs.items()
     }
-    tables_of_reference = tables.get(plan.reference, {})
+    tables_of_reference = tables.get(experiment.plan.reference, {})
     for mine in tables.values():
         for seed in set(mine) & set(tables_of_reference):
             _check_same(mine[seed][0], tables_of_reference[seed][0])
@@ -202,17 +140,14 @@ def _of_data(plan, todo, results, name) -> Tree:
             }
             for label, mine in tables.items()
         }
-        reference = judged.get(plan.reference, {})
+        reference = judged.get(experiment.plan.reference, {})
         tree[feedback] = {
             label: _numbers(mine, reference) for label, mine in judged.items()
         }
-    tree["bars"] = _bars(there.get(plan.reference, {}))
+    tree["baselines"] = _baselines(runs.get(experiment.plan.reference, {}))
     tree["runs"] = {
-        label: {
-            str(seed): run_folder.read_training(run)
-            for seed, run in mine.items()
-        }
-        for label, mine in there.items()
+        label: {seed: run_folder.read_training(run) for seed, run in of.items()}
+        for label, of in runs.items()
     }
     return tree
 
@@ -230,7 +165,8 @@ def _numbers(mine, reference) -> Tree:
         "seeds": sorted(mine),
         "mean": {name: mean.numbers[name] for name in METRICS},
         "deviation": {
-            name: comparison.deviation(seeds, name) for name in METRICS
+            name: comparison.deviation(seeds, name) if len(mine) > 1 else None
+            for name in METRICS
         },
         "intervals": {name: mean.intervals[name] for name in METRICS},
     }
@@ -253,14 +189,101 @@ def _check_same(mine, theirs) -> None:
         )
 
 
-def _bars(reference) -> Tree:
-    """The bars' numbers, from the reference's evaluation file."""
+def _baselines(reference) -> Tree:
+    """The baselines' numbers, from the reference's evaluation file."""
     if not reference:
         return {}
-    run = reference[min(reference)]
-    evaluated = run / evaluation_files.EVALUATION_FOLDER
-    result = json.loads((evaluated / f"{schema.TEST}.json").read_text())
+    result = _evaluation(reference[min(reference)])
     return {
         name: {metric: numbers.get(metric) for metric in METRICS}
         for name, numbers in result["baselines"].items()
     }
+
+
+def _evaluation(run: pathlib.Path) -> Tree:
+    folder = run / evaluation_files.EVALUATION_FOLDER
+    return json.loads((folder / f"{schema.TEST}.json").read_text())
+
+
+def _table(tree, data, feedback) -> str:
+    """A row for each model, then for each baseline."""
+    found = tree["data"][data]
+    rows: list[list[str | reporting_html.Cell]] = []
+    for label, numbers in found[feedback].items():
+        title = f"{tree['models'][label]} ({_seeds(numbers)})"
+        texts = [cell(numbers, name) for name in METRICS]
+        rows.append(
+            [
+                title,
+                *(
+                    reporting_html.Cell(
+                        text.strip("*"), "", text.startswith(BETTER)
+                    )
+                    for text in texts
+                ),
+            ]
+        )
+    for name, numbers in found["baselines"].items():
+        blind = feedback == list_predictions.FREE
+        if blind and name == list_baselines.SINCE_CLICK:
+            continue  # It knows the feedback.
+        rows.append([name, *(number(numbers.get(one)) for one in METRICS)])
+    header = ["", *(name.replace("_", " ") for name in METRICS)]
+    return reporting_html.table(header, rows)
+
+
+def cell(numbers: Tree, name: str) -> str:
+    """A model's number in text.
+
+    **x** is significantly better than the reference, `x ~` level with it: the
+    interval of the difference holds zero.
+    """
+    mean = number(numbers["mean"][name])
+    if "lead" not in numbers:
+        low, high = numbers["intervals"][name]
+        known = low is not None and high is not None
+        return f"{mean} ± {(high - low) / 2:.4f}" if known else mean
+    low, high = numbers["lead"][name]
+    if low is None or high is None:  # Nothing was there to predict.
+        return mean
+    if low <= 0.0 <= high:
+        return mean + LEVEL
+    better = is_lost(name, low, 0.0)
+    return f"{BETTER}{mean}{BETTER}" if better else mean
+
+
+def _seeds(numbers) -> str:
+    seeds = numbers["seeds"]
+    if len(seeds) == 1:
+        return f"seed {seeds[0]}"
+    return f"{len(seeds)} seeds"
+
+
+def number(value: float | None) -> str:
+    """Four places; nothing where it is not a number."""
+    known = value is not None and math.isfinite(value)
+    return f"{value:.4f}" if known else ""
+
+
+def _body(tree) -> list[str]:
+    reference = tree["title"]
+    parts = [
+        f"<h1>{_TITLE}</h1>",
+        reporting_html.paragraph(
+            f"Means over the seeds that there are, which the rows say; ± is "
+            "half the 95 % interval of a bootstrap over lists. Bold is better "
+            f"than {reference} with the same seeds, ~ level with it (the "
+            "paired interval holds zero), all else worse. Hazards have no "
+            "log loss to compare. "
+            "“the label leaks” sees the answer: it shows what the authors' "
+            "protocol would have reported. No result of theirs could be read, "
+            "so none is quoted."
+        ),
+    ]
+    for data in tree["data"]:
+        tables = [
+            f"<h3>{html.escape(title)}</h3>{_table(tree, data, feedback)}"
+            for feedback, title in _FEEDBACK.items()
+        ]
+        parts.append(reporting_html.section(html.escape(data), *tables))
+    return parts

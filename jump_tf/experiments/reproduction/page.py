@@ -1,70 +1,77 @@
 """`results.json` and the page that tells what it says."""
 
 import pathlib
+from collections.abc import Iterator
 from typing import Any
 
 from jump_tf import schema
 from jump_tf.experiments.reproduction import figures
-from jump_tf.experiments.reproduction import reading
-from jump_tf.experiments.reproduction import sentences
+from jump_tf.experiments.reproduction import published
+from jump_tf.experiments.reproduction import results
 from jump_tf.experiments.reproduction import steps
 from jump_tf.experiments.reproduction import tables
-from jump_tf.reporting import files as evaluation_files
+from jump_tf.experiments.reproduction.experiment import Experiment
 from jump_tf.reporting import html
 
-RESULTS_FILE = "results.json"
-REPORT_FILE = "report.html"
 Tree = dict[str, Any]
 _TITLE = "JUMP, reproduced"
+_CONVENTIONS = (
+    "Ranks are over the whole catalogue and ties are lost. Each click from the "
+    "second of a session on is predicted; clicks on items that training never "
+    "saw are left out. Dwell errors are over clicks that were followed by "
+    "another within c1, at the median of the predicted distribution. Intervals "
+    "hold 95 % of resamples of the test sessions; those of differences are "
+    "paired. They say nothing of the chance of a training, which the spread "
+    "over seeds shows. Numbers and intervals are those of the first seed, the "
+    "mean over seeds stands below; differences are between means over seeds."
+)
 
 
-def write(folder: pathlib.Path, results: Tree) -> pathlib.Path:
+def write(experiment: Experiment) -> pathlib.Path:
     """Writes `results.json` and `report.html`; returns the latter's path."""
-    folder.mkdir(parents=True, exist_ok=True)
-    evaluation_files.write_json(folder / RESULTS_FILE, results)
-    return html.write(folder / REPORT_FILE, _TITLE, _body(results))
+    tree = results.collect(experiment)
+    return results.write(experiment, tree, _TITLE, _body(tree))
 
 
-def _body(results) -> list[str]:
+def _body(tree) -> list[str]:
     return [
         f"<h1>{_TITLE}</h1>",
-        html.paragraph(_summary(results)),
-        _missing(results),
-        html.section("What came out", *_for_logs(results, _verdicts)),
-        html.section("Table 1: the logs", _statistics(results)),
+        html.paragraph(_summary(tree)),
+        _missing(tree),
+        html.section("Table 1: the datasets", _statistics(tree)),
         html.section(
             "Table 2: the next click",
-            *_for_logs(results, _metrics, reading.CLICK_METRICS),
+            *_for_datasets(tree, _metrics, results.CLICK_METRICS),
         ),
         html.section(
             "Table 3: the dwell",
-            *_for_logs(results, _metrics, reading.DWELL_METRICS),
+            *_for_datasets(tree, _metrics, results.DWELL_METRICS),
         ),
-        html.section("What each part is good for", *_ablations(results)),
-        html.section("Figure 2: dwells", *_for_logs(results, _dwell)),
-        html.section("Figure 5: one task against the other", *_trade(results)),
-        html.section("Figure 6: the size of the model", _sizes(results)),
+        html.section("What each part is good for", *_ablations(tree)),
+        html.section("Figure 2: dwells", *_for_datasets(tree, _dwell)),
+        html.section("Figure 5: one task against the other", _trade(tree)),
+        html.section("Figure 6: the size of the model", _sizes(tree)),
         html.section(
-            "Figure 7: short and long sessions", *_for_logs(results, _lengths)
+            "Figure 7: short and long sessions", *_for_datasets(tree, _lengths)
         ),
-        html.section("How it was measured", *_measured(results)),
+        html.section("How it was measured", *_measured(tree)),
     ]
 
 
-def _summary(results) -> str:
-    todo = results["runs"]
+def _summary(tree) -> str:
+    todo = tree["runs"]
     there = sum(run["state"] == "done" for run in todo)
-    models = len(results["request"]["models"])
+    models = len(tree["request"]["models"])
     return (
-        f"{models} models on {len(results['data'])} logs; {there} of "
+        f"{models} models on {len(tree['data'])} datasets; {there} of "
         f"{len(todo)} runs are done. After “JUMP: A Joint Predictor for User "
         "Click and Dwell Time”, IJCAI 2018. All numbers of this page are in "
-        f"{RESULTS_FILE} beside it."
+        f"{results.RESULTS_FILE} beside it."
     )
 
 
-def _missing(results) -> str:
-    lacking = tables.missing(results)
+def _missing(tree) -> str:
+    lacking = tables.missing(tree)
     if not lacking:
         return ""
     return html.paragraph(
@@ -73,9 +80,9 @@ def _missing(results) -> str:
     ) + html.folded("Which ones", html.bullets(lacking))
 
 
-def _for_logs(results, make, *more) -> list[str]:
-    """What there is to show of each log, or one sentence that it is not."""
-    parts = [make(results, data, *more) for data in results["data"]]
+def _for_datasets(tree, make, *more) -> list[str]:
+    """What there is to show of each dataset, or one sentence for none."""
+    parts = [make(tree, data, *more) for data in tree["data"]]
     made = [part for part in parts if part]
     return made or [html.paragraph("No run of this is done yet.")]
 
@@ -84,116 +91,172 @@ def _heading(data) -> str:
     return f"<h3>{data}</h3>"
 
 
-def _verdicts(results, data) -> str:
-    said = list(sentences.verdicts(results, data, schema.PAGE_LEAVE))
-    if not said:
-        return ""
-    later = list(sentences.verdicts(results, data, schema.PAGE_LOAD))
-    return (
-        _heading(data)
-        + html.bullets(said)
-        + html.folded(
-            f"The same with {reading.MOMENTS[schema.PAGE_LOAD]}",
-            html.bullets(later),
-        )
-    )
-
-
-def _statistics(results) -> str:
+def _statistics(tree) -> str:
     notes = [
         f"{data}: {sentence}"
-        for data in results["data"]
-        for sentence in sentences.unlike(results, data)
+        for data in tree["data"]
+        for sentence in _unlike(tree, data)
     ]
-    return tables.statistics(results) + html.bullets(notes)
+    return tables.statistics(tree) + html.bullets(notes)
 
 
-def _metrics(results, data, names) -> str:
-    if reading.reference(results, data) is None:
+def _metrics(tree, data, names) -> str:
+    if results.reference(tree, data) is None:
         return ""
     leave, load = (
-        tables.metrics(results, data, moment, names)
-        for moment in schema.MOMENTS
+        tables.metrics(tree, data, moment, names) for moment in schema.MOMENTS
     )
     return (
         _heading(data)
-        + html.paragraph(f"With {reading.MOMENTS[schema.PAGE_LEAVE]}:", "note")
+        + html.paragraph(f"With {results.MOMENTS[schema.PAGE_LEAVE]}:", "note")
         + leave
         + html.folded(
-            f"The same with {reading.MOMENTS[schema.PAGE_LOAD]}", load
+            f"The same with {results.MOMENTS[schema.PAGE_LOAD]}", load
         )
     )
 
 
-def _ablations(results) -> list[str]:
+def _ablations(tree) -> list[str]:
     made = [
         _heading(data)
-        + tables.ablations(results, data, schema.PAGE_LEAVE)
+        + tables.ablations(tree, data, schema.PAGE_LEAVE)
         + html.folded(
-            f"The same with {reading.MOMENTS[schema.PAGE_LOAD]}",
-            tables.ablations(results, data, schema.PAGE_LOAD),
+            f"The same with {results.MOMENTS[schema.PAGE_LOAD]}",
+            tables.ablations(tree, data, schema.PAGE_LOAD),
         )
-        for data in results["data"]
-        if reading.done(results, data, steps.ABLATIONS)
-        and reading.reference(results, data)
+        for data in tree["data"]
+        if results.done(tree, data, steps.ABLATIONS)
+        and results.reference(tree, data)
     ]
     return made or [html.paragraph("No run of this is done yet.")]
 
 
-def _dwell(results, data) -> str:
-    facts = results["data"][data]
-    if "dwell" not in facts:
+def _dwell(tree, data) -> str:
+    dataset = tree["data"][data]
+    if "dwell" not in dataset:
         return ""
-    caption = sentences.law(results, data)
-    return html.figure(figures.dwell(facts), f"dwells of {data}", caption)
+    caption = _log_normal(tree, data)
+    return html.figure(figures.dwell(dataset), f"dwells of {data}", caption)
 
 
-def _trade(results) -> list[str]:
-    made = [
-        html.figure(png, what, caption)
-        for png, what, caption in (
-            (
-                figures.trade_off(results),
-                "recall and dwell error by sigma",
-                "The paper's sigma is scale and trade-off in one: the weight "
-                "of the dwell is 1 / sigma².",
-            ),
-            (
-                figures.front(results),
-                "recall against CRPS by weight",
-                "Where the scale is learned and the weight a number of its "
-                "own: each point is a training at the weight beside it.",
-            ),
-        )
-        if png
-    ]
-    return made or [html.paragraph("No run of this is done yet.")]
+def _trade(tree) -> str:
+    png = figures.trade_off(tree)
+    if png is None:
+        return html.paragraph("No run of this is done yet.")
+    return html.figure(
+        png,
+        "recall and dwell error by sigma",
+        "The paper's sigma is scale and trade-off in one: the weight of the "
+        "dwell is 1 / sigma².",
+    )
 
 
-def _sizes(results) -> str:
-    png = figures.sizes(results)
+def _sizes(tree) -> str:
+    png = figures.sizes(tree)
     if png is None:
         return html.paragraph("No run of this is done yet.")
     return html.figure(png, "recall by size", "Units are the size of all.")
 
 
-def _lengths(results, data) -> str:
-    png = figures.lengths(results, data)
+def _lengths(tree, data) -> str:
+    png = figures.lengths(tree, data)
     if png is None:
         return ""
     what = f"{data}, by session length"
     return html.figure(png, what, f"{data}, the paper's groups and between.")
 
 
-def _measured(results) -> list[str]:
+def _measured(tree) -> list[str]:
     parts = [
-        html.paragraph(sentences.conventions()),
-        html.paragraph(sentences.budget(results)),
+        html.paragraph(_CONVENTIONS),
+        html.paragraph(_budget(tree)),
     ]
-    if changed := sentences.changes(results):
+    if changed := _changes(tree):
         parts.append(html.paragraph(changed))
-    for data in results["data"]:
-        if reading.reference(results, data):
-            costs = tables.costs(results, data)
+    for data in tree["data"]:
+        if results.reference(tree, data):
+            costs = tables.costs(tree, data)
             parts.append(html.folded(f"Trainings on {data}", costs))
     return parts
+
+
+def _budget(tree: Tree) -> str:
+    """Returns how much each model was tuned."""
+    request = tree["request"]
+    if request["trials"]:
+        return (
+            f"Each trained model had a search of {request['trials']} trials on "
+            f"the validation split of {request['tuned_on']}, by recall@20, "
+            "whose best configuration it has everywhere. What is searched "
+            f"differs: {_spaces(request)}. What only counts had no search."
+        )
+    return (
+        "No search was made here: every model has the configuration that "
+        "ships with it. Where these had unlike care, so have the numbers; "
+        "`--trials` gives each model as many trials."
+    )
+
+
+def _changes(tree: Tree) -> str:
+    """Returns what the plan changed of every model."""
+    request = tree["request"]
+    changed = list(request["set"])
+    if request["epochs"]:
+        changed.append(f"training.epochs={request['epochs']}")
+    said = []
+    if changed:
+        said.append(f"Changed for every model: {', '.join(changed)}.")
+    for name, dataset in tree["data"].items():
+        if dataset["set"]:
+            said.append(f"On {name}: {', '.join(dataset['set'])}.")
+    return " ".join(said)
+
+
+def _spaces(request) -> str:
+    """Returns the models of each search space, in words."""
+    models: dict[str, list[str]] = {}
+    for model in request["models"].values():
+        models.setdefault(model["space"], []).append(model["title"])
+    return "; ".join(
+        f"`{space}` for {', '.join(titles)}" for space, titles in models.items()
+    )
+
+
+def _unlike(tree: Tree, data: str) -> Iterator[str]:
+    """Yields how a dataset differs from the paper's dataset beside it."""
+    dataset = tree["data"][data]
+    if dataset["note"]:
+        yield dataset["note"]
+    theirs = published.STATISTICS.get(dataset["like"] or "")
+    if theirs is None:
+        yield "The paper has no such dataset."
+    elif "items" in dataset:
+        yield (
+            f"Beside {dataset['like']}, but not the same data: "
+            f"{dataset['items']:,} items against {theirs['items']:,} in the "
+            f"paper, {dataset['clicks']:,} clicks against "
+            f"{theirs['clicks']:,}, {dataset['average_length']:.2f} clicks a "
+            f"session against {theirs['average_length']:.2f}."
+        )
+        if _split(dataset) != "random":
+            yield (
+                "The paper splits at random; this split is by time, which is "
+                "harder and nearer to use. The paper's numbers are here for "
+                "orientation alone."
+            )
+
+
+def _log_normal(tree: Tree, data: str) -> str:
+    """Returns how near the dwells are to a log-normal distribution."""
+    log = tree["data"][data].get("log_dwell")
+    if not log or log["mean"] is None:
+        return ""
+    return (
+        f"{data}: log dwell has mean {log['mean']:.2f}, deviation "
+        f"{log['deviation']:.2f}, skewness {log['skewness']:+.2f} "
+        "(0 for the normal distribution)."
+    )
+
+
+def _split(dataset) -> str:
+    return dataset["manifest"].get("options", {}).get("split", "random")

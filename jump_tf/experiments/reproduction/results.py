@@ -1,24 +1,35 @@
 """All numbers of a reproduction in one tree, `results.json`.
 
 request   seeds, trials, parts and the model that others stand against
-data      log -> what is counted of it
+data      dataset -> its statistics
 runs      one entry for each step of the plan, done or not
-baselines log -> moment -> name -> the numbers of what is only counted
-against   log -> moment -> run -> metric -> `comparison.compare_seeds` of the
-          reference with it, each averaged over its seeds
+baselines dataset -> moment -> name -> the numbers of what is only counted
+against   dataset -> moment -> run -> metric -> `comparison.compare_seeds` of
+          the reference with it, each averaged over its seeds
+
+The second half of this module is what tables and figures ask of the tree.
 """
 
 import dataclasses
+import pathlib
+import statistics
+from collections.abc import Collection
+from collections.abc import Iterable
 from typing import Any
 
 from jump_tf import schema
-from jump_tf.experiments.reproduction import facts
-from jump_tf.experiments.reproduction import measuring
+from jump_tf.experiments.reproduction import datasets
+from jump_tf.experiments.reproduction import experiment as experiments
+from jump_tf.experiments.reproduction import published
 from jump_tf.experiments.reproduction import steps
 from jump_tf.experiments.reproduction.experiment import Experiment
 from jump_tf.experiments.reproduction.steps import Step
+from jump_tf.reporting import files as evaluation_files
+from jump_tf.reporting import html
 from jump_tf.runs import folder as run_folder
 
+RESULTS_FILE = "results.json"
+REPORT_FILE = "report.html"
 NUMBERS = (
     "recall_at_20",
     "mrr_at_20",
@@ -31,12 +42,40 @@ NUMBERS = (
     "dwell_mae_all_clicks_seconds",
     "num_dwells",
 )
+CLICK_METRICS = published.CLICK_METRICS
+DWELL_METRICS = ("dwell_mae_seconds", "dwell_nll", "dwell_crps_seconds")
+HIGHER_IS_BETTER = CLICK_METRICS
+NAMES = {
+    "recall_at_20": "recall@20",
+    "mrr_at_20": "MRR@20",
+    "ndcg_at_20": "NDCG@20",
+    "dwell_mae_seconds": "dwell MAE (s)",
+    "dwell_nll": "dwell NLL",
+    "dwell_crps_seconds": "dwell CRPS (s)",
+}
+MOMENTS = {
+    schema.PAGE_LEAVE: "the dwell of the last click known",
+    schema.PAGE_LOAD: "the visitor still on the page",
+}
+BASELINES = {
+    "most_popular": "most popular items",
+    "session_popular": "most popular of the session",
+    "markov": "Markov chain",
+    "association_rules": "association rules",
+    "item_knn": "item-kNN",
+    "constant_median": "constant median",
+    "constant_mean": "constant mean",
+    "item_median": "the item's median",
+    "item_effect": "log-normal, item effect",
+    "previous_dwell": "the dwell before",
+    "session_mean": "the session's mean log dwell",
+}
 DONE, MISSING, FAILED = "done", "missing", "failed"
 Tree = dict[str, Any]
 
 
 def collect(experiment: Experiment) -> Tree:
-    """Reads what there is; says what there is not."""
+    """Collects the numbers of all runs, and what each run lacks."""
     todo = experiment.steps()
     return {
         "request": _request(experiment),
@@ -44,8 +83,8 @@ def collect(experiment: Experiment) -> Tree:
             data.name: _data(experiment, data) for data in experiment.plan.data
         },
         "runs": [_run(experiment, step) for step in todo],
-        "baselines": _for_each_log(experiment, _baselines),
-        "against": _for_each_log(experiment, _against),
+        "baselines": _for_each_dataset(experiment, _baselines),
+        "against": _for_each_dataset(experiment, _against),
     }
 
 
@@ -65,32 +104,32 @@ def _request(experiment):
 
 
 def _data(experiment, data):
-    told = {"like": data.like, "note": data.note, "set": list(data.set)}
+    entry = {"like": data.like, "note": data.note, "set": list(data.set)}
     folder = data.folder(experiment.folder)
     if not (folder / schema.MANIFEST_FILE).is_file():
-        return told
-    return told | facts.of(folder, experiment.folder / data.name)
+        return entry
+    return entry | datasets.statistics(folder, experiment.folder / data.name)
 
 
 def _run(experiment, step: Step) -> Tree:
     run = experiment.run(step)
-    told = dataclasses.asdict(step) | {
+    entry = dataclasses.asdict(step) | {
         "folder": str(run.relative_to(experiment.folder)),
         "state": MISSING,
     }
     failure = experiment.failure(step)
     if failure.is_file():
-        told |= {"state": FAILED, "why": failure.read_text().strip()}
+        entry |= {"state": FAILED, "why": failure.read_text().strip()}
     if not experiment.is_done(step):
-        return told
+        return entry
     moments = {
-        moment: _numbers(measuring.read(run, moment))
+        moment: _numbers(experiments.read(run, moment))
         for moment in schema.MOMENTS
     }
-    told |= {"state": DONE, "moments": moments}
-    if step.purpose == steps.BARS:
-        return told
-    return told | run_folder.read_training(run)
+    entry |= {"state": DONE, "moments": moments}
+    if step.purpose == steps.BASELINES:
+        return entry
+    return entry | run_folder.read_training(run)
 
 
 def _numbers(result) -> Tree:
@@ -105,8 +144,8 @@ def _numbers(result) -> Tree:
     }
 
 
-def _for_each_log(experiment, read) -> Tree:
-    """What `read` finds beside the reference, by log and moment."""
+def _for_each_dataset(experiment, read) -> Tree:
+    """Calls `read` for each dataset and moment with its reference."""
     first = {
         step.data: step
         for step in experiment.steps()
@@ -123,7 +162,7 @@ def _for_each_log(experiment, read) -> Tree:
 
 
 def _baselines(experiment, reference: Step, moment) -> Tree:
-    result = measuring.read(experiment.run(reference), moment)
+    result = experiments.read(experiment.run(reference), moment)
     return {
         name: {metric: numbers.get(metric) for metric in NUMBERS}
         | {"intervals": numbers.get("intervals", {})}
@@ -133,23 +172,118 @@ def _baselines(experiment, reference: Step, moment) -> Tree:
 
 
 def _against(experiment, reference: Step, moment) -> Tree:
-    todo = [
-        step
-        for step in experiment.steps()
-        if step.data == reference.data and experiment.is_done(step)
+    found = by_seed(experiment, reference.data, without=(steps.SWEEPS,))
+    mine = list(found[reference.label].values())
+    return {
+        label: experiments.compared(mine, list(runs.values()), moment)
+        for label, runs in found.items()
+        if 0 in runs and runs[0] not in mine
+    }
+
+
+def by_seed(
+    experiment: Experiment, data: str, without: Collection[str] = ()
+) -> dict[str, dict[int, pathlib.Path]]:
+    """The run folders that are measured, by label and seed.
+
+    Args:
+        experiment: whose runs.
+        data: name of the dataset.
+        without: purposes that are left out.
+    """
+    found: dict[str, dict[int, pathlib.Path]] = {}
+    for step in experiment.steps():
+        wanted = step.data == data and step.purpose not in without
+        if wanted and experiment.is_done(step):
+            run = experiment.run(step)
+            found.setdefault(step.label, {})[step.seed] = run
+    return found
+
+
+def write(
+    experiment: Experiment, tree: Tree, title: str, body: Iterable[str]
+) -> pathlib.Path:
+    """Writes `results.json` and `report.html`; returns the latter's path."""
+    folder = experiment.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    evaluation_files.write_json(folder / RESULTS_FILE, tree)
+    return html.write(folder / REPORT_FILE, title, body)
+
+
+def done(tree: Tree, data: str, *purposes: str) -> list[Tree]:
+    """The finished runs of a dataset."""
+    return [
+        run
+        for run in tree["runs"]
+        if run["data"] == data
+        and run["purpose"] in purposes
+        and run["state"] == DONE
     ]
 
-    def seeds(label):
-        return [
-            experiment.run(step)
-            for step in todo
-            if step.label == label and step.purpose != steps.SWEEPS
-        ]
 
-    mine = seeds(reference.label)
+def reference(tree: Tree, data: str) -> Tree | None:
+    """The finished run that all others of a dataset are compared with."""
+    name = tree["request"]["reference"]
+    for run in done(tree, data, steps.HEADLINE):
+        if run["label"] == name:
+            return run
+    return None
+
+
+def title(tree: Tree, label: str) -> str:
+    """Returns the title of a run or of a baseline."""
+    for run in tree["runs"]:
+        if run["label"] == label:
+            return run["title"]
+    return BASELINES.get(label, label)
+
+
+def of_seeds(tree: Tree, run: Tree, moment: str, metric: str) -> list[float]:
+    """A metric of a model for each seed."""
+    return [
+        one["moments"][moment][metric]
+        for one in done(tree, run["data"], steps.HEADLINE, steps.SEEDS)
+        if one["label"] == run["label"]
+        and one["moments"][moment][metric] is not None
+    ]
+
+
+def difference(tree: Tree, run: Tree, moment: str, metric: str) -> Tree | None:
+    """Returns the difference of the reference and a run, with its interval."""
+    runs = tree["against"].get(run["data"], {}).get(moment, {})
+    return runs.get(run["label"], {}).get(metric)
+
+
+def baselines(tree: Tree, data: str, moment: str, metric: str) -> Tree:
+    """Returns the baselines that have a metric, by name."""
+    named = tree["baselines"].get(data, {}).get(moment, {})
     return {
-        step.label: measuring.compared(mine, seeds(step.label), moment)
-        for step in todo
-        if step.purpose in (steps.HEADLINE, steps.BARS, steps.ABLATIONS)
-        and experiment.run(step) not in mine
+        name: numbers
+        for name, numbers in named.items()
+        if numbers.get(metric) is not None
     }
+
+
+def spread(values: list[float], metric: str) -> str:
+    """Mean and deviation over seeds."""
+    mean, deviation = statistics.mean(values), statistics.stdev(values)
+    return (
+        f"{number(mean, metric)} ± {number(deviation, metric)} "
+        f"({len(values)} seeds)"
+    )
+
+
+def number(value: float | None, metric: str = "", signed: bool = False) -> str:
+    """Formats a number as all tables do."""
+    if value is None:
+        return "-"
+    digits = 2 if metric.endswith("_seconds") else 4
+    return f"{value:{'+' if signed else ''}.{digits}f}"
+
+
+def interval(ends, metric: str, signed: bool = False) -> str:
+    """Formats an interval as all tables do."""
+    if not ends or ends[0] is None or ends[1] is None:
+        return ""
+    low, high = (number(end, metric, signed) for end in ends)
+    return f"{low} to {high}"

@@ -1,4 +1,4 @@
-"""Runs a plan step by step; what is done stays done."""
+"""Runs a plan step by step; a second call goes on where the first ended."""
 
 import contextlib
 import fcntl
@@ -14,12 +14,12 @@ import keras
 from jump_tf import schema
 from jump_tf import tasks
 from jump_tf.experiments.reproduction import datasets
-from jump_tf.experiments.reproduction import facts
-from jump_tf.experiments.reproduction import measuring
+from jump_tf.experiments.reproduction import experiment as experiments
+from jump_tf.experiments.reproduction import list_comparison
 from jump_tf.experiments.reproduction import page
-from jump_tf.experiments.reproduction import results as reproduction_results
 from jump_tf.experiments.reproduction import steps
 from jump_tf.experiments.reproduction.experiment import Experiment
+from jump_tf.experiments.reproduction.experiment import Protocol
 from jump_tf.experiments.reproduction.plan import Plan
 from jump_tf.experiments.reproduction.steps import Step
 from jump_tf.reporting import figures as reporting_figures
@@ -28,6 +28,49 @@ from jump_tf.train import interruptions
 from jump_tf.train import search_space
 
 _HOUR = 3600.0
+
+
+def _check(experiment: Experiment) -> None:
+    """Refuses sessions where their report cannot be drawn."""
+    if not reporting_figures.available():
+        raise schema.InputError(
+            "The report needs matplotlib: `pip install jump-tf[report]`. "
+            "Received: an environment without it"
+        )
+
+
+def _one_line(run: pathlib.Path) -> str:
+    result = experiments.read(run, schema.PAGE_LEAVE)
+    mae = result.get("dwell_mae_seconds")
+    dwell = "no dwell" if mae is None else f"dwell MAE {mae:.2f} s"
+    return (
+        f"recall@20 {_number(result['recall_at_20'])}, "
+        f"MRR@20 {_number(result['mrr_at_20'])}, {dwell}"
+    )
+
+
+def _number(value) -> str:
+    return "-" if value is None else f"{value:.4f}"
+
+
+PROTOCOLS = {
+    schema.SESSIONS: Protocol(
+        check=_check,
+        is_measured=experiments.is_measured,
+        measure=experiments.measure,
+        one_line=_one_line,
+        report=page.write,
+        baselines=experiments.BASELINES,
+        measure_baseline=experiments.measure_baseline,
+    ),
+    schema.LISTS: Protocol(
+        check=list_comparison.check,
+        is_measured=list_comparison.is_measured,
+        measure=list_comparison.measure,
+        one_line=list_comparison.one_line,
+        report=list_comparison.write,
+    ),
+}
 
 
 def reproduce(
@@ -48,10 +91,10 @@ def reproduce(
         results: the folder of everything; one that is there goes on.
         seeds: how often each model is trained.
         trials: of each model's search, on the validation split of the first
-            log; 0 takes the presets as they are.
+            dataset; 0 takes the presets as they are.
         hours: after which no further run is begun.
         only: parts of the whole, of `steps.PARTS`.
-        say: told of each run.
+        say: called with a line on each run.
         verbose: of Keras `fit`.
 
     Returns:
@@ -67,32 +110,26 @@ def reproduce(
         raise schema.InputError(
             f"`--budget` must not be negative. Received: {hours}"
         )
-    if not reporting_figures.available():
-        raise schema.InputError(
-            "The report needs matplotlib: `pip install jump-tf[report]`. "
-            "Received: an environment without it"
-        )
     if results.exists() and not results.is_dir():
         raise schema.InputError(
             f"`--results` must be a folder. Received: {results}"
         )
-    experiment = Experiment(plan, results, seeds, trials, only)
+    task = plan.config(plan.reference).task
+    experiment = Experiment(plan, results, PROTOCOLS[task], seeds, trials, only)
     end = None if hours is None else time.monotonic() + hours * _HOUR
     for step in experiment.steps():
         if _is_there(experiment, step):
             experiment.check(step)
-    with alone(results):
+    with _alone(results):
         try:
             _Runner(experiment, end, say, verbose).run()
         finally:
-            report = page.write(
-                results, reproduction_results.collect(experiment)
-            )
+            report = experiment.protocol.report(experiment)
     return report
 
 
 @contextlib.contextmanager
-def alone(results: pathlib.Path) -> Iterator[None]:
+def _alone(results: pathlib.Path) -> Iterator[None]:
     """Makes the folder, and keeps a second call out of it.
 
     Raises:
@@ -121,7 +158,7 @@ class _Runner:
     Args:
         experiment: whose steps.
         end: instant of the monotonic clock, or None for no end.
-        say: told of each run.
+        say: called with a line on each run.
         verbose: of Keras `fit`.
     """
 
@@ -132,7 +169,7 @@ class _Runner:
         self.verbose = verbose
 
     def run(self) -> None:
-        """Does what is not done, as long as there is time."""
+        """Runs all steps that are not done, until the time is over."""
         experiment = self.experiment
         self._prepare()
         todo = experiment.steps()
@@ -160,13 +197,11 @@ class _Runner:
         for data in self.experiment.plan.data:
             if data.prepared is None and not self._is_late():
                 datasets.prepare(data, folder)
-            if (data.folder(folder) / schema.MANIFEST_FILE).is_file():
-                facts.of(data.folder(folder), folder / data.name)
 
     def _tune(self, model, purpose) -> bool:
-        """Searches for a model's values; whether they are found."""
+        """Searches for a model's values; returns whether the search is over."""
         experiment = self.experiment
-        if purpose == steps.BARS or experiment.is_tuned(model):
+        if purpose == steps.BASELINES or experiment.is_tuned(model):
             return True
         from jump_tf import tasks
 
@@ -192,17 +227,18 @@ class _Runner:
     def _do(self, step: Step, name: str):
         experiment = self.experiment
         run = experiment.run(step)
+        protocol = experiment.protocol
         data = experiment.data(step).folder(experiment.folder)
         started = time.monotonic()
-        if step.purpose == steps.BARS:
-            measuring.measure_bar(step.model, run, data)
+        if step.purpose == steps.BASELINES:
+            protocol.measure_baseline(step.model, run, data)
         elif not self._train(step, run, data, name):
             return
         seconds = time.monotonic() - started
-        self.say(f"{name}: {_in_words(run)} ({seconds / 60:.1f} min)")
+        self.say(f"{name}: {protocol.one_line(run)} ({seconds / 60:.1f} min)")
 
     def _train(self, step, run, data, name) -> bool:
-        """Trains and evaluates; False where the loss is no number."""
+        """Trains and evaluates; returns False where the training fails."""
         failure = self.experiment.failure(step)
         keras.backend.clear_session()
         begun = (run / run_folder.CONFIG_FILE).is_file()
@@ -219,19 +255,5 @@ class _Runner:
             self.say(f"{name}: failed: {error}")
             return False
         failure.unlink(missing_ok=True)
-        measuring.measure_run(run, data)
+        self.experiment.protocol.measure(run, data)
         return True
-
-
-def _in_words(run) -> str:
-    result = measuring.read(run, schema.PAGE_LEAVE)
-    mae = result.get("dwell_mae_seconds")
-    dwell = "no dwell" if mae is None else f"dwell MAE {mae:.2f} s"
-    return (
-        f"recall@20 {_number(result['recall_at_20'])}, "
-        f"MRR@20 {_number(result['mrr_at_20'])}, {dwell}"
-    )
-
-
-def _number(value) -> str:
-    return "-" if value is None else f"{value:.4f}"

@@ -1,4 +1,4 @@
-"""The trainings of a plan, one by one, what matters most first."""
+"""The runs of a plan in their order, the most important first."""
 
 import dataclasses
 from collections.abc import Collection
@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from jump_tf.experiments.reproduction.plan import Plan
 
 HEADLINE = "headline"  # Every model once.
-BARS = "bars"  # Counting models, which need no training.
+BASELINES = "baselines"  # Counting models, which need no training.
 SEEDS = "seeds"  # Every model again.
 ABLATIONS = "ablations"
 SWEEPS = "sweeps"
 TABLES, FIGURES = "tables", "figures"
 PARTS = {
-    TABLES: (HEADLINE, BARS, SEEDS),
+    TABLES: (HEADLINE, BASELINES, SEEDS),
     FIGURES: (SWEEPS,),
     ABLATIONS: (ABLATIONS,),
 }
@@ -29,7 +29,7 @@ class Step:
         label: its folder.
         title: what the report calls it.
         purpose: what it is for.
-        model: name of the `Model` it starts from, or of a bar.
+        model: name of the `Model` it starts from, or of a baseline.
         set: changes to the model.
         seed: of the training.
         sweep: the `Sweep` it is a point of.
@@ -53,7 +53,7 @@ class Step:
 def steps(
     plan: Plan,
     seeds: int = 1,
-    bars: Collection[str] = (),
+    baselines: Collection[str] = (),
     only: Sequence[str] = tuple(PARTS),
 ) -> list[Step]:
     """All runs in their order.
@@ -61,42 +61,42 @@ def steps(
     Args:
         plan: what shall be trained.
         seeds: how often each model is trained.
-        bars: names of counting models.
+        baselines: names of counting models.
         only: which of `PARTS`.
     """
     purposes = {purpose for part in only for purpose in PARTS[part]}
     names = [data.name for data in plan.data]
     return [
         step
-        for step in _all(plan, names, seeds, bars)
+        for step in _all(plan, names, seeds, baselines)
         if step.purpose in purposes or _is_base(step, plan, purposes)
     ]
 
 
 def changes(step: Step) -> list[str]:
-    """What a step changes in its model's configuration."""
+    """Returns the changes to the configuration of a step's model."""
     # The model's own seed is of negatives and of inputs that are hidden.
     seeds = [f"{part}.seed={step.seed}" for part in ("training", "model")]
     return [*step.set, *seeds]
 
 
 def base(step: Step) -> Step:
-    """The run of the same model with nothing changed."""
+    """Returns the step of the same model without changes."""
     return dataclasses.replace(step, label=step.model, purpose=HEADLINE, set=())
 
 
 def _is_base(step, plan, purposes) -> bool:
-    """What is left out of a model can only be told beside the model."""
+    """Whether a run is the model that ablations are compared with."""
     bases = {one.model for one in plan.ablations} | {plan.reference}
     wanted = ABLATIONS in purposes and step.model in bases
     return step.purpose == HEADLINE and wanted
 
 
-def _all(plan, names, seeds, bars) -> Iterator[Step]:
+def _all(plan, names, seeds, baselines) -> Iterator[Step]:
     yield from _models(plan, names, [0], HEADLINE)
-    for bar in bars:
+    for one in baselines:
         for data in names:
-            yield Step(data, bar, bar, BARS, bar)
+            yield Step(data, one, one, BASELINES, one)
     yield from _models(plan, names, range(1, seeds), SEEDS)
     for one in plan.ablations:
         for data in names:

@@ -3,14 +3,13 @@
 from typing import Any
 
 from jump_tf.experiments.reproduction import published
-from jump_tf.experiments.reproduction import reading
-from jump_tf.experiments.reproduction import results as reproduction_results
+from jump_tf.experiments.reproduction import results
 from jump_tf.experiments.reproduction import steps
 from jump_tf.reporting import html
 from jump_tf.reporting.html import Cell
 
 Tree = dict[str, Any]
-_FACTS = {
+_STATISTICS = {
     "items": ("items (of the training split)", "{:,}"),
     "clicks": ("clicks", "{:,}"),
     "train_sessions": ("sessions to train on", "{:,}"),
@@ -24,9 +23,9 @@ _FACTS = {
 }
 
 
-def statistics(results: Tree) -> str:
-    """Table 1: logs of ours, and the paper's that they stand beside."""
-    ours = results["data"]
+def statistics(tree: Tree) -> str:
+    """Table 1: our datasets, and the paper's that they stand beside."""
+    ours = tree["data"]
     theirs = [
         name
         for name in published.DATA
@@ -36,70 +35,64 @@ def statistics(results: Tree) -> str:
     rows = [
         [
             text,
-            *(_fact(data.get(fact), form) for data in ours.values()),
+            *(_statistic(data.get(key), form) for data in ours.values()),
             *(
-                _fact(published.STATISTICS[name].get(fact), form)
+                _statistic(published.STATISTICS[name].get(key), form)
                 for name in theirs
             ),
         ]
-        for fact, (text, form) in _FACTS.items()
+        for key, (text, form) in _STATISTICS.items()
     ]
     return html.table(header, rows)
 
 
-def metrics(
-    results: Tree, data: str, moment: str, names: tuple[str, ...]
-) -> str:
-    """Table 2 or 3 of a log: each model, and the reference less it.
+def metrics(tree: Tree, data: str, moment: str, names: tuple[str, ...]) -> str:
+    """Table 2 or 3 of a dataset: each model, and the reference less it.
 
     Args:
-        results: all.
-        data: name of the log.
+        tree: all.
+        data: name of the dataset.
         moment: of asking.
         names: of the metrics.
     """
     first = names[0]
     rows = [
         row
-        for run in reading.done(results, data, steps.HEADLINE, steps.BARS)
-        if (row := _row(results, run, moment, names))
+        for run in results.done(tree, data, steps.HEADLINE, steps.BASELINES)
+        if (row := _row(tree, run, moment, names))
     ]
-    for name, numbers in reading.baselines(
-        results, data, moment, first
-    ).items():
-        rows.append(_baseline(results, data, name, numbers, moment, names))
+    for name, numbers in results.baselines(tree, data, moment, first).items():
+        rows.append(_baseline(tree, data, name, numbers, moment, names))
     header = [""]
     for metric in names:
-        header += [reading.NAMES[metric], f"{_reference(results)} less it"]
-    like = results["data"][data]["like"]
+        header += [results.NAMES[metric], f"{_reference(tree)} less it"]
+    like = tree["data"][data]["like"]
     if like:
         header.append(f"in the paper, {like}")
-    return html.table(
-        header, _with_best(rows, names), first=_reference(results)
-    )
+    return html.table(header, _with_best(rows, names), first=_reference(tree))
 
 
-def ablations(results: Tree, data: str, moment: str) -> str:
-    """What the models lose without each part."""
-    names = (*reading.CLICK_METRICS[:2], *reading.DWELL_METRICS[::2])
-    runs = [reading.reference(results, data)]
-    runs += reading.done(results, data, steps.ABLATIONS)
+def ablations(tree: Tree, data: str, moment: str) -> str:
+    """The table of ablations beside the reference."""
+    names = (*results.CLICK_METRICS[:2], *results.DWELL_METRICS[::2])
+    runs = [results.reference(tree, data)]
+    runs += results.done(tree, data, steps.ABLATIONS)
     header = [""]
     for metric in names:
-        header += [reading.NAMES[metric], f"{_reference(results)} less it"]
+        header += [results.NAMES[metric], f"{_reference(tree)} less it"]
     rows = [
-        [run["title"], *_cells(results, run, moment, names)]
+        [run["title"], *_cells(tree, run, moment, names)]
         for run in runs
         if run is not None
     ]
-    return html.table(header, rows, first=_reference(results))
+    return html.table(header, rows, first=_reference(tree))
 
 
-def costs(results: Tree, data: str) -> str:
-    """What the trainings took, and where."""
+def costs(tree: Tree, data: str) -> str:
+    """The table of trainings: epochs, minutes, machine and commit."""
     rows = []
-    for run in reading.done(
-        results, data, steps.HEADLINE, steps.SEEDS, steps.ABLATIONS
+    for run in results.done(
+        tree, data, steps.HEADLINE, steps.SEEDS, steps.ABLATIONS
     ):
         machine = run["environment"]["machine"]
         rows.append(
@@ -116,75 +109,75 @@ def costs(results: Tree, data: str) -> str:
     return html.table(header, rows)
 
 
-def missing(results: Tree) -> list[str]:
-    """What is not there, and why."""
+def missing(tree: Tree) -> list[str]:
+    """Returns a line for each missing run, with the reason."""
     return [
         f"{run['data']}, {run['title']}, seed {run['seed']}: "
         f"{run.get('why', 'not trained yet')}"
-        for run in results["runs"]
-        if run["state"] != reproduction_results.DONE
+        for run in tree["runs"]
+        if run["state"] != results.DONE
     ]
 
 
-def _row(results, run, moment, names):
+def _row(tree, run, moment, names):
     """A model's row; none for a model that has none of the metrics."""
     numbers = run["moments"][moment]
     if all(numbers[metric] is None for metric in names):
         return None
-    cells = [run["title"], *_cells(results, run, moment, names)]
-    like = results["data"][run["data"]]["like"]
+    cells = [run["title"], *_cells(tree, run, moment, names)]
+    like = tree["data"][run["data"]]["like"]
     if like:
-        row = results["request"]["models"].get(run["model"], {})
+        row = tree["request"]["models"].get(run["model"], {})
         cells.append(_printed(row.get("paper"), like, names))
     return cells
 
 
-def _cells(results, run, moment, names):
+def _cells(tree, run, moment, names):
     cells = []
     for metric in names:
         numbers = run["moments"][moment]
-        ends = reading.interval(numbers["intervals"].get(metric), metric)
-        seeds = reading.of_seeds(results, run, moment, metric)
+        ends = results.interval(numbers["intervals"].get(metric), metric)
+        seeds = results.of_seeds(tree, run, moment, metric)
         if len(seeds) > 1 and run["purpose"] == steps.HEADLINE:
-            ends += f"\n{reading.spread(seeds, metric)}"
+            ends += f"\n{results.spread(seeds, metric)}"
         small = ends if numbers[metric] is not None else ""
-        cells.append(Cell(reading.number(numbers[metric], metric), small))
-        found = reading.difference(results, run, moment, metric) or {}
+        cells.append(Cell(results.number(numbers[metric], metric), small))
+        found = results.difference(tree, run, moment, metric) or {}
         cells.append(_less(found.get("difference"), found, metric))
     return cells
 
 
-def _baseline(results, data, name, numbers, moment, names):
-    mine = reading.reference(results, data)
-    cells = [reading.BASELINES.get(name, name)]
+def _baseline(tree, data, name, numbers, moment, names):
+    mine = results.reference(tree, data)
+    cells = [results.BASELINES.get(name, name)]
     for metric in names:
-        ends = reading.interval(numbers["intervals"].get(metric), metric)
-        cells.append(Cell(reading.number(numbers[metric], metric), ends))
+        ends = results.interval(numbers["intervals"].get(metric), metric)
+        cells.append(Cell(results.number(numbers[metric], metric), ends))
         own = mine and mine["moments"][moment][metric]
         less = None if own is None else own - numbers[metric]
         found = {"interval": numbers["differences"].get(metric)}
         cells.append(_less(less, found, metric))
-    return cells + [""] * bool(results["data"][data]["like"])
+    return cells + [""] * bool(tree["data"][data]["like"])
 
 
 def _less(value, found, metric):
-    ends = reading.interval(found.get("interval"), metric, signed=True)
-    text = "" if value is None else reading.number(value, metric, signed=True)
+    ends = results.interval(found.get("interval"), metric, signed=True)
+    text = "" if value is None else results.number(value, metric, signed=True)
     return Cell(text, ends)
 
 
 def _with_best(rows, names):
-    """The same, the best of each metric marked."""
+    """Marks the best of each metric."""
     for index, metric in enumerate(names):
         column = 1 + 2 * index
         values = {
             place: float(row[column].text)
             for place, row in enumerate(rows)
-            if row[column].text != reading.number(None)
+            if row[column].text != results.number(None)
         }
         if len(values) < 2:
             continue
-        best = max if metric in reading.HIGHER_IS_BETTER else min
+        best = max if metric in results.HIGHER_IS_BETTER else min
         place = best(values, key=lambda place: values[place])
         rows[place][column] = rows[place][column]._replace(best=True)
     return rows
@@ -193,16 +186,16 @@ def _with_best(rows, names):
 def _printed(paper, like, names) -> str:
     values = [published.number(paper, like, metric) for metric in names]
     texts = [
-        reading.number(value, metric)
+        results.number(value, metric)
         for value, metric in zip(values, names, strict=True)
         if value is not None
     ]
     return " / ".join(texts)
 
 
-def _reference(results) -> str:
-    return reading.title(results, results["request"]["reference"])
+def _reference(tree) -> str:
+    return results.title(tree, tree["request"]["reference"])
 
 
-def _fact(value, form) -> str:
+def _statistic(value, form) -> str:
     return "-" if value is None else form.format(value)

@@ -108,8 +108,8 @@ def test_the_seven_commands(tmp_path, capsys):
         ["prepare", "--format", "csv", "--input", log, "--output", data],
         [
             *("train", "--data", data, "--run", run, "--preset", "demo"),
-            *("--set", "model.units=5", "model.micro_step_seconds=700"),
-            *("--set", "training.epochs=2", "training.batch_sessions=64"),
+            *("--set", "model.units=5", "model.fast_slow=false"),
+            *("--set", "training.epochs=1", "training.batch_sessions=64"),
         ],
         ["evaluate", "--run", run],
         [
@@ -150,12 +150,6 @@ def small_log():
     return "\n".join(rows) + "\n"
 
 
-TINY = (
-    *("--set", "model.units=5", "model.micro_step_seconds=700"),
-    *("training.epochs=1", "training.batch_sessions=64"),
-)
-
-
 def test_a_damaged_record_file_is_exit_code_2(data_folder, tmp_path, capsys):
     data = tmp_path / "data"
     shutil.copytree(data_folder, data)
@@ -167,32 +161,3 @@ def test_a_damaged_record_file_is_exit_code_2(data_folder, tmp_path, capsys):
     assert code == 2
     assert re.match("jump-tf: .* must be whole. Received: ", err)
     assert not (tmp_path / "run").exists()
-
-
-@pytest.mark.slow
-def test_demo_learns_the_truth_of_its_log(tmp_path, capsys):
-    """The demo as it ships, and the bounds that it is meant to keep."""
-    folder = tmp_path / "demo"
-    code, out, err = call("demo", "--workdir", folder, capsys=capsys)
-    assert code == 0, err
-    assert float(re.search(r"\((\d+\.\d)% of it\)", out)[1]) >= 98
-    assert float(re.search(r"item off by (\d+\.\d)%", out)[1]) <= 10
-    assert "A visitor saw item-" in out
-    for named in ("report", "SavedModel"):
-        assert pathlib.Path(re.search(rf"{named} +(\S+)", out)[1]).exists()
-
-
-@pytest.mark.slow
-def test_demo_on_a_log_of_ones_own(tmp_path, capsys):
-    log = tmp_path / "log.tsv"
-    log.write_text(small_log().replace(",", "\t"))
-    code, out, err = call(
-        *("demo", "--workdir", tmp_path / "demo", "--format", "csv"),
-        *("--input", log, "--delimiter", "\t", "--split", "temporal"),
-        *("--test-days", "0.5", "--preset", "demo", *TINY),
-        capsys=capsys,
-    )
-    assert code == 0, err
-    manifest = json.loads((tmp_path / "demo/data/manifest.json").read_text())
-    assert manifest["options"]["split"] == "temporal"
-    assert "truth" not in out

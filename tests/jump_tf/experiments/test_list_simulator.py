@@ -7,11 +7,13 @@ import pytest
 from jump_tf import schema
 from jump_tf.evaluate.lists import predictions as list_predictions
 from jump_tf.evaluate.lists.predictions import Answers
+from jump_tf.experiments import list_oracle
 from jump_tf.experiments import list_simulator
-from jump_tf.experiments.simulator_config import DECAY
-from jump_tf.experiments.simulator_config import STOP
-from jump_tf.experiments.simulator_config import ListSimulatorConfig
+from jump_tf.experiments.list_simulator import DECAY
+from jump_tf.experiments.list_simulator import STOP
+from jump_tf.experiments.list_simulator import ListSimulatorConfig
 from jump_tf.metrics import lists as list_measures
+from tests import simulated_lists
 
 CONFIG = ListSimulatorConfig(
     num_lists=3000,
@@ -34,22 +36,22 @@ def simulation(request):
 
 def by_hand(simulation, one):
     """pCTR, r and the probability of a look along one list, in plain Python."""
-    config, truth = simulation.config, simulation.truth
-    places = np.flatnonzero(truth.lists == one)
+    config = simulation.config
+    places = np.flatnonzero(simulation.lists == one)
     found, looking = [], 1.0
     for i, place in enumerate(places):
         before = places[:i][simulation.clicked[places[:i]]]
         excited = sum(
-            truth.excitement[simulation.items[j]]
+            simulation.excitement[simulation.items[j]]
             * np.exp(-(place - j) / config.fade)
             for j in before
         )
         item = simulation.items[place]
-        logit = config.click_bias + truth.relevance[item] + excited
+        logit = config.click_bias + simulation.relevance[item] + excited
         attraction = 1 / (1 + np.exp(-logit))
         same = simulation.category[simulation.items[before]]
         loyal = np.sum(same == simulation.category[item])
-        logit = config.conversion_bias + truth.worth[item]
+        logit = config.conversion_bias + simulation.worth[item]
         logit += config.loyalty * np.log(1 + loyal)
         if config.observation == DECAY:
             last = before[-1] - places[0] + 1 if len(before) else 0
@@ -80,25 +82,23 @@ class TestSimulate:
         assert uncut.lengths.mean() == pytest.approx(7, abs=0.3)
         assert lengths.sum() == len(simulation.items)
 
-    def test_truth_is_that_of_the_equations(self, simulation):
-        truth = simulation.truth
+    def test_oracle_is_that_of_the_equations(self, simulation):
         for one in range(0, 3000, 97):
             click, conversion, looking = by_hand(simulation, one)
-            mine = truth.lists == one
-            np.testing.assert_allclose(truth.click[mine], click)
-            np.testing.assert_allclose(truth.conversion[mine], conversion)
-            np.testing.assert_allclose(truth.examination[mine], looking)
+            mine = simulation.lists == one
+            np.testing.assert_allclose(simulation.click[mine], click)
+            np.testing.assert_allclose(simulation.conversion[mine], conversion)
+            np.testing.assert_allclose(simulation.examination[mine], looking)
 
-    def test_log_is_drawn_from_the_truth(self, simulation):
-        truth = simulation.truth
+    def test_log_is_drawn_from_the_oracle(self, simulation):
         num_lists = len(simulation.lengths)
         for labels, said, among in (
-            (truth.clicked, truth.click, slice(None)),
-            (truth.converted, truth.conversion, truth.clicked),
-            (simulation.observed, truth.examination, slice(None)),
+            (simulation.clicked, simulation.click, slice(None)),
+            (simulation.converted, simulation.conversion, simulation.clicked),
+            (simulation.observed, simulation.examination, slice(None)),
         ):
             bins = list_measures.calibration(
-                labels[among], said[among], truth.lists[among], num_lists
+                labels[among], said[among], simulation.lists[among], num_lists
             )
             assert bins.error < 1.6 * bins.noise
 
@@ -106,25 +106,29 @@ class TestSimulate:
         assert not np.any(simulation.clicked & ~simulation.observed)
         assert not np.any(simulation.converted & ~simulation.clicked)
         assert 0.3 < simulation.observed.mean() < 0.95
-        first = simulation.truth.position == 1
+        first = simulation.position == 1
         assert simulation.observed[first].all()
 
     def test_who_stops_does_not_come_back(self):
         config = dataclasses.replace(CONFIG, observation=STOP)
         simulation = list_simulator.simulate(config)
-        same = simulation.truth.position[1:] > 1
+        same = simulation.position[1:] > 1
         back = ~simulation.observed[:-1] & simulation.observed[1:] & same
         assert not back.any()
 
     def test_a_click_excites_or_discourages(self, simulation):
         """By how much, the first click of each list tells."""
-        truth = simulation.truth
-        sign = np.sign(truth.excitement[simulation.items])
-        base = simulation.config.click_bias + truth.relevance[simulation.items]
-        logit = np.log(truth.attraction / (1 - truth.attraction))
+        sign = np.sign(simulation.excitement[simulation.items])
+        base = (
+            simulation.config.click_bias
+            + simulation.relevance[simulation.items]
+        )
+        logit = np.log(simulation.attraction / (1 - simulation.attraction))
         lifted = logit - base
-        first = truth.clicked & (truth.shown.since_click == 0)
-        clicked = first[:-1] & (truth.position[1:] > 1)
+        first = simulation.clicked & (
+            list_oracle.shown(simulation).since_click == 0
+        )
+        clicked = first[:-1] & (simulation.position[1:] > 1)
         after = lifted[1:][clicked] * sign[:-1][clicked]
         expected = CONFIG.excitement * np.exp(-1 / CONFIG.fade)
         np.testing.assert_allclose(after, expected)
@@ -133,15 +137,15 @@ class TestSimulate:
         config = dataclasses.replace(CONFIG, keep=1.0, num_lists=50)
         simulation = list_simulator.simulate(config)
         assert simulation.observed.all()
-        assert (simulation.truth.examination == 1).all()
+        assert (simulation.examination == 1).all()
 
     def test_better_items_come_first_where_ranked(self):
         means = []
         for ranked in (0.0, 0.5, 1.0):
             config = dataclasses.replace(CONFIG, ranked=ranked)
-            truth = list_simulator.simulate(config).truth
-            place = truth.position
-            relevance = truth.relevance[truth.items]
+            simulation = list_simulator.simulate(config)
+            place = simulation.position
+            relevance = simulation.relevance[simulation.items]
             means.append(relevance[place == 1].mean() - relevance.mean())
         assert abs(means[0]) < 0.1
         assert means[0] + 0.2 < means[1] < means[2] - 0.2
@@ -183,7 +187,7 @@ class TestLog:
         )
 
     def test_lists(self, simulation):
-        lists, vocabulary = simulation.to_lists()
+        lists, vocabulary = simulated_lists.to_lists(simulation)
         names = {
             name: [f"item={name}", f"category={category}", f"price_band={band}"]
             for name, category, band in simulation.features
@@ -204,7 +208,7 @@ class TestLog:
         assert next(rows, None) is None
 
     def test_vocabulary_is_by_count_then_text(self, simulation):
-        lists, vocabulary = simulation.to_lists()
+        lists, vocabulary = simulated_lists.to_lists(simulation)
         every = [i for one in lists for item in one.features for i in item]
         counts = np.bincount(every)[schema.FIRST_ITEM_ID :]
         assert len(counts) == len(vocabulary)
@@ -213,55 +217,57 @@ class TestLog:
 
     def test_no_list_is_shared(self, simulation):
         """Instants ascend within lists; ids of lists differ."""
-        same = simulation.truth.position[1:] > 1
+        same = simulation.position[1:] > 1
         assert (np.diff(simulation.time_ms)[same] >= 0).all()
         assert len(set(simulation.list_ids)) == 3000
 
 
-class TestTruth:
+class TestOracle:
     def test_best_possible_is_what_it_scores(self, simulation):
-        truth = simulation.truth
-        best = truth.best_possible()
+        best = list_oracle.best_possible(simulation)
         expected = list_measures.auc(
-            truth.clicked, truth.click, truth.lists, 3000
+            simulation.clicked, simulation.click, simulation.lists, 3000
         )
         assert best["ctr_auc"] == pytest.approx(expected.value())
-        joint = truth.click * truth.conversion
-        loss = -np.where(truth.converted, np.log(joint), np.log1p(-joint))
+        joint = simulation.click * simulation.conversion
+        loss = -np.where(simulation.converted, np.log(joint), np.log1p(-joint))
         assert best["ctcvr_log_loss"] == pytest.approx(loss.mean())
-        assert best["cvr_num_items"] == truth.clicked.sum()
+        assert best["cvr_num_items"] == simulation.clicked.sum()
 
     def test_of_some_lists(self, simulation):
-        truth = simulation.truth
         among = np.arange(3000) % 3 == 1
-        best = truth.best_possible(among)
-        mine = among[truth.lists]
+        best = list_oracle.best_possible(simulation, among)
+        mine = among[simulation.lists]
         assert best["ctr_num_items"] == mine.sum()
         loss = -np.where(
-            truth.clicked, np.log(truth.click), np.log1p(-truth.click)
+            simulation.clicked,
+            np.log(simulation.click),
+            np.log1p(-simulation.click),
         )
         assert best["ctr_log_loss"] == pytest.approx(loss[mine].mean())
 
     def test_no_other_is_better(self, simulation):
-        truth = simulation.truth
         random = np.random.default_rng(2)
-        best = truth.best_possible()
+        best = list_oracle.best_possible(simulation)
         for noise in (0.5, 1.5):
-            blur = np.exp(-random.exponential(noise, [2, len(truth.click)]))
+            blur = np.exp(
+                -random.exponential(noise, [2, len(simulation.click)])
+            )
             answers = Answers(
-                np.log(truth.click * blur[0]),
-                np.log(truth.conversion * blur[1]),
+                np.log(simulation.click * blur[0]),
+                np.log(simulation.conversion * blur[1]),
             )
             for name in list_predictions.TARGETS:
-                target = list_predictions.target(truth.shown, answers, name)
+                target = list_predictions.target(
+                    list_oracle.shown(simulation), answers, name
+                )
                 loss = list_measures.log_loss(*target).value()
                 assert loss > best[f"{name}_log_loss"]
                 auc = list_measures.auc(*target).value()
                 assert auc < best[f"{name}_auc"]
 
     def test_what_is_shown(self, simulation):
-        truth = simulation.truth
-        shown = truth.shown
+        shown = list_oracle.shown(simulation)
         np.testing.assert_array_equal(
             shown.length, np.repeat(simulation.lengths, simulation.lengths)
         )
@@ -271,21 +277,24 @@ class TestTruth:
             for place, row in enumerate(mine, 1):
                 since = place - last if last else 0
                 assert shown.since_click[row] == since
-                last = place if truth.clicked[row] else last
+                last = place if simulation.clicked[row] else last
 
     def test_only_the_hazard_ranks_without_bias(self):
         """pCTR mistakes who was not looked at for who is not liked."""
         config = dataclasses.replace(
             CONFIG, observation=STOP, keep=0.7, ranked=0.0, excitement=0.0
         )
-        truth = list_simulator.simulate(config).truth
-        relevance = truth.relevance[truth.items]
-        assert truth.relevance_concordance(relevance) == 1
-        assert truth.relevance_concordance(-relevance) == 0
-        assert truth.relevance_concordance(np.zeros(len(relevance))) == 0.5
-        assert truth.relevance_concordance(truth.attraction) == 1
-        assert truth.relevance_concordance(truth.click) < 0.9
-
-    def test_item_order(self, simulation):
-        order = simulation.truth.item_order
-        assert (np.diff(simulation.truth.relevance[order]) <= 0).all()
+        simulation = list_simulator.simulate(config)
+        relevance = simulation.relevance[simulation.items]
+        for scores, expected in (
+            (relevance, 1),
+            (-relevance, 0),
+            (np.zeros(len(relevance)), 0.5),
+            (simulation.attraction, 1),
+        ):
+            found = simulated_lists.relevance_concordance(simulation, scores)
+            assert found == expected
+        assert (
+            simulated_lists.relevance_concordance(simulation, simulation.click)
+            < 0.9
+        )

@@ -1,5 +1,6 @@
 """From a plan to the report; what is done is not done again."""
 
+import dataclasses
 import fcntl
 import importlib.resources
 import json
@@ -15,13 +16,13 @@ from jump_tf.cli import main as cli
 from jump_tf.config import run as configs
 from jump_tf.config.run import preset
 from jump_tf.evaluate import comparison
-from jump_tf.experiments.reproduction import bars
-from jump_tf.experiments.reproduction import measuring
-from jump_tf.experiments.reproduction import page
-from jump_tf.experiments.reproduction import plan_file
+from jump_tf.evaluate.sessions import baselines as session_baselines
+from jump_tf.evaluate.sessions import evaluation as session_evaluation
+from jump_tf.experiments.reproduction import datasets
+from jump_tf.experiments.reproduction import experiment as experiments
+from jump_tf.experiments.reproduction import plan as plans
 from jump_tf.experiments.reproduction import published
-from jump_tf.experiments.reproduction import reading
-from jump_tf.experiments.reproduction import results as reproduction_results
+from jump_tf.experiments.reproduction import results as found_results
 from jump_tf.experiments.reproduction import runner
 from jump_tf.experiments.reproduction import steps
 from jump_tf.experiments.reproduction.experiment import Experiment
@@ -32,6 +33,8 @@ from tests.jump_tf.evaluate.sessions.test_report import Page
 
 pytest.importorskip("matplotlib")
 
+SESSIONS = runner.PROTOCOLS[schema.SESSIONS]
+
 PLAN = """
 data:
   shop: {prepared: DATA, like: CIKM16, note: A log that was made up.}
@@ -39,7 +42,7 @@ set: [model.units=6, training.epochs=1]
 models:
   mine:
     {title: Mine, preset: production, paper: JUMP, set: [model.negatives=8,
-      model.micro_step_seconds=2000]}
+      model.fast_slow=false]}
   gru4rec:
     {title: Other, preset: gru4rec, paper: GRU4Rec, set: [model.negatives=8]}
 ablations:
@@ -50,7 +53,7 @@ sweeps:
 
 
 class FromItself:
-    """A bar that ranks item i at place i."""
+    """A baseline that ranks item i at place i."""
 
     def __init__(self, session, position, item, vocabulary_size):
         assert session[0] == 0 and position[0] == 1
@@ -72,22 +75,32 @@ def plan_path(data_folder, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def done(plan_path, tmp_path_factory):
-    """The results folder of the whole plan, and what was said of it."""
+def plan(plan_path):
+    """The plan with the point of its sweep at which nothing moves."""
+    whole = plans.load(plan_path)
+    sweep = dataclasses.replace(whole.sweeps[0], values=(6,))
+    return dataclasses.replace(whole, sweeps=(sweep,))
+
+
+@pytest.fixture(scope="module")
+def done(plan, tmp_path_factory):
+    """The results folder of the plan, and what was said of it."""
     folder, said = tmp_path_factory.mktemp("results") / "new", []
-    runner.reproduce(plan_file.load(plan_path), folder, say=said.append)
+    runner.reproduce(plan, folder, say=said.append)
     return folder, said
 
 
 @pytest.fixture(scope="module", autouse=True)
-def one_bar():
+def one_baseline():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(bars, "BARS", {"by-id": FromItself})
+        for name in tuple(experiments.BASELINES):
+            patch.delitem(experiments.BASELINES, name)
+        patch.setitem(experiments.BASELINES, "by-id", FromItself)
         yield
 
 
 def read(folder):
-    return json.loads((folder / page.RESULTS_FILE).read_text())
+    return json.loads((folder / found_results.RESULTS_FILE).read_text())
 
 
 def run_of(results, label, **wanted):
@@ -103,56 +116,56 @@ def run_of(results, label, **wanted):
 def plan_of(tmp_path, text, **more):
     path = tmp_path / "plan.yaml"
     path.write_text(text)
-    return plan_file.load(path, **more)
+    return plans.load(path, **more)
 
 
 @pytest.mark.slow
 def test_from_nothing_to_the_report(done):
     folder, said = done
     results = read(folder)
-    assert [run["state"] for run in results["runs"]] == ["done"] * 6
+    assert [run["state"] for run in results["runs"]] == ["done"] * 5
     # The point at which nothing moved is the model itself.
-    assert len(said) == 5 and all("recall@20 0." in line for line in said)
+    assert len(said) == 4 and all("recall@20 0." in line for line in said)
     assert "missing" not in "".join(said)
-    told = Page(folder / page.REPORT_FILE)
+    told = Page(folder / found_results.REPORT_FILE)
     assert told.outside == [] and len(told.images) == 3
     assert "A log that was made up." in told.text
     assert "23 items against 35,490 in the paper" in told.text
-    assert str(folder) not in (folder / page.REPORT_FILE).read_text()
+    assert str(folder) not in (folder / found_results.REPORT_FILE).read_text()
 
 
 @pytest.mark.slow
-def test_a_second_call_trains_nothing(done, plan_path, monkeypatch):
+def test_a_second_call_trains_nothing(done, plan, monkeypatch):
     folder, _ = done
-    before = (folder / page.RESULTS_FILE).read_text()
+    before = (folder / found_results.RESULTS_FILE).read_text()
     for module, name in (
         (trainer, "train"),
-        (measuring, "measure_run"),
-        (measuring, "measure_bar"),
-        (comparison, "compare"),
+        (session_evaluation, "evaluate_moments"),
+        (session_baselines, "click_tables"),
+        (comparison, "compare_seeds"),
     ):
         monkeypatch.setattr(module, name, None)  # Not to be called.
     said = []
-    runner.reproduce(plan_file.load(plan_path), folder, say=said.append)
+    runner.reproduce(plan, folder, say=said.append)
     assert said == []
-    assert (folder / page.RESULTS_FILE).read_text() == before
+    assert (folder / found_results.RESULTS_FILE).read_text() == before
 
 
 @pytest.mark.slow
 def test_tables_hold_the_numbers_of_the_evaluations(done):
     folder, _ = done
-    results, text = read(folder), Page(folder / page.REPORT_FILE).text
+    results, text = read(folder), Page(folder / found_results.REPORT_FILE).text
     for label in ("mine", "gru4rec", "by-id", "no-start"):
         run = run_of(results, label)
         for moment in schema.MOMENTS:
-            kept = measuring.read(folder / run["folder"], moment)
+            kept = experiments.read(folder / run["folder"], moment)
             for metric, value in run["moments"][moment].items():
-                if metric in reproduction_results.NUMBERS:
+                if metric in found_results.NUMBERS:
                     assert value == kept.get(metric), metric
             recall = kept["recall_at_20"]
-            assert reading.number(recall, "recall_at_20") in text
+            assert found_results.number(recall, "recall_at_20") in text
             low, high = kept["intervals"]["recall_at_20"]
-            assert reading.interval((low, high), "recall_at_20") in text
+            assert found_results.interval((low, high), "recall_at_20") in text
     config = run_folder.read_config(folder / run_of(results, "mine")["folder"])
     assert config.model.units == 6 and config.training.epochs == 1
 
@@ -174,13 +187,13 @@ def test_differences_are_reference_less_the_other(done):
 
 
 @pytest.mark.slow
-def test_what_was_cut_short_is_taken_up(done, plan_path, tmp_path, monkeypatch):
+def test_what_was_cut_short_is_taken_up(done, plan, tmp_path, monkeypatch):
     folder = tmp_path / "again"
     shutil.copytree(done[0], folder)
     cut = folder / "shop" / "gru4rec" / "seed-0"
     other = folder / "shop" / "no-start" / "seed-0"
-    expected = measuring.read(cut, schema.PAGE_LEAVE)
-    measuring.path(cut, schema.PAGE_LEAVE).unlink()  # Killed in evaluation,
+    expected = experiments.read(cut, schema.PAGE_LEAVE)
+    experiments.path(cut, schema.PAGE_LEAVE).unlink()  # Killed in evaluation,
     shutil.rmtree(other)
     other.mkdir()  # and before its first step.
     asked = []
@@ -191,21 +204,21 @@ def test_what_was_cut_short_is_taken_up(done, plan_path, tmp_path, monkeypatch):
         return train(config, data, run, resume=resume, verbose=verbose)
 
     monkeypatch.setattr(trainer, "train", watched)
-    runner.reproduce(plan_file.load(plan_path), folder, say=print)
+    runner.reproduce(plan, folder, say=print)
     assert asked == [("gru4rec", True), ("no-start", False)]
-    assert measuring.read(cut, schema.PAGE_LEAVE) == expected
+    assert experiments.read(cut, schema.PAGE_LEAVE) == expected
     assert {run["state"] for run in read(folder)["runs"]} == {"done"}
 
 
 @pytest.mark.slow
 def test_a_run_of_another_request_is_refused(done, plan_path):
     with pytest.raises(schema.InputError, match="has another configuration"):
-        runner.reproduce(plan_file.load(plan_path, epochs=2), done[0])
+        runner.reproduce(plans.load(plan_path, epochs=2), done[0])
 
 
 def test_without_time_all_is_missing(plan_path, tmp_path):
     said, folder = [], tmp_path / "results"
-    plan = plan_file.load(plan_path)
+    plan = plans.load(plan_path)
     report = runner.reproduce(plan, folder, hours=0, say=said.append)
     assert said[0].startswith("6 of 6 runs are missing, the next is shop, Mine")
     assert {run["state"] for run in read(folder)["runs"]} == {"missing"}
@@ -221,10 +234,10 @@ def test_a_folder_in_use_is_refused(plan_path, tmp_path, capsys):
     assert cli.main(asked) == 0
     with (tmp_path / "results" / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        before = (tmp_path / "results" / page.RESULTS_FILE).stat()
+        before = (tmp_path / "results" / found_results.RESULTS_FILE).stat()
         assert cli.main(asked) == 2
     assert "in use by another" in capsys.readouterr().err
-    assert (tmp_path / "results" / page.RESULTS_FILE).stat() == before
+    assert (tmp_path / "results" / found_results.RESULTS_FILE).stat() == before
     assert cli.main(asked) == 0
 
 
@@ -239,7 +252,7 @@ def test_a_stop_is_told_and_leaves_a_report(
     asked = ["reproduce", "--plan", str(plan_path), "--results", str(folder)]
     assert cli.main(asked) == 143
     assert "stopped at batch 3" in capsys.readouterr().err
-    assert "6 runs are missing" in Page(folder / page.REPORT_FILE).text
+    assert "6 runs are missing" in Page(folder / found_results.REPORT_FILE).text
 
 
 def test_a_training_that_fails_is_told(plan_path, tmp_path, monkeypatch):
@@ -247,7 +260,7 @@ def test_a_training_that_fails_is_told(plan_path, tmp_path, monkeypatch):
         raise interruptions.TrainingError("The loss must be a number.")
 
     monkeypatch.setattr(trainer, "train", fail)
-    plan, folder, said = plan_file.load(plan_path), tmp_path / "results", []
+    plan, folder, said = plans.load(plan_path), tmp_path / "results", []
     (folder / "shop" / "mine").mkdir(parents=True)
     report = runner.reproduce(plan, folder, say=said.append)
     assert "failed: The loss must be a number." in said[0]
@@ -259,10 +272,12 @@ def test_what_a_log_sets_holds_on_that_log(plan_path, tmp_path):
     text = plan_path.read_text().replace("like: CIKM16", "set: [model.seed=3]")
     path = plan_path.with_name("two.yaml")
     path.write_text(text.replace("data:\n", f"data:\n  {other}\n", 1))
-    plan = plan_file.load(path)
+    plan = plans.load(path)
 
     def sizes(trials=0):
-        experiment = Experiment(plan, tmp_path, 1, trials, ("tables",))
+        experiment = Experiment(
+            plan, tmp_path, SESSIONS, 1, trials, ("tables",)
+        )
         return {
             (step.data, step.model): experiment.config(
                 step
@@ -277,7 +292,7 @@ def test_what_a_log_sets_holds_on_that_log(plan_path, tmp_path):
         **dict.fromkeys([("shop", "mine"), ("shop", "gru4rec")], every),
     }
     # A search is on the first log, and starts from what that sets.
-    experiment = Experiment(plan, tmp_path, 1, 2, ("tables",))
+    experiment = Experiment(plan, tmp_path, SESSIONS, 1, 2, ("tables",))
     found = experiment.untuned("mine", plan.data[0])
     assert found.training.batch_sessions == 7
     study = experiment.study("mine")
@@ -291,14 +306,14 @@ def test_what_a_log_sets_holds_on_that_log(plan_path, tmp_path):
 
 
 def test_order_and_parts(plan_path):
-    plan = plan_file.load(plan_path)
+    plan = plans.load(plan_path)
 
     def labels(**options):
         return [
             (step.label, step.seed) for step in steps.steps(plan, **options)
         ]
 
-    everything = labels(seeds=2, bars=("knn",))
+    everything = labels(seeds=2, baselines=("knn",))
     assert everything[:5] == [
         *(("mine", 0), ("gru4rec", 0), ("knn", 0)),
         *(("mine", 1), ("gru4rec", 1)),
@@ -313,7 +328,7 @@ def test_order_and_parts(plan_path):
 
 def test_the_plan_that_ships(data_folder):
     """Every change in it is of the model that it is made to."""
-    plan = plan_file.load(data=[data_folder])
+    plan = plans.load(data=[data_folder])
     presets = importlib.resources.files("jump_tf.config") / "presets"
     shipped = {file.name.removesuffix(".yaml") for file in presets.iterdir()}
     shipped = {
@@ -334,9 +349,9 @@ def test_the_plan_that_ships(data_folder):
     assert min(weights) == pytest.approx(1e-4)
     assert max(weights) == pytest.approx(100)
     assert len(weights) == 7
-    whole = plan_file._all(
-        plan_file.Model,
-        plan_file._tree(plan_file._FOLDER / "paper.yaml"),
+    whole = plans._all(
+        plans.Model,
+        plans._tree(plans._FOLDER / "paper.yaml"),
         "models",
     )
     papers = {one.paper for one in whole} - {None}
@@ -368,20 +383,20 @@ def test_a_log_is_prepared_once(tmp_path):
     (tmp_path / "log.csv").write_text(log + "\n")
     text = "data:\n  a: {format: csv, input: [log.csv]}\n"
     plan = plan_of(tmp_path, text, models=["production"])
-    runner.logs.prepare(plan.data[0], tmp_path)
+    datasets.prepare(plan.data[0], tmp_path)
     manifest = tmp_path / "data" / "a-random" / schema.MANIFEST_FILE
     made = manifest.stat().st_mtime_ns
-    runner.logs.prepare(plan.data[0], tmp_path)
+    datasets.prepare(plan.data[0], tmp_path)
     assert manifest.stat().st_mtime_ns == made
     older = json.loads(manifest.read_text())  # Before there was `until`.
     del older["options"]["until"]
     manifest.write_text(json.dumps(older))
-    runner.logs.prepare(plan.data[0], tmp_path)
+    datasets.prepare(plan.data[0], tmp_path)
     for change in ("min_item_clicks: 2", "until: 2030-01-01"):
         other = text.replace("csv]}", f"csv], {change}}}")
         plan = plan_of(tmp_path, other, models=["production"])
         with pytest.raises(schema.InputError, match="another request than"):
-            runner.logs.prepare(plan.data[0], tmp_path)
+            datasets.prepare(plan.data[0], tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -481,7 +496,7 @@ def test_a_search_that_makes_no_sense_is_refused(space, data_folder, tmp_path):
     """Before the first training, not after the last but one."""
     text = f"models: {{a: {{title: A, preset: gru, space: {space}}}}}"
     plan = plan_of(tmp_path, text, data=[data_folder])
-    runner.Experiment(plan, tmp_path)
+    Experiment(plan, tmp_path, SESSIONS)
     with pytest.raises(schema.InputError, match=r"`--(space|set)` must be"):
         runner.reproduce(plan, tmp_path / "results", trials=1)
     assert not (tmp_path / "results").exists()
@@ -490,15 +505,15 @@ def test_a_search_that_makes_no_sense_is_refused(space, data_folder, tmp_path):
 def test_a_seed_is_of_the_training_and_of_what_the_model_draws(
     plan_path, tmp_path
 ):
-    plan = plan_file.load(plan_path)
+    plan = plans.load(plan_path)
     trained = [
         step
-        for step in runner.Experiment(plan, tmp_path, seeds=3).steps()
-        if step.purpose != steps.BARS
+        for step in Experiment(plan, tmp_path, SESSIONS, seeds=3).steps()
+        if step.purpose != steps.BASELINES
     ]
     assert {step.seed for step in trained} == {0, 1, 2}
     for step in trained:
-        config = runner.Experiment(plan, tmp_path).config(step)
+        config = Experiment(plan, tmp_path, SESSIONS).config(step)
         assert config.training.seed == config.model.seed == step.seed
 
 
@@ -532,7 +547,7 @@ def test_every_model_has_the_best_of_its_own_search(
 ):
     tuning = pytest.importorskip("jump_tf.train.tuning")
     rates, used = {"Mine": 0.011, "Other": 0.022}, {}
-    plan = plan_file.load(plan_path)
+    plan = plans.load(plan_path)
 
     def tune(config, data, folder, space, *, trials, minutes, say):
         assert (trials, minutes) == (2, None)

@@ -64,7 +64,7 @@ def _session(name, clicks):
 
 
 class Oracle:
-    """Answers with the truth, on the ids of the vocabulary."""
+    """Answers with the true probabilities, on the ids of the vocabulary."""
 
     config = types.SimpleNamespace(end_weight=0.0, dwell_weight=1.0)
 
@@ -175,13 +175,13 @@ class TestSimulate:
             SimulatorConfig(**{name: value})
 
 
-class TestTruth:
+class TestOracle:
     def test_best_ranks_are_those_of_the_probabilities(self, simulation):
         previous, items = np.divmod(np.arange(31 * 31), 31)
         expected = by_hand.conservative_ranks(
             simulation.transitions[previous], items
         )
-        found = session_oracle.best_ranks(simulation, previous, items)
+        found = simulation.rank_table[previous, items]
         np.testing.assert_array_equal(found, expected)
 
     def test_default_log_is_neither_hopeless_nor_easy(self):
@@ -196,7 +196,7 @@ class TestTruth:
         self, simulation, vocabulary, folder
     ):
         oracle = Oracle(simulation, vocabulary)
-        found = session_oracle.compare_with_truth(
+        found = session_oracle.compare_with_oracle(
             simulation, oracle, vocabulary, folder
         )
         assert found["recall_ratio"] == pytest.approx(1)
@@ -209,7 +209,7 @@ class TestTruth:
 
     def test_another_is_below(self, simulation, vocabulary, folder):
         wrong = Oracle(simulation, vocabulary, flip=True)
-        found = session_oracle.compare_with_truth(
+        found = session_oracle.compare_with_oracle(
             simulation, wrong, vocabulary, folder
         )
         assert found["recall_ratio"] < 0.9
@@ -217,7 +217,7 @@ class TestTruth:
         error = found["dwell_median_relative_error"]
         assert error == pytest.approx(math.exp(0.5) - 1, rel=1e-4)
 
-    def test_no_scores_beat_the_truth(self, simulation, vocabulary, folder):
+    def test_no_scores_beat_the_oracle(self, simulation, vocabulary, folder):
         clicks = session_predictions.read_clicks(folder, schema.TEST)
         best = session_oracle.best_possible(simulation, clicks, vocabulary)
         transitions = simulation.transitions

@@ -13,8 +13,8 @@ from jump_tf.config.run import preset
 from jump_tf.evaluate.lists import evaluation as list_evaluation
 from jump_tf.evaluate.lists import predictions as list_predictions
 from jump_tf.experiments import list_simulator
-from jump_tf.experiments import simulator_config
 from jump_tf.runs import model_factory
+from tests import simulated_lists
 from tests import small_lists
 
 SMALL = (
@@ -40,13 +40,13 @@ def simulated(tmp_path_factory):
         list_simulator.ListSimulatorConfig(
             num_lists=5000,
             num_items=60,
-            observation=simulator_config.STOP,
+            observation=list_simulator.STOP,
             keep=0.8,
             ranked=0.6,
             excitement=0.0,
         )
     )
-    lists, vocabulary = simulation.to_lists()
+    lists, vocabulary = simulated_lists.to_lists(simulation)
     splits = {
         schema.TRAIN: lists[:3500],
         schema.VALIDATION: lists[3500:4000],
@@ -70,16 +70,17 @@ def concordance(simulated, settings, run):
         list_evaluation.batches(model, folder, schema.TEST),
         [list_predictions.FREE],
     )
-    truth = simulation.truth
-    scores = np.zeros(len(truth.lists))
+    scores = np.zeros(len(simulation.lists))
     files = [4000 + n for shard in range(2) for n in range(shard, 1000, 2)]
     of_list = np.split(
-        np.arange(len(truth.lists)),
-        truth.lists.searchsorted(np.arange(1, 5000)),
+        np.arange(len(simulation.lists)),
+        simulation.lists.searchsorted(np.arange(1, 5000)),
     )
     order = np.concatenate([of_list[n] for n in files])
     scores[order] = answers[list_predictions.FREE].log_click
-    return truth.relevance_concordance(scores, truth.lists >= 4000)
+    return simulated_lists.relevance_concordance(
+        simulation, scores, simulation.lists >= 4000
+    )
 
 
 @pytest.mark.slow

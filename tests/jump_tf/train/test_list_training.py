@@ -1,8 +1,6 @@
 """Training, evaluation and export of models of lists by the common code."""
 
-import json
 import pathlib
-import re
 
 import numpy as np
 import pytest
@@ -16,8 +14,7 @@ from jump_tf.evaluate.lists import evaluation as list_evaluation
 from jump_tf.evaluate.lists import prediction_table as list_prediction_table
 from jump_tf.evaluate.lists import predictions as list_predictions
 from jump_tf.experiments.reproduction import list_comparison
-from jump_tf.experiments.reproduction import list_comparison_page
-from jump_tf.experiments.reproduction import plan_file
+from jump_tf.experiments.reproduction import plan as plans
 from jump_tf.runs import folder as run_folder
 from jump_tf.runs import model_factory
 from jump_tf.train import search_space
@@ -28,7 +25,7 @@ PRESETS = pathlib.Path(configs.__file__).parent / "presets"
 LIST_PRESETS = sorted(
     path.stem
     for path in PRESETS.glob("*.yaml")
-    if preset(path.stem).task == schema.LISTS
+    if preset(path.stem).kind == schema.LISTS
 )
 SMALL = (
     "model.embedding_size=3",
@@ -41,7 +38,6 @@ SMALL = (
     "training.patience=9",
     "training.checkpoint_seconds=0",
 )
-ONE_STEP = ("training.epochs=1", "training.batch_sessions=200")
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +83,7 @@ def test_presets_build_what_they_name(name, lists_folder):
 
 def test_the_plan_of_lists_names_every_preset(lists_folder):
     """And every change in it is of the model that it is made to."""
-    plan = plan_file.load(data=[lists_folder], shipped="heroes")
+    plan = plans.load(data=[lists_folder], shipped="heroes")
     made = {"heroes_demo", "heroes_released"}
     assert {one.preset for one in plan.models} == set(LIST_PRESETS) - made
     assert plan.reference == "heroes"
@@ -173,12 +169,9 @@ def test_the_verbs_take_a_run_of_lists(run, lists_folder, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (
-            ("evaluate", "--task", "sessions"),
-            "must be given a model of sessions",
-        ),
+        (("evaluate", "--model", "jump"), "must be given a model of sessions"),
         (("evaluate", "--moment", "page_load"), "`--moment` must be given for"),
-        (("report", "--task", "sessions"), "must be given a model of sessions"),
+        (("report", "--model", "jump"), "must be given a model of sessions"),
     ],
 )
 def test_flags_of_sessions_are_refused(run, arguments, sentence, capsys):
@@ -190,10 +183,10 @@ def test_flags_of_sessions_are_refused(run, arguments, sentence, capsys):
 
 def test_the_items_table_gives_the_evaluation_again(run, lists_folder):
     model = model_factory.load_run(run)
-    result = list_evaluation.evaluate_run(run, model, lists_folder)
+    result = list_prediction_table.evaluate_run(run, model, lists_folder)
     shown, answers = list_prediction_table.read(run, schema.TEST)
     for feedback, numbers in (("known", result), ("free", result["free"])):
-        judged = list_evaluation.judge(shown, answers[feedback], 9, 0, ())
+        judged = list_evaluation.Judged(shown, answers[feedback], (), 9, 0)
         for name in list_comparison.METRICS:
             assert judged.numbers[name] == pytest.approx(numbers[name])
 
@@ -233,116 +226,7 @@ def test_the_space_that_ships_is_for_every_model(name):
     assert len(space) == 4
 
 
-@pytest.mark.parametrize(
-    ("flags", "sentence"),
-    [
-        (("--budget", "-1"), "`--budget` must not be negative"),
-        (("--seeds", "0"), "`--seeds` must be at least 1"),
-        (("--only", "figures"), "`--only` must leave a model"),
-        (("--trials", "3"), "`--trials` must be 0"),
-    ],
-)
-def test_a_comparison_that_cannot_be_is_refused(
-    flags, sentence, lists_folder, tmp_path, capsys
-):
-    code, _, err = call(
-        *("reproduce", "--task", "lists", "--data", lists_folder),
-        *("--results", tmp_path / "results", *flags),
-        capsys=capsys,
-    )
-    assert code == 2
-    assert sentence in err
-    assert not (tmp_path / "results").exists()
-
-
-def test_without_time_nothing_is_compared(lists_folder, tmp_path, capsys):
-    code, _, err = call(
-        *("reproduce", "--task", "lists", "--data", lists_folder),
-        *("--results", tmp_path / "results", "--budget", "0"),
-        capsys=capsys,
-    )
-    assert code == 0, err
-    assert (tmp_path / "results" / "report.html").is_file()
-
-
 def test_lists_are_not_compiled(config, lists_folder, tmp_path):
     compiled = config.override(["training.jit_compile=true"])
     with pytest.raises(schema.InputError, match="must be off for models of"):
         tasks.train(compiled, lists_folder, tmp_path / "run")
-
-
-def test_a_demo_is_of_the_task_that_is_named(tmp_path, capsys):
-    code, _, err = call(
-        *("demo", "--task", "sessions", "--preset", "heroes_demo"),
-        *("--workdir", tmp_path / "demo"),
-        capsys=capsys,
-    )
-    assert code == 2
-    assert "must be given a model of sessions" in err
-    assert not (tmp_path / "demo").exists()
-
-
-@pytest.mark.slow
-def test_models_are_compared_on_the_same_items(lists_folder, tmp_path):
-    said = []
-    plan = plan_file.load(
-        None, [lists_folder], ["heroes", "esmm"], 1, shipped="heroes"
-    )
-    small = {
-        "set": (*SMALL[0:1], *SMALL[2:4], *ONE_STEP),
-        "ablations": plan.ablations[:1],
-    }
-    plan = type(plan)(plan.data, plan.models, **small)
-    tree = list_comparison.compare(plan, tmp_path, seeds=2, say=said.append)
-    assert len(said) == 2 * 2 + 1
-    found = tree["data"][lists_folder.name]
-    assert set(found["known"]) == {
-        "heroes",
-        "esmm",
-        *(one.name for one in plan.ablations),
-    }
-    assert "lead" not in found["known"]["heroes"]
-    low, high = found["free"]["esmm"]["lead"]["ctr_auc"]
-    assert low < high
-    # Nothing is left to do, and nothing changes.
-    again = list_comparison.compare(plan, tmp_path, seeds=2, say=said.append)
-    assert len(said) == 2 * 2 + 1
-    assert again["data"] == tree["data"]
-    saved = json.loads((tmp_path / list_comparison.RESULTS_FILE).read_text())
-    assert saved["models"] == tree["models"]
-    page = list_comparison_page.reproduce(plan, tmp_path, seeds=2)
-    text = page.read_text()
-    assert "ESMM (2 seeds)" in text
-    assert not re.search(r"\*\*|nan", text)
-    # What is left out of a model is compared with the seeds that it has.
-    ablation = again["data"][lists_folder.name]["known"][plan.ablations[0].name]
-    assert ablation["seeds"] == [0]
-    other = type(plan)(
-        plan.data,
-        plan.models,
-        **{**small, "set": (*small["set"], "model.l2=1")},
-    )
-    with pytest.raises(schema.InputError, match="one of the same request"):
-        list_comparison.compare(other, tmp_path)
-
-
-@pytest.mark.slow
-def test_the_demo_ends_with_a_served_score(tmp_path, capsys):
-    code, out, err = call(
-        *("demo", "--task", "lists", "--workdir", tmp_path / "demo"),
-        *("--set", "training.epochs=4"),
-        capsys=capsys,
-    )
-    assert code == 0, err
-    pairs = {
-        name.strip(): (float(mine), float(best))
-        for name, mine, best in re.findall(
-            r"^(CT\S+ \S+)\s+([\d.]+), best possible ([\d.]+)$", out, re.M
-        )
-    }
-    mine, best = pairs["CTR AUC"]
-    assert best - 0.03 < mine < best + 0.005
-    mine, best = pairs["CTCVR AUC"]
-    assert best - 0.03 < mine < best + 0.01
-    assert "once the feedback on its first items is known" in out
-    assert (tmp_path / "demo" / "run" / "report.html").is_file()

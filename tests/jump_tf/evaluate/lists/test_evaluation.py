@@ -10,7 +10,6 @@ import tensorflow as tf
 from jump_tf import schema
 from jump_tf.data import list_records
 from jump_tf.data.encoding import shard_name
-from jump_tf.evaluate import columns
 from jump_tf.evaluate.lists import baselines as list_baselines
 from jump_tf.evaluate.lists import evaluation as list_evaluation
 from jump_tf.evaluate.lists import metrics as list_metrics
@@ -18,10 +17,11 @@ from jump_tf.evaluate.lists import predictions as list_predictions
 from jump_tf.evaluate.lists import slices as list_slices
 from jump_tf.evaluate.lists import tables as list_tables
 from jump_tf.evaluate.lists.predictions import Shown
+from jump_tf.experiments import list_oracle
 from jump_tf.experiments import list_simulator
-from jump_tf.experiments.simulator_config import ListSimulatorConfig
+from jump_tf.experiments.list_simulator import ListSimulatorConfig
 from jump_tf.metrics import lists as list_measures
-from tests import evaluated
+from tests import simulated_lists
 from tests.list_batches import FakeModel
 from tests.list_batches import batches
 
@@ -45,7 +45,7 @@ def simulation():
 
 @pytest.fixture(scope="module")
 def splits(simulation):
-    lists, _ = simulation.to_lists()
+    lists, _ = simulated_lists.to_lists(simulation)
     parts = iter(lists)
     return {
         split: list(itertools.islice(parts, size))
@@ -55,7 +55,7 @@ def splits(simulation):
 
 @pytest.fixture(scope="module")
 def vocabulary_size(simulation):
-    return schema.FIRST_ITEM_ID + len(simulation.to_lists()[1])
+    return schema.FIRST_ITEM_ID + len(simulated_lists.to_lists(simulation)[1])
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +75,7 @@ def model(vocabulary_size):
 
 @pytest.fixture(scope="module")
 def result(model, splits, fitted):
-    return evaluated.evaluate_list_batches(
+    return list_evaluation.evaluate_batches(
         model, batches(splits[schema.TEST]), fitted, num_fields=3, replicates=50
     )
 
@@ -107,12 +107,11 @@ def folder(tmp_path_factory, splits, vocabulary_size):
 
 
 def shown_of(lists, num_fields=3):
-    return columns.joined(
+    return list_predictions.joined(
         [
             list_predictions.of_batch(*batch, num_fields)
             for batch in batches(lists)
-        ],
-        "lists",
+        ]
     )[0]
 
 
@@ -136,7 +135,7 @@ class TestColumns:
 
     def test_places_since_the_last_click(self, simulation, splits):
         shown = shown_of(splits[schema.TRAIN])
-        expected = simulation.truth.shown.since_click[: len(shown)]
+        expected = list_oracle.shown(simulation).since_click[: len(shown)]
         np.testing.assert_array_equal(shown.since_click, expected)
         assert expected.max() > 3 and (expected == 0).any()
 
@@ -410,7 +409,7 @@ class TestEvaluation:
         model = Constant(10)
         rates = fitted.rates[list_baselines.CONSTANT]
         model.one, model.two = rates.log_click[0], rates.log_conversion[0]
-        found = evaluated.evaluate_list_batches(
+        found = list_evaluation.evaluate_batches(
             model,
             batches(splits[schema.TEST]),
             fitted,
@@ -421,7 +420,7 @@ class TestEvaluation:
         np.testing.assert_allclose(list(differences.values()), 0, atol=1e-6)
 
     def test_free_first(self, model, splits, fitted, result):
-        found = evaluated.evaluate_list_batches(
+        found = list_evaluation.evaluate_batches(
             model,
             batches(splits[schema.TEST]),
             fitted,
@@ -442,7 +441,7 @@ class TestEvaluation:
             dataclasses.replace(one, converted=[0] * len(one))
             for one in splits[schema.TEST]
         ]
-        found = evaluated.evaluate_list_batches(
+        found = list_evaluation.evaluate_batches(
             model, batches(lists), fitted, num_fields=3, replicates=5
         )
         assert found["cvr_auc"] is None and found["ctcvr_ndcg"] is None
@@ -474,17 +473,15 @@ class TestEvaluation:
         assert f"{result['ctr_auc']:.4f}" in text
         worse = json.loads(json.dumps(result))
         worse["ctr_log_loss"] = 9.0
-        sentences = list_tables.losses_to_baselines(worse)
+        sentences = list_tables.losses_to_bars(worse)
         assert any("ctr_log_loss (9.0000 against" in s for s in sentences)
         better = {**result, "baselines": {}}
-        assert list_tables.losses_to_baselines(better) == []
-        assert "No baseline beats the model." in list_tables.format_table(
-            better
-        )
+        assert list_tables.losses_to_bars(better) == []
+        assert "No bar beats the model." in list_tables.format_table(better)
 
     def test_label_leak_is_said(self, splits, fitted, vocabulary_size):
         model = FakeModel(vocabulary_size, label_leak=True)
-        found = evaluated.evaluate_list_batches(
+        found = list_evaluation.evaluate_batches(
             model,
             batches(splits[schema.TEST]),
             fitted,
@@ -530,7 +527,7 @@ class TestSlices:
 
 class TestFolder:
     def test_evaluate(self, folder, model, result):
-        found = evaluated.evaluate_lists(model, folder, replicates=50)
+        found = list_evaluation.evaluate(model, folder, replicates=50)
         assert found.pop("split") == schema.TEST
         # Floats of another batch's shape differ in the last digit.
         for name in ("num_lists", "num_items", "num_clicks", "best_field"):
@@ -541,7 +538,7 @@ class TestFolder:
     def test_long_lists_keep_their_last_items(self, folder, vocabulary_size):
         model = FakeModel(vocabulary_size)
         model.config.max_list_length = 4
-        found = evaluated.evaluate_lists(
+        found = list_evaluation.evaluate(
             model, folder, feedback=("known",), replicates=5
         )
         assert found["num_lists"] == SIZES[schema.TEST]
@@ -552,7 +549,7 @@ class TestFolder:
         numbers = validation()
         assert numbers == validation()
         assert isinstance(validation.shown, Shown)
-        found = evaluated.evaluate_lists(
+        found = list_evaluation.evaluate(
             model, folder, schema.VALIDATION, feedback=("known",), replicates=5
         )
         assert set(numbers) >= {"ctr_auc", "ctcvr_auc", "ctr_log_loss"}
@@ -587,4 +584,4 @@ class TestFolder:
             json.dumps(manifest | change)
         )
         with pytest.raises(schema.InputError, match=words):
-            evaluated.evaluate_lists(model, tmp_path, replicates=5)
+            list_evaluation.evaluate(model, tmp_path, replicates=5)

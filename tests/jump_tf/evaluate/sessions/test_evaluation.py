@@ -18,7 +18,7 @@ from jump_tf.evaluate.sessions import prediction_table
 from jump_tf.evaluate.sessions import predictions as session_predictions
 from jump_tf.evaluate.sessions import slices as session_slices
 from jump_tf.evaluate.sessions import tables as session_tables
-from jump_tf.experiments.reproduction import bars
+from jump_tf.experiments.reproduction import experiment as experiments
 from jump_tf.metrics import ranking
 from jump_tf.models.atrp import ATRP
 from jump_tf.models.jump import JUMP
@@ -430,10 +430,11 @@ class TestEvaluate:
         assert markov > 1.5 * popular
 
     def test_neighbours_are_measured_on_the_same_clicks(
-        self, data_folder, result
+        self, data_folder, result, tmp_path
     ):
-        for bar in bars.BARS.values():
-            found, _ = bars.measure(bar, data_folder)
+        for baseline in experiments.BASELINES:
+            experiments.measure_baseline(baseline, tmp_path, data_folder)
+            found = experiments.read(tmp_path, schema.PAGE_LEAVE)
             for name in ("num_predictions", "num_predictions_all"):
                 assert found[name] == result[name]
             popular = result["baselines"][session_baselines.MOST_POPULAR]
