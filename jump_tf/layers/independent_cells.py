@@ -4,9 +4,9 @@ import keras
 from keras import ops
 
 from jump_tf.layers.feedback_rnn import ListCell
-from jump_tf.layers.hawkes_unit import decayed
-from jump_tf.layers.hawkes_unit import updated
+from jump_tf.layers.recurrent_units import decayed
 from jump_tf.layers.recurrent_units import unit_class
+from jump_tf.layers.recurrent_units import updated
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")

@@ -5,8 +5,8 @@ from keras import ops
 
 from jump_tf.config.model_config import ATRPConfig
 from jump_tf.layers.attention_pooling import RunningAttention
-from jump_tf.layers.dwell_gap import GAP_SIZE
-from jump_tf.layers.dwell_gap import gap_features
+from jump_tf.layers.dwell_features import GAP_SIZE
+from jump_tf.layers.dwell_features import gap_features
 from jump_tf.layers.dwell_heads import DwellHead
 from jump_tf.models.joint_model import JointModel
 from jump_tf.survival.parametric import LogLaplace

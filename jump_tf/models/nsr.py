@@ -7,8 +7,8 @@ import numpy as np
 from keras import ops
 
 from jump_tf.config.model_config import NSRConfig
-from jump_tf.layers.dwell_gap import GAP_SIZE
-from jump_tf.layers.dwell_gap import gap_features
+from jump_tf.layers.dwell_features import GAP_SIZE
+from jump_tf.layers.dwell_features import gap_features
 from jump_tf.layers.dwell_heads import DwellHead
 from jump_tf.models.joint_model import JointModel
 from jump_tf.survival.parametric import PiecewiseHazard

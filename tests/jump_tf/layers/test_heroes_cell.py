@@ -6,13 +6,13 @@ import keras
 import numpy as np
 import pytest
 
-from jump_tf.layers import hawkes_unit
+from jump_tf.layers import recurrent_units
 from jump_tf.layers.feedback_rnn import AlongLists
-from jump_tf.layers.hawkes_unit import HawkesUnit
 from jump_tf.layers.heroes_cell import HeroesCell
 from jump_tf.layers.independent_cells import SeparateCell
-from jump_tf.layers.lstm_unit import LSTMUnit
 from jump_tf.layers.mlp_head import ListHead
+from jump_tf.layers.recurrent_units import HawkesUnit
+from jump_tf.layers.recurrent_units import LSTMUnit
 from jump_tf.layers.soft_heroes_cell import SoftHeroesCell
 from tests import heroes_by_hand
 
@@ -253,7 +253,9 @@ def test_after_a_click_and_only_then_the_lower_layer_reads_the_upper(
 
 
 def test_decay_is_between_none_and_five():
-    rates = np.asarray(hawkes_unit.decay_rate(np.float32([-60, -1, 0, 1, 60])))
+    rates = np.asarray(
+        recurrent_units.decay_rate(np.float32([-60, -1, 0, 1, 60]))
+    )
     assert (rates > 0).all()
     assert (rates < 5).all()
     assert (np.diff(rates) > 0).all()
@@ -262,12 +264,12 @@ def test_decay_is_between_none_and_five():
 
 def test_without_decay_the_target_does_not_matter():
     cell, target = normal(1, 4, UNITS), normal(2, 4, UNITS)
-    still = hawkes_unit.decayed(cell, target, 0.0 * cell)
+    still = recurrent_units.decayed(cell, target, 0.0 * cell)
     np.testing.assert_allclose(still, cell, rtol=1e-6)
     np.testing.assert_allclose(
-        hawkes_unit.decayed(cell, target, 90.0 + 0.0 * cell), target
+        recurrent_units.decayed(cell, target, 90.0 + 0.0 * cell), target
     )
-    excited = hawkes_unit.decayed(cell, target, 0.5 + 0.0 * cell)
+    excited = recurrent_units.decayed(cell, target, 0.5 + 0.0 * cell)
     # Nearer to the target, from the same side.
     assert (np.sign(excited - target) == np.sign(cell - target)).all()
     assert (np.abs(excited - target) < np.abs(cell - target)).all()
