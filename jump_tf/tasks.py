@@ -32,8 +32,8 @@ class Task:
             each epoch and returns its metrics without the `val_`.
         batches: of the training split, see `input_pipeline.training_batches`.
         callbacks: what writes for TensorBoard, see `tensorboard.callbacks`.
-        untaught: whether a configuration leaves weights without a gradient,
-            which Keras would warn of at every step.
+        has_unused_heads: whether a configuration trains a head by no loss;
+            Keras would warn of weights without a gradient at every step.
     """
 
     monitored: str
@@ -43,7 +43,7 @@ class Task:
         [Any, pathlib.Path, TrainingConfig, tf.Variable], tf.data.Dataset
     ]
     callbacks: Callable[..., list[keras.callbacks.Callback]]
-    untaught: Callable[[Config], bool]
+    has_unused_heads: Callable[[Config], bool]
 
     def one_line(self, record: dict[str, Any]) -> str:
         """An epoch's record in words."""
@@ -96,7 +96,7 @@ _TASKS = {
         validation=session_evaluation.Validation,
         batches=_session_batches,
         callbacks=tensorboard.callbacks,
-        untaught=lambda config: not config.model.dwell_weight,
+        has_unused_heads=lambda config: not config.model.dwell_weight,
     ),
     schema.LISTS: Task(
         monitored="val_ctcvr_auc",
@@ -108,6 +108,8 @@ _TASKS = {
         validation=list_evaluation.Validation,
         batches=_list_batches,
         callbacks=list_summaries.callbacks,
-        untaught=lambda config: config.model.conversion_weight in (0, 1),
+        has_unused_heads=lambda config: (
+            config.model.conversion_weight in (0, 1)
+        ),
     ),
 }

@@ -50,6 +50,8 @@ class JumpConfig(SessionConfig):
             their dwell. Above 0 there are weights for such seconds.
     """
 
+    architecture: ClassVar[str] = "jump"
+
     micro_step_seconds: float = 200.0
     row_spacing: str = "seconds"
     use_bias: bool = False
@@ -90,6 +92,8 @@ class ClickConfig(SessionConfig):
 class GRU4RecConfig(ClickConfig):
     """GRU4Rec: what every model of the click has is all it has."""
 
+    architecture: ClassVar[str] = "gru4rec"
+
 
 @dataclasses.dataclass(frozen=True)
 class NARMConfig(ClickConfig):
@@ -99,8 +103,12 @@ class NARMConfig(ClickConfig):
         decoder_dropout: rate on the two summaries [c_l; c_g], in training.
     """
 
+    architecture: ClassVar[str] = "narm"
+
     dropout: float = 0.25
     decoder_dropout: float = 0.5
+
+    free_fields: ClassVar = ClickConfig.free_fields | {"decoder_dropout"}
 
     def __post_init__(self):
         super().__post_init__()
@@ -117,6 +125,8 @@ class DTGRUConfig(ClickConfig):
             unknown dwells; "sum", e + t; "scalar", e with the log of the
             dwell and whether it is known.
     """
+
+    architecture: ClassVar[str] = "dtgru"
 
     dwell_join: str = "concat"
 
@@ -137,6 +147,8 @@ class SASRecConfig(ClickConfig):
             all later ones share the last.
     """
 
+    architecture: ClassVar[str] = "sasrec"
+
     blocks: int = 2
     heads: int = 1
     feed_forward_ratio: int = 1
@@ -152,10 +164,10 @@ class SASRecConfig(ClickConfig):
 
 @dataclasses.dataclass(frozen=True)
 class PointProcessConfig(SessionConfig):
-    """What the models have in common that state the dwell's law themselves.
+    """What models with a dwell distribution of their own have in common.
 
     Clicks are scored by a table and a bias of their own, as in a point process
-    with marks; `dwell_scale` is only for a law that has one.
+    with marks; `dwell_scale` is only for a distribution that has one.
     """
 
     item_bias: bool = True
@@ -175,14 +187,16 @@ class RMTPPConfig(PointProcessConfig):
             hazard that is its exponential, along long sessions; "tanh" bounds
             it.
         slope: "free": w of either sign, as printed. Where it is negative, and
-            dwells have heavy tails, the law is defective: a share of visitors
-            never leaves. The median stands, mostly; there is no mean.
-            "positive": by a softplus, always a law, but the hazard can only
-            rise, and that of dwells falls.
+            dwells have heavy tails, the distribution is defective: a share of
+            visitors never leaves. Mostly it has a median, but no mean.
+            "positive": by a softplus, always a distribution, but the hazard
+            can only rise, and that of dwells falls.
         time_scale_seconds: the time in which w is counted; small enough that
             w is soon where it should be, which starts at zero and moves by a
             learning rate a step.
     """
+
+    architecture: ClassVar[str] = "rmtpp"
 
     activation: str = "tanh"
     slope: str = "free"
@@ -204,6 +218,8 @@ class ATRPConfig(PointProcessConfig):
         series_units: of the network over them.
     """
 
+    architecture: ClassVar[str] = "atrp"
+
     censoring: str = "none"
     series_bins: int = 7
     series_units: int = 32
@@ -222,6 +238,8 @@ class NSRConfig(PointProcessConfig):
             of seconds up to c1, the last one without an end.
     """
 
+    architecture: ClassVar[str] = "nsr"
+
     bins: int = 32
 
     def __post_init__(self):
@@ -238,6 +256,8 @@ class HeroesSessionsConfig(SessionConfig):
         satisfied_seconds: the dwell from which a click counts as satisfied.
     """
 
+    architecture: ClassVar[str] = "heroes_sessions"
+
     cell: str = "hawkes"
     satisfied_seconds: float = 60.0
 
@@ -247,14 +267,17 @@ class HeroesSessionsConfig(SessionConfig):
         above_zero(self, "satisfied_seconds")
 
 
-MODELS = {
-    "jump": JumpConfig,
-    "gru4rec": GRU4RecConfig,
-    "rmtpp": RMTPPConfig,
-    "atrp": ATRPConfig,
-    "nsr": NSRConfig,
-    "narm": NARMConfig,
-    "dtgru": DTGRUConfig,
-    "sasrec": SASRecConfig,
-    "heroes_sessions": HeroesSessionsConfig,
+SESSION_MODELS: dict[str, type[SessionConfig]] = {
+    config.architecture: config
+    for config in (
+        JumpConfig,
+        GRU4RecConfig,
+        RMTPPConfig,
+        ATRPConfig,
+        NSRConfig,
+        NARMConfig,
+        DTGRUConfig,
+        SASRecConfig,
+        HeroesSessionsConfig,
+    )
 }

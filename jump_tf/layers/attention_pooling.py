@@ -7,7 +7,7 @@ _LARGEST_SCORE = 30.0  # Its exponential and sums of that are float32.
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class RunningAttention(keras.layers.Layer):
+class CausalAttentionPooling(keras.layers.Layer):
     """A weighted mean of the states up to each, at the cost of one sum.
 
         s_j = v . tanh(W h_j + b)

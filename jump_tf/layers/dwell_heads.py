@@ -1,10 +1,10 @@
-"""From a session's features and an item to the law of its dwell time."""
+"""Heads that predict the distribution of a dwell on an item."""
 
 import keras
 import numpy as np
 from keras import ops
 
-from jump_tf.layers.embedding_table import ItemTable
+from jump_tf.layers.embedding_table import EmbeddingTable
 from jump_tf.survival.distribution import LogNormal
 from jump_tf.survival.parametric import LogNormalMixture
 
@@ -24,7 +24,7 @@ class DwellHead(keras.layers.Layer):
 
     Returns:
         `LogNormal` of `[N]` locations and scales; and `[N]` logits of the
-        session ending with this click, None for a head that does not tell.
+        session ending with this click, None for a head without.
     """
 
     def __init__(self, units, scale=None, initial_log_seconds=4.0, **kwargs):
@@ -39,7 +39,7 @@ class DwellHead(keras.layers.Layer):
 
     @property
     def item_variables(self):
-        """The weights that hold a row for each item; none unless it says so."""
+        """The weights that hold a row for each item."""
         return []
 
     def get_config(self):
@@ -80,10 +80,10 @@ class ItemDwellHead(DwellHead):
     def __init__(self, vocabulary_size, **kwargs):
         super().__init__(**kwargs)
         self.vocabulary_size = vocabulary_size
-        self.kernel = ItemTable(
+        self.kernel = EmbeddingTable(
             vocabulary_size, self.units, "zeros", name="kernel"
         )
-        self.bias = ItemTable(
+        self.bias = EmbeddingTable(
             vocabulary_size,
             1,
             keras.initializers.Constant(self.initial_log_seconds),
@@ -119,12 +119,12 @@ class SharedDwellHead(DwellHead):
         mu = b + w . [v; V[i]; y],   log sigma = s + u . y
 
     A click that ends its session leaves no dwell; the logit of that is t . y.
-    Of several kinds of dwell, see `LogNormalMixture`, each has its own term of
-    y in mu, in log sigma and in the logit of its chance.
+    Each component of a mixture (`LogNormalMixture`) has its own term of y in
+    mu, in log sigma and in its logit.
 
     Args:
         hidden_units: size of y.
-        components: kinds of dwell; 1 for a log-normal one.
+        components: of the mixture; 1 for a log-normal dwell.
         dropout: rate, in training, on v, V[i] and y. What is beyond v in the
             features is few numbers and stays.
         **kwargs: see `DwellHead`.
@@ -165,9 +165,9 @@ class SharedDwellHead(DwellHead):
         joint = ops.concatenate([learned, history], axis=-1)
         hidden = self.hidden_dropout(self.hidden(joint), training=training)
         *terms, end_logit = ops.unstack(self.from_hidden(hidden), axis=-1)
-        return self._law(self.linear(joint)[..., 0], terms), end_logit
+        return self._distribution(self.linear(joint)[..., 0], terms), end_logit
 
-    def _law(self, location, terms):
+    def _distribution(self, location, terms):
         if self.components == 1:
             location = location + terms[0]
             return LogNormal(location, self._scale_like(location, terms[1]))

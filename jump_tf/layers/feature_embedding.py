@@ -8,7 +8,7 @@ from keras import ops
 from jump_tf import schema
 from jump_tf.config.list_models import COMBINERS
 from jump_tf.config.list_models import CONCATENATE
-from jump_tf.layers.embedding_table import ItemTable
+from jump_tf.layers.embedding_table import EmbeddingTable
 
 DAY_SECONDS = 86_400.0
 
@@ -121,7 +121,7 @@ class FeatureEmbedding(keras.layers.Layer):
         return ops.sum(rows * weights[..., None], axis=-2)
 
     def _table(self, number, name):
-        return ItemTable(
+        return EmbeddingTable(
             number,
             self.units,
             keras.initializers.RandomNormal(stddev=0.1),

@@ -48,7 +48,7 @@ class ListCell(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class AlongLists(keras.layers.Layer):
+class FeedbackRNN(keras.layers.Layer):
     """What the heads read of each item.
 
     Args:

@@ -10,7 +10,7 @@ def small_normal():
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class ListHead(keras.layers.Layer):
+class MLPHead(keras.layers.Layer):
     """A perceptron whose layers halve: n, n / 2, n / 4, ..., then 1.
 
     LeakyReLU (slope 0.3 below zero) and dropout follow each hidden layer.

@@ -10,7 +10,7 @@ from jump_tf import schema
 
 
 def alias_table(rates):
-    """Splits a law over V ids into V equal columns of at most two ids each.
+    """Splits V ids' rates into V equal columns of at most two ids each.
 
     Column k holds id k up to the height `keep[k]` and id `alias[k]` above, so
     that a uniform column and a uniform height make an exact draw in O(1).

@@ -8,7 +8,7 @@ from jump_tf.layers.dwell_features import HISTORY_SIZE
 from jump_tf.layers.dwell_features import DwellHistory
 from jump_tf.layers.dwell_heads import ItemDwellHead
 from jump_tf.layers.dwell_heads import SharedDwellHead
-from jump_tf.layers.embedding_table import ItemTable
+from jump_tf.layers.embedding_table import EmbeddingTable
 from jump_tf.models.session_model import SessionModel
 
 
@@ -18,23 +18,24 @@ class JointModel(SessionModel):
     Items are scored by the table that their clicks are read from. In training,
     items and dwells are hidden, as serving will not know all of them.
 
-    Args, call arguments, returns and masking: see `SessionModel`.
+    Arguments, returns and masking: see `SessionModel`.
     """
 
-    def __init__(self, vocabulary_size, config, **kwargs):
-        super().__init__(vocabulary_size, config, autocast=False, **kwargs)
-        self.items = ItemTable(vocabulary_size, config.units, name="items")
+    def __init__(self, vocabulary_size, **options):
+        super().__init__(vocabulary_size, **options)
+        config = self.config
+        self.items = EmbeddingTable(vocabulary_size, config.units, name="items")
         self.scored = self.items
         if not config.tie_items:
-            self.scored = ItemTable(
+            self.scored = EmbeddingTable(
                 vocabulary_size, config.units, name="scored"
             )
         if config.item_bias:
-            self.bias = ItemTable(vocabulary_size, 1, "zeros", name="bias")
+            self.bias = EmbeddingTable(vocabulary_size, 1, "zeros", name="bias")
         self.click_dropout = keras.layers.Dropout(config.dropout)
         self.feature_dropout = keras.layers.Dropout(config.dropout)
         # Not the negatives' seed, or both would draw the same numbers.
-        self.hiding = keras.random.SeedGenerator(config.seed + 1)
+        self.input_masking = keras.random.SeedGenerator(config.seed + 1)
         if config.dwell_history:
             self.dwell_history = DwellHistory(
                 config.max_dwell_seconds, name="dwell_history"
@@ -52,7 +53,7 @@ class JointModel(SessionModel):
         )
 
     def make_dwell_head(self):
-        """The layer `(features, items, rows) -> (law, end logits)`."""
+        """The layer `(features, items, rows) -> (distribution, end logits)`."""
         config, options = self.config, self.dwell_head_options()
         if config.dwell_head == "item":
             return ItemDwellHead(self.vocabulary_size, **options)
@@ -222,7 +223,9 @@ class JointModel(SessionModel):
         return ops.concatenate([summary, plain], axis=-1)
 
     def _hide(self, items, dwell_seconds):
-        draws = keras.random.uniform((2, *ops.shape(items)), seed=self.hiding)
+        draws = keras.random.uniform(
+            (2, *ops.shape(items)), seed=self.input_masking
+        )
         hidden = (draws[0] < self.config.unknown_item_rate) & (
             items != schema.PAD_ID
         )

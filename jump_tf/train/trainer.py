@@ -138,8 +138,8 @@ def train(
         in_words(run, devices.several_processes),
         warnings.catch_warnings(),
     ):
-        if task.untaught(config):
-            # A model of the click alone has a dwell head that nobody teaches.
+        if task.has_unused_heads(config):
+            # A model of the click alone has a dwell head without a loss.
             warnings.filterwarnings("ignore", "Gradients do not exist")
         _fit(
             task.batches(model, data, config.training, position.epoch),

@@ -254,11 +254,11 @@ def test_those_told_of_some_seconds_are_like_all_who_stay_longer(
 
 def test_training_is_of_what_was_drawn():
     model = make_model(KINDS["tied"])
-    reseed = np.asarray(model.hiding.state)
+    reseed = np.asarray(model.input_masking.state)
     drawn = model.drawn_dwell(DWELL)
     assert 0 < np.sum(drawn[REAL] < 0) < REAL.sum()
     expected = model.features(ITEMS, DWELL, drawn, training=True)
-    model.hiding.state.assign(reseed)
+    model.input_masking.state.assign(reseed)
     found = model(INPUTS, training=True)
     np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
@@ -268,7 +268,7 @@ def test_a_model_that_is_not_trained_for_it_draws_nothing():
     for rate in (0.0, 0.5):
         model = make_model({"page_load_rate": rate, "seed": 4})
         model(INPUTS, training=True)
-        states.append(np.asarray(model.hiding.state))
+        states.append(np.asarray(model.input_masking.state))
     assert states[0][1] == 1
     assert states[1][1] == 2
 
