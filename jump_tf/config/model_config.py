@@ -77,10 +77,10 @@ class JumpConfig(SessionConfig):
 
 @dataclasses.dataclass(frozen=True)
 class ClickConfig(SessionConfig):
-    """What models of the click alone have: no dwell is learned.
+    """What models that predict the click alone have in common.
 
-    `dwell_weight` is 0, and the shared head then answers with the mean log
-    dwell of the training.
+    `dwell_weight` is 0; the shared head then answers with the mean log dwell of
+    the training split.
     """
 
     dwell_weight: float = 0.0
@@ -90,7 +90,7 @@ class ClickConfig(SessionConfig):
 
 @dataclasses.dataclass(frozen=True)
 class GRU4RecConfig(ClickConfig):
-    """GRU4Rec: what every model of the click has is all it has."""
+    """GRU4Rec, which has no options of its own."""
 
     architecture: ClassVar[str] = "gru4rec"
 

@@ -96,7 +96,7 @@ class Config:
 
     @property
     def kind(self) -> str:
-        """Of the data that the model is for, one of `schema.KINDS`."""
+        """The kind of data that the model reads, one of `schema.KINDS`."""
         return (
             schema.LISTS
             if self.architecture in LIST_MODELS

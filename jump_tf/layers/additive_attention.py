@@ -123,5 +123,5 @@ class AdditiveAttention(keras.layers.Layer):
 
 
 def _swap(columns):
-    """First and second axis exchanged."""
+    """Swaps the first and the second axis."""
     return ops.transpose(columns, (1, 0, 2))

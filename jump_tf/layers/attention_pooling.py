@@ -1,4 +1,4 @@
-"""Attention without a question, over what has been so far."""
+"""Causal attention pooling: attention without a query."""
 
 import keras
 from keras import ops
@@ -13,9 +13,9 @@ class CausalAttentionPooling(keras.layers.Layer):
         s_j = v . tanh(W h_j + b)
         c_k = sum_{j <= k} exp(s_j) h_j / sum_{j <= k} exp(s_j)
 
-    A state's score does not depend on who asks, so that all the c_k are two
-    running sums: no `[T, T]` matrix. Scores are held within 30, instead of
-    being taken relative to the largest, which a later state might have.
+    A state's score does not depend on k, so that all the c_k are two running
+    sums: no `[T, T]` matrix. Scores are clipped at 30, not taken relative to
+    the largest, which a later state might have.
 
     Args:
         units: size of the hidden layer of the score.

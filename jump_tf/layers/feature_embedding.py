@@ -73,7 +73,7 @@ class FeatureEmbedding(keras.layers.Layer):
 
     @property
     def width(self):
-        """Numbers of an embedded item."""
+        """Size of an embedded item."""
         fields = self.num_fields if self.combine == CONCATENATE else 1
         places = 1 if self.positions else 0
         return (fields + places) * self.units + bool(self.offset_input)

@@ -155,7 +155,7 @@ class HeroesCell(HierarchicalCell):
         return ops.concatenate(columns, axis=-1)
 
     def unpack(self, states):
-        """The `State` that is the list `states`."""
+        """The list `states` as a `State`."""
         clicks, upper, clicked, *memories = states
         memory, size = self.lower.memory, len(memories) // 2
         return State(
@@ -199,7 +199,7 @@ class HeroesCell(HierarchicalCell):
         )
 
     def _stand_in(self, clicks, threshold):
-        """What takes the place of g where it is not known."""
+        """The estimate that stands in for an unknown click g."""
         chance = self.chance(clicks)
         if self.soft_feedback:
             return chance

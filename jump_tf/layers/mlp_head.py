@@ -1,4 +1,4 @@
-"""From what is known of an item to the logit of an event."""
+"""A multilayer perceptron from an item's features to a logit."""
 
 import keras
 from keras import ops

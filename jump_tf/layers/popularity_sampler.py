@@ -1,4 +1,4 @@
-"""Negatives for the sampled softmax."""
+"""Draws negatives by popularity for the sampled softmax."""
 
 import math
 
@@ -81,7 +81,7 @@ class PopularitySampler(keras.layers.Layer):
         self.set_counts(np.ones(self.vocabulary_size))
 
     def set_counts(self, counts):
-        """Takes over the clicks of each id in training, `[V]`."""
+        """Sets the number of clicks of each id in training, `[V]`."""
         rates = np.asarray(counts, np.float64) ** self.power
         rates[: schema.FIRST_ITEM_ID] = 0.0
         rates /= rates.sum()

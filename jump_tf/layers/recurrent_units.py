@@ -175,7 +175,7 @@ class HawkesUnit(GatedUnit):
         self.accumulate_decay = accumulate_decay
 
     def gates(self, projection, summary):
-        """`HawkesGates` of an item after a past."""
+        """`HawkesGates` of an item, given a summary of the past."""
         *opening, candidate, decay = self.arguments(projection, summary)
         opened = map(ops.sigmoid, opening)
         return HawkesGates._make(
@@ -258,7 +258,7 @@ class LSTMUnit(GatedUnit):
     memory = LSTMMemory
 
     def gates(self, projection, summary):
-        """`LSTMGates` of an item after a past."""
+        """`LSTMGates` of an item, given a summary of the past."""
         *opening, candidate = self.arguments(projection, summary)
         return LSTMGates._make(
             [*map(ops.sigmoid, opening), ops.tanh(candidate)]
@@ -270,7 +270,7 @@ class LSTMUnit(GatedUnit):
         return gates.output * ops.tanh(cell), LSTMMemory(cell)
 
     def fade(self, projection, summary, memory):
-        """The memory after an item that does not change it: the same."""
+        """Returns the memory unchanged: nothing in an LSTM fades."""
         del projection, summary
         return memory
 

@@ -13,10 +13,10 @@ from jump_tf.models.session_model import SessionModel
 
 
 class JointModel(SessionModel):
-    """What is around an encoder: a subclass only says how it encodes.
+    """Everything around an encoder, which a subclass defines.
 
-    Items are scored by the table that their clicks are read from. In training,
-    items and dwells are hidden, as serving will not know all of them.
+    Items are scored by the table that their clicks are read from. In training
+    some items and dwells are masked, as serving will not know all of them.
 
     Arguments, returns and masking: see `SessionModel`.
     """
@@ -64,7 +64,7 @@ class JointModel(SessionModel):
         )
 
     def dwell_head_options(self):
-        """What every `DwellHead` is told."""
+        """The arguments of every `DwellHead`."""
         config = self.config
         options = {
             "units": config.units,
@@ -77,7 +77,7 @@ class JointModel(SessionModel):
 
     @property
     def encoded_width(self):
-        """Of what `encode` returns; queries are its first d columns.
+        """Size of what `encode` returns; queries are its first d columns.
 
         Beyond them are few plain numbers, which dropout spares.
         """
@@ -85,7 +85,7 @@ class JointModel(SessionModel):
 
     @property
     def dwell_width(self):
-        """Of what the dwell head reads."""
+        """Size of the dwell head's input."""
         return self.encoded_width + HISTORY_SIZE * self.config.dwell_history
 
     def encode(self, items, dwell_seconds, real, training=False):
@@ -155,7 +155,7 @@ class JointModel(SessionModel):
         return ops.concatenate([self.start_like(features), features], axis=1)
 
     def seen(self, dwell_seconds):
-        """The dwells, all unknown to a model that has none for input."""
+        """The dwells as the model reads them: unknown if it reads none."""
         if self.config.dwell_input:
             return dwell_seconds
         return ops.full_like(dwell_seconds, schema.UNKNOWN_DWELL)

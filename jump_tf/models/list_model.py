@@ -1,4 +1,4 @@
-"""What every model of lists offers, and the joint loss over it."""
+"""Base of the models of lists: their interface and joint loss."""
 
 import dataclasses
 
@@ -86,7 +86,7 @@ class ListModel(keras.Model):
         ]
 
     def make_embedding(self, name):
-        """A `FeatureEmbedding` as the configuration has it."""
+        """Makes a `FeatureEmbedding` of the configured sizes."""
         config = self.config
         return FeatureEmbedding(
             self.vocabulary_size,
@@ -100,7 +100,7 @@ class ListModel(keras.Model):
         )
 
     def make_head(self, name):
-        """A `MLPHead` as the configuration has it, with a seed of its own."""
+        """Makes an `MLPHead` of the configured sizes, with its own seed."""
         config = self.config
         return MLPHead(
             config.head_units,
@@ -191,7 +191,7 @@ class ListModel(keras.Model):
         )
 
     def _sum(self, name, unreduced, weights):
-        """The sum of a loss, of which its metric sees the mean."""
+        """Sums a loss, and tells its metric the mean."""
         self.loss_parts[name].update_state(unreduced, sample_weight=weights)
         return ops.sum(unreduced * weights)
 

@@ -1,4 +1,4 @@
-"""What every session model offers, and the joint loss over it."""
+"""Base of the models of sessions: their interface and joint loss."""
 
 import dataclasses
 import math
@@ -78,7 +78,7 @@ class SessionModel(keras.Model):
     def item_variables(self):
         """The weights that hold a row for each id along their first axis.
 
-        All that training changes, that is; the sampler's follow from counts.
+        Only those that training changes; the sampler's follow from counts.
         """
         raise NotImplementedError
 
@@ -94,7 +94,7 @@ class SessionModel(keras.Model):
         raise NotImplementedError
 
     def queries(self, features):
-        """What is multiplied with `item_vectors`: `[N, d]`."""
+        """Queries `[N, d]`, to be multiplied with `item_vectors`."""
         raise NotImplementedError
 
     def dwell_and_end(self, features, items, rows=None, training=False):
@@ -296,7 +296,7 @@ class SessionModel(keras.Model):
         return self._sum("end_loss", unreduced, weights * known)
 
     def _sum(self, name, unreduced, weights):
-        """The sum of a loss, of which its metric sees the mean."""
+        """Sums a loss, and tells its metric the mean."""
         self.loss_parts[name].update_state(unreduced, sample_weight=weights)
         return ops.sum(unreduced * weights)
 

@@ -4,7 +4,7 @@ A batch is cut into one slice of sessions for each replica. Everything that
 depends on the whole batch is summed over the replicas: the number of clicks
 that the loss is divided by, the moments of batch normalisation, the gradients.
 Random draws come from seeds that all replicas step alike: negatives are the
-same on all, as in one process; dropout and hidden inputs repeat from replica
+same on all, as in one process; dropout and masked inputs repeat from replica
 to replica, so that with them several devices train as well as one, but not to
 the same numbers.
 """
@@ -120,14 +120,14 @@ class Devices:
             model.train_step = functools.partial(_vector_logs, model.train_step)
 
     def any(self, *flags: bool) -> list[bool]:
-        """For each flag whether any process raises it; all must ask at once."""
+        """Whether any process raises each flag; all must call it at once."""
         if not self.several_processes:
             return list(flags)
         raised = self._sum(tf.constant(flags, tf.float32))
         return [bool(count) for count in raised.numpy()]
 
     def of_chief(self, flag: bool) -> bool:
-        """The flag as the chief sees it; all must ask at once."""
+        """The chief's flag; all processes must call it at once."""
         return self.any(flag and self.chief)[0]
 
     def _sum_over_processes(self, values):

@@ -97,7 +97,7 @@ class LazyAdam(keras.optimizers.Adam):
 
 
 def sum_duplicates(gradient: tf.IndexedSlices) -> tf.IndexedSlices:
-    """The same gradient with every row named once."""
+    """Sums the values of each row, so that each is named once."""
     ids, position = tf.unique(gradient.indices)
     values = tf.math.unsorted_segment_sum(
         gradient.values, position, tf.size(ids)

@@ -108,7 +108,7 @@ class WarmStart:
 
 
 def _shaping(config):
-    """What the weights depend on."""
+    """The values of a configuration that weights depend on."""
     free = {f"model.{name}" for name in config.model.free_fields}
     return {
         name: value
@@ -128,7 +128,7 @@ def vocabulary(data: pathlib.Path, start: WarmStart | None) -> list[str]:
 
 
 def origin(start: WarmStart | None) -> dict[str, str] | None:
-    """What the run folder says of it."""
+    """Describes a warm start for the run folder."""
     if start is None:
         return None
     return {**dataclasses.asdict(start), "run": str(start.run.resolve())}
