@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from jump_tf.layers.configured_layer import ConfiguredLayer
 from jump_tf.layers.session_attention import causal_softmax
 
 
@@ -63,7 +64,7 @@ def additive_scores(keys, queries, vector):
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class AdditiveAttention(keras.layers.Layer):
+class AdditiveAttention(ConfiguredLayer):
     """Sums a session's states, weighted by what fits the newest.
 
         c_k  = sum_{j <= k} a_kj h_j
@@ -117,9 +118,6 @@ class AdditiveAttention(keras.layers.Layer):
             ops.cast(self.vector[:, 0], "float32"),
         )
         return causal_softmax(scores)
-
-    def get_config(self):
-        return {**super().get_config(), "units": self.units}
 
 
 def _swap(columns):

@@ -3,11 +3,13 @@
 import keras
 from keras import ops
 
+from jump_tf.layers.configured_layer import ConfiguredLayer
+
 _LARGEST_SCORE = 30.0  # Its exponential and sums of that are float32.
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class CausalAttentionPooling(keras.layers.Layer):
+class CausalAttentionPooling(ConfiguredLayer):
     """A weighted mean of the states up to each, at the cost of one sum.
 
         s_j = v . tanh(W h_j + b)
@@ -46,6 +48,3 @@ class CausalAttentionPooling(keras.layers.Layer):
         score = self.score(self.hidden(states))
         weight = ops.exp(ops.clip(score, -_LARGEST_SCORE, _LARGEST_SCORE))
         return ops.cumsum(weight * states, axis=1) / ops.cumsum(weight, axis=1)
-
-    def get_config(self):
-        return {**super().get_config(), "units": self.units}

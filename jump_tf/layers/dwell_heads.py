@@ -4,12 +4,13 @@ import keras
 import numpy as np
 from keras import ops
 
+from jump_tf.layers.configured_layer import ConfiguredLayer
 from jump_tf.layers.embedding_table import EmbeddingTable
 from jump_tf.survival.distribution import LogNormal
 from jump_tf.survival.parametric import LogNormalMixture
 
 
-class DwellHead(keras.layers.Layer):
+class DwellHead(ConfiguredLayer):
     """Base of the heads: a log-normal dwell whose scale is fixed or learned.
 
     Args:
@@ -41,14 +42,6 @@ class DwellHead(keras.layers.Layer):
     def item_variables(self):
         """The weights that hold a row for each item."""
         return []
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "scale": self.scale,
-            "initial_log_seconds": self.initial_log_seconds,
-        }
 
     def _add_log_scale(self):
         if self.scale is None:
@@ -103,12 +96,6 @@ class ItemDwellHead(DwellHead):
         location = ops.sum(features * self.kernel(items), axis=-1)
         location = location + self.bias(items)[..., 0]
         return LogNormal(location, self._scale_like(location)), None
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "vocabulary_size": self.vocabulary_size,
-        }
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
@@ -182,11 +169,3 @@ class SharedDwellHead(DwellHead):
         return LogNormalMixture(
             tuple(terms[2 * size :]), tuple(locations), tuple(scales)
         )
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "hidden_units": self.hidden_units,
-            "components": self.components,
-            "dropout": self.dropout,
-        }

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from jump_tf.layers import fast_slow_scan
+from jump_tf.layers.configured_layer import ConfiguredLayer
 from jump_tf.layers.highway import HighwayUnit
 
 
@@ -21,7 +22,7 @@ def num_fast_steps(dwell_seconds, micro_step_seconds, max_dwell_seconds):
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class FastSlowCell(keras.layers.Layer):
+class FastSlowCell(ConfiguredLayer):
     """Takes one click through a fast and a slow highway unit F and S.
 
     With the layer's last output h and slow state s, an embedded click x and
@@ -134,19 +135,9 @@ class FastSlowCell(keras.layers.Layer):
         kernel = ops.cast(self.slow_to_fast, slow.dtype)
         return self.fast(state, ops.matmul(slow, kernel)), slow
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "max_fast_steps": self.max_fast_steps,
-            "use_bias": self.use_bias,
-            "tie_inputs": self.tie_inputs,
-            "multiplicative": self.multiplicative,
-        }
-
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class FastSlow(keras.layers.Layer):
+class FastSlow(ConfiguredLayer):
     """Runs the fast-slow cell along sessions.
 
     Where shapes may vary, a step of the scan is a fast step that is really
@@ -302,14 +293,3 @@ class FastSlow(keras.layers.Layer):
             fast.tensors(dtype, from_slow),
             slow.tensors(dtype, slow.kernel),
         )
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "micro_step_seconds": self.micro_step_seconds,
-            "max_dwell_seconds": self.max_dwell_seconds,
-            "use_bias": self.use_bias,
-            "tie_inputs": self.tie_inputs,
-            "multiplicative": self.multiplicative,
-        }

@@ -8,13 +8,14 @@ from keras import ops
 from jump_tf import schema
 from jump_tf.config.list_models import COMBINERS
 from jump_tf.config.list_models import CONCATENATE
+from jump_tf.layers.configured_layer import ConfiguredLayer
 from jump_tf.layers.embedding_table import EmbeddingTable
 
 DAY_SECONDS = 86_400.0
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class FeatureEmbedding(keras.layers.Layer):
+class FeatureEmbedding(ConfiguredLayer):
     """`x_i`: rows of the item's features, of its position, and its time.
 
     Rows of features are put end to end or averaged, weighted by their values
@@ -128,14 +129,3 @@ class FeatureEmbedding(keras.layers.Layer):
             name=name,
             dtype=self.dtype_policy,
         )
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "vocabulary_size": self.vocabulary_size,
-            "units": self.units,
-            "num_fields": self.num_fields,
-            "combine": self.combine,
-            "positions": self.positions,
-            "offset_input": self.offset_input,
-        }

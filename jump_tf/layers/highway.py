@@ -13,6 +13,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from jump_tf.layers.configured_layer import ConfiguredLayer
+
 
 class HighwayWeights(typing.NamedTuple):
     """A highway unit's weights as tensors; the letters are `HighwayUnit`'s.
@@ -37,7 +39,7 @@ class HighwayWeights(typing.NamedTuple):
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class HighwayUnit(keras.layers.Layer):
+class HighwayUnit(ConfiguredLayer):
     """One highway transition of a state, with or without an input.
 
     With state h and input x (JUMP, IJCAI 2018, eq. 15):
@@ -141,14 +143,6 @@ class HighwayUnit(keras.layers.Layer):
         return HighwayWeights(
             *(1 * ops.cast(weight, dtype) for weight in weights)
         )
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "use_bias": self.use_bias,
-            "multiplicative": self.multiplicative,
-        }
 
 
 class SplitWeights:

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from jump_tf.layers.configured_layer import ConfiguredLayer
+
 
 def small_normal():
     """N(0, 0.05^2), what the authors of HEROES start all dense weights as."""
@@ -10,7 +12,7 @@ def small_normal():
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class MLPHead(keras.layers.Layer):
+class MLPHead(ConfiguredLayer):
     """A perceptron whose layers halve: n, n / 2, n / 4, ..., then 1.
 
     LeakyReLU (slope 0.3 below zero) and dropout follow each hidden layer.
@@ -72,12 +74,3 @@ class MLPHead(keras.layers.Layer):
             name=name,
             dtype=self.dtype_policy,
         )
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "layers": self.layers,
-            "dropout": self.dropout,
-            "seed": self.seed,
-        }

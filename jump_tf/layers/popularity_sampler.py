@@ -7,6 +7,7 @@ import numpy as np
 from keras import ops
 
 from jump_tf import schema
+from jump_tf.layers.configured_layer import ConfiguredLayer
 
 
 def alias_table(rates):
@@ -49,7 +50,7 @@ def alias_table(rates):
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class PopularitySampler(keras.layers.Layer):
+class PopularitySampler(ConfiguredLayer):
     """Draws items with probability proportional to `count ** power`.
 
     A draw costs the same for any V.
@@ -101,14 +102,6 @@ class PopularitySampler(keras.layers.Layer):
             ops.cast(ops.take(self.alias, column, axis=0), "int32"),
         )
         return ids, math.log(size) + ops.take(self.log_rates, ids, axis=0)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "vocabulary_size": self.vocabulary_size,
-            "power": self.power,
-            "seed": self.seed,
-        }
 
     def _add_column(self, name, dtype):
         return self.add_weight(

@@ -6,12 +6,13 @@ from typing import Any
 import keras
 from keras import ops
 
+from jump_tf.layers.configured_layer import ConfiguredLayer
 from jump_tf.layers.mlp_head import small_normal
 
 FASTEST_DECAY = 5.0  # s: no decay rate reaches it.
 
 
-class GatedUnit(keras.layers.Layer):
+class GatedUnit(ConfiguredLayer):
     """A unit whose gates read an item x and a summary s: `W x + b + U s`.
 
     A subclass says how many gates there are, what becomes of them, and what it
@@ -63,9 +64,6 @@ class GatedUnit(keras.layers.Layer):
         """
         total = projection + ops.matmul(summary, self.recurrent_kernel)
         return ops.split(total, self.num_gates, axis=-1)
-
-    def get_config(self):
-        return {**super().get_config(), "units": self.units}
 
 
 class HawkesGates(typing.NamedTuple):
@@ -205,12 +203,6 @@ class HawkesUnit(GatedUnit):
             )
             faded = decayed(memory.kept, memory.target, decay_rate(total))
         return memory._replace(decayed=faded)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "accumulate_decay": self.accumulate_decay,
-        }
 
 
 class LSTMGates(typing.NamedTuple):

@@ -80,9 +80,6 @@ class PiecewiseDwellHead(DwellHead):
             None,
         )
 
-    def get_config(self):
-        return {**super().get_config(), "edges": self.edges}
-
 
 @keras.saving.register_keras_serializable(package="jump_tf")
 class NSR(JointModel):

@@ -71,14 +71,6 @@ class GompertzDwellHead(DwellHead):
         )
         return Gompertz(log_rate, slope + ops.zeros_like(log_rate)), None
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "positive": self.positive,
-            "time_scale_seconds": self.time_scale_seconds,
-            "max_seconds": self.max_seconds,
-        }
-
     def _first_log_rate(self):
         """`log(ln 2 * slope / (exp(slope * median) - 1))`."""
         median = math.exp(self.initial_log_seconds)
