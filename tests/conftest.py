@@ -72,3 +72,16 @@ def data_folder(tmp_path_factory, sessions):
     }
     (folder / schema.MANIFEST_FILE).write_text(json.dumps(manifest))
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished_run(data_folder, tmp_path_factory):
+    """A run of two epochs that nothing ended; whoever changes it copies it.
+
+    Dropout, masked inputs, negatives and the order of the data are random.
+    """
+    from tests import small_runs  # Tests of the jobs do without TensorFlow.
+
+    folder = tmp_path_factory.mktemp("runs") / "finished"
+    small_runs.train_here(data_folder, folder)
+    return folder

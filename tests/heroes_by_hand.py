@@ -161,7 +161,7 @@ def motivate(layer, items):
 
 
 def head(layer, features):
-    """A `ListHead`'s logits without dropout."""
+    """A `MLPHead`'s logits without dropout."""
     for dense in layer.hidden:
         features = features @ np.float64(dense.kernel) + np.float64(dense.bias)
         features = np.where(features > 0, features, 0.3 * features)

@@ -50,14 +50,6 @@ ARCHITECTURES = {
     "esmm2": (ESMM2, {}),
     "mmoe": (MMoE, {"experts": 3, "expert_units": 4}),
 }
-KINDS = {
-    "heroes": Heroes,
-    "list_rnn": ListRNN,
-    "dnn": DNN,
-    "esmm": ESMM,
-    "esmm2": ESMM2,
-    "mmoe": MMoE,
-}
 
 LENGTHS = (5, 2, 4, 1)
 CLICKED = np.float32(

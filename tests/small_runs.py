@@ -24,13 +24,25 @@ SETTINGS = (
     "training.learning_rate=0.01",
     "training.checkpoint_seconds=0",
 )
+# Of the run that several test modules share, see `conftest.finished_run`.
+SHARED = (
+    "model.negatives=9",
+    "model.item_bias=true",
+    "training.batch_sessions=20",
+)
 NOT_COMPARED = {"training_seconds"}
 
 
-def train_here(data, run, settings, **options):
+def small_config(settings=SHARED):
+    """The production preset with every size turned down."""
+    return preset("production").override([*SETTINGS, *settings])
+
+
+def train_here(data, run, settings=SHARED, **options):
     """Trains in this process."""
-    config = preset("production").override([*SETTINGS, *settings])
-    return tasks.train(config, data, run, verbose=0, **options)
+    return tasks.train(
+        small_config(settings), data, run, verbose=0, **options
+    )
 
 
 def train_there(data, run, settings, *flags, cluster=None, index=0):

@@ -33,7 +33,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         "the default; items may have come and gone since",
     )
     parser.add_argument(
-        "--gone-items",
+        "--removed-items",
         choices=("drop", "keep"),
         help="what a warm start does with items that the data no longer has: "
         "forget them (default) or go on recommending them",
@@ -81,12 +81,12 @@ def run_train(arguments: argparse.Namespace) -> int:
     named = arguments.preset or arguments.config
     start = None
     if arguments.warm_start:
-        gone = arguments.gone_items or warm_start.DROP
-        start = warm_start.WarmStart(arguments.warm_start, gone_items=gone)
-    elif arguments.gone_items:
+        gone = arguments.removed_items or warm_start.DROP
+        start = warm_start.WarmStart(arguments.warm_start, removed_items=gone)
+    elif arguments.removed_items:
         raise schema.InputError(
-            "`--gone-items` must come with `--warm-start`. "
-            f"Received: --gone-items={arguments.gone_items} alone"
+            "`--removed-items` must come with `--warm-start`. "
+            f"Received: --removed-items={arguments.removed_items} alone"
         )
     if arguments.resume and not (named or arguments.set):
         config = cli_arguments.config_of_run(arguments)

@@ -1,4 +1,4 @@
-"""Checks of configurations at birth, each with its one sentence."""
+"""Checks of configurations, each with its error message."""
 
 import dataclasses
 import math

@@ -1,6 +1,7 @@
 """Hyper-parameters of the models of lists: frozen, checked at birth."""
 
 import dataclasses
+from typing import ClassVar
 
 from jump_tf.config.checks import above_zero
 from jump_tf.config.checks import at_least
@@ -43,7 +44,7 @@ class ListConfig:
         l2: of half the squared weights, embeddings included. A table of
             features is then changed in all its rows at each step.
         objective: "cross_entropy"; or "survival", the censored likelihood of
-            hazards, restarted after each event, see `lists/hazards.py`.
+            hazards, restarted after each event, see `survival.discrete_time`.
         point_weight: alpha, in "survival": of the item where an event comes.
         censor_weight: beta, in "survival": of the items without one. Other
             values than 1 bend the hazards.
@@ -68,6 +69,16 @@ class ListConfig:
     point_weight: float = 1.0
     censor_weight: float = 0.2
     seed: int = 0
+
+    architecture: ClassVar[str]  # The model's name, in files and flags.
+    # No weight depends on these: a warm start may change them.
+    free_fields: ClassVar[frozenset[str]] = frozenset(
+        (
+            *("dropout", "head_dropout", "max_list_length", "seed", "l2"),
+            *("conversion_weight", "click_positive_weight"),
+            *("conversion_positive_weight", "point_weight", "censor_weight"),
+        )
+    )
 
     def __post_init__(self):
         check_types(self)
@@ -119,6 +130,9 @@ class HeroesConfig(ListConfig):
     accumulate_decay: bool = False
     feedback: str = "soft"
 
+    architecture: ClassVar[str] = "heroes"
+    free_fields: ClassVar = ListConfig.free_fields | {"feedback"}
+
     def __post_init__(self):
         super().__post_init__()
         at_least(self, 1, "units")
@@ -142,6 +156,8 @@ class ListRNNConfig(ListConfig):
         units: of each.
     """
 
+    architecture: ClassVar[str] = "list_rnn"
+
     units: int = 128
 
     def __post_init__(self):
@@ -151,7 +167,23 @@ class ListRNNConfig(ListConfig):
 
 @dataclasses.dataclass(frozen=True)
 class DNNConfig(ListConfig):
-    """Networks that see one item at a time: DNN, ESMM and ESMM2."""
+    """A network that sees one item at a time."""
+
+    architecture: ClassVar[str] = "dnn"
+
+
+@dataclasses.dataclass(frozen=True)
+class ESMMConfig(DNNConfig):
+    """ESMM."""
+
+    architecture: ClassVar[str] = "esmm"
+
+
+@dataclasses.dataclass(frozen=True)
+class ESMM2Config(ESMMConfig):
+    """ESMM2."""
+
+    architecture: ClassVar[str] = "esmm2"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,6 +195,8 @@ class MMoEConfig(ListConfig):
         expert_units: of each expert's one layer.
     """
 
+    architecture: ClassVar[str] = "mmoe"
+
     experts: int = 4
     expert_units: int = 64
 
@@ -171,11 +205,14 @@ class MMoEConfig(ListConfig):
         at_least(self, 1, "experts", "expert_units")
 
 
-LIST_MODELS = {
-    "heroes": HeroesConfig,
-    "list_rnn": ListRNNConfig,
-    "dnn": DNNConfig,
-    "esmm": DNNConfig,
-    "esmm2": DNNConfig,
-    "mmoe": MMoEConfig,
+LIST_MODELS: dict[str, type[ListConfig]] = {
+    config.architecture: config
+    for config in (
+        HeroesConfig,
+        ListRNNConfig,
+        DNNConfig,
+        ESMMConfig,
+        ESMM2Config,
+        MMoEConfig,
+    )
 }

@@ -46,6 +46,8 @@ class JumpConfig(SessionConfig):
             their state, see `HighwayUnit`.
     """
 
+    architecture: ClassVar[str] = "jump"
+
     micro_step_seconds: float = 200.0
     row_spacing: str = "seconds"
     use_bias: bool = False
@@ -69,10 +71,10 @@ class JumpConfig(SessionConfig):
 
 @dataclasses.dataclass(frozen=True)
 class ClickConfig(SessionConfig):
-    """What models of the click alone have: no dwell is learned.
+    """What models that predict the click alone have in common.
 
-    `dwell_weight` is 0, and the shared head then answers with the mean log
-    dwell of the training.
+    `dwell_weight` is 0; the shared head then answers with the mean log dwell of
+    the training split.
     """
 
     dwell_weight: float = 0.0
@@ -82,7 +84,9 @@ class ClickConfig(SessionConfig):
 
 @dataclasses.dataclass(frozen=True)
 class GRU4RecConfig(ClickConfig):
-    """GRU4Rec: what every model of the click has is all it has."""
+    """GRU4Rec, which has no options of its own."""
+
+    architecture: ClassVar[str] = "gru4rec"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,8 +97,12 @@ class NARMConfig(ClickConfig):
         decoder_dropout: rate on the two summaries [c_l; c_g], in training.
     """
 
+    architecture: ClassVar[str] = "narm"
+
     dropout: float = 0.25
     decoder_dropout: float = 0.5
+
+    free_fields: ClassVar = ClickConfig.free_fields | {"decoder_dropout"}
 
     def __post_init__(self):
         super().__post_init__()
@@ -111,6 +119,8 @@ class DTGRUConfig(ClickConfig):
             unknown dwells; "sum", e + t; "scalar", e with the log of the
             dwell and whether it is known.
     """
+
+    architecture: ClassVar[str] = "dtgru"
 
     dwell_join: str = "concat"
 
@@ -131,6 +141,8 @@ class SASRecConfig(ClickConfig):
             all later ones share the last.
     """
 
+    architecture: ClassVar[str] = "sasrec"
+
     blocks: int = 2
     heads: int = 1
     feed_forward_ratio: int = 1
@@ -146,10 +158,10 @@ class SASRecConfig(ClickConfig):
 
 @dataclasses.dataclass(frozen=True)
 class PointProcessConfig(SessionConfig):
-    """What the models have in common that state the dwell's law themselves.
+    """What models with a dwell distribution of their own have in common.
 
     Clicks are scored by a table and a bias of their own, as in a point process
-    with marks; `dwell_scale` is only for a law that has one.
+    with marks; `dwell_scale` is only for a distribution that has one.
     """
 
     item_bias: bool = True
@@ -169,14 +181,16 @@ class RMTPPConfig(PointProcessConfig):
             hazard that is its exponential, along long sessions; "tanh" bounds
             it.
         slope: "free": w of either sign, as printed. Where it is negative, and
-            dwells have heavy tails, the law is defective: a share of visitors
-            never leaves. The median stands, mostly; there is no mean.
-            "positive": by a softplus, always a law, but the hazard can only
-            rise, and that of dwells falls.
+            dwells have heavy tails, the distribution is defective: a share of
+            visitors never leaves. Mostly it has a median, but no mean.
+            "positive": by a softplus, always a distribution, but the hazard
+            can only rise, and that of dwells falls.
         time_scale_seconds: the time in which w is counted; small enough that
             w is soon where it should be, which starts at zero and moves by a
             learning rate a step.
     """
+
+    architecture: ClassVar[str] = "rmtpp"
 
     activation: str = "tanh"
     slope: str = "free"
@@ -198,6 +212,8 @@ class ATRPConfig(PointProcessConfig):
         series_units: of the network over them.
     """
 
+    architecture: ClassVar[str] = "atrp"
+
     censoring: str = "none"
     series_bins: int = 7
     series_units: int = 32
@@ -216,6 +232,8 @@ class NSRConfig(PointProcessConfig):
             of seconds up to c1, the last one without an end.
     """
 
+    architecture: ClassVar[str] = "nsr"
+
     bins: int = 32
 
     def __post_init__(self):
@@ -232,6 +250,8 @@ class HeroesSessionsConfig(SessionConfig):
         satisfied_seconds: the dwell from which a click counts as satisfied.
     """
 
+    architecture: ClassVar[str] = "heroes_sessions"
+
     cell: str = "hawkes"
     satisfied_seconds: float = 60.0
 
@@ -241,14 +261,17 @@ class HeroesSessionsConfig(SessionConfig):
         above_zero(self, "satisfied_seconds")
 
 
-MODELS = {
-    "jump": JumpConfig,
-    "gru4rec": GRU4RecConfig,
-    "rmtpp": RMTPPConfig,
-    "atrp": ATRPConfig,
-    "nsr": NSRConfig,
-    "narm": NARMConfig,
-    "dtgru": DTGRUConfig,
-    "sasrec": SASRecConfig,
-    "heroes_sessions": HeroesSessionsConfig,
+SESSION_MODELS: dict[str, type[SessionConfig]] = {
+    config.architecture: config
+    for config in (
+        JumpConfig,
+        GRU4RecConfig,
+        RMTPPConfig,
+        ATRPConfig,
+        NSRConfig,
+        NARMConfig,
+        DTGRUConfig,
+        SASRecConfig,
+        HeroesSessionsConfig,
+    )
 }

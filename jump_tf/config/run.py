@@ -15,12 +15,12 @@ from jump_tf.config.checks import check_types
 from jump_tf.config.checks import one_of
 from jump_tf.config.list_models import LIST_MODELS
 from jump_tf.config.list_models import ListConfig
-from jump_tf.config.model_config import MODELS
+from jump_tf.config.model_config import SESSION_MODELS
 from jump_tf.config.model_config import JumpConfig
 from jump_tf.config.session_models import SessionConfig
 
 ARCHITECTURES: dict[str, type[SessionConfig] | type[ListConfig]] = {
-    **MODELS,
+    **SESSION_MODELS,
     **LIST_MODELS,
 }
 

@@ -63,8 +63,8 @@ class SessionConfig:
             is then that of clicks that are followed by another); "none".
         dwell_history: whether the shared head reads the pace of the visitor
             directly, see `DwellHistory`.
-        dwell_components: kinds of dwell that the shared head knows, each
-            log-normal; 1 is the paper's law.
+        dwell_components: mixture components of the shared head's dwell, each
+            log-normal; 1 is the paper's distribution.
         dwell_dropout: rate in the shared head, in training.
         dwell_scale: sigma, or None to learn it. With `dwell_weight` it is the
             switch between the paper's literal form (sigma = 10, weight 1) and
@@ -104,7 +104,17 @@ class SessionConfig:
     learned_start: bool = False
     seed: int = 0
 
+    architecture: ClassVar[str]  # The model's name, in files and flags.
     dwell_heads: ClassVar[tuple[str, ...]] = DWELL_HEADS
+    # No weight depends on these: a warm start may change them.
+    free_fields: ClassVar[frozenset[str]] = frozenset(
+        (
+            *("click_loss", "bpr_regularization", "gbce_calibration"),
+            *("negatives", "sampling_power", "seed", "initial_log_dwell"),
+            *("dwell_weight", "end_weight", "dropout", "dwell_dropout"),
+            *("unknown_dwell_rate", "unknown_item_rate"),
+        )
+    )
 
     def __post_init__(self):
         check_types(self)

@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from jump_tf.layers.configured_layer import ConfiguredLayer
 from jump_tf.layers.session_attention import causal_softmax
 
 
@@ -63,7 +64,7 @@ def additive_scores(keys, queries, vector):
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class AdditiveAttention(keras.layers.Layer):
+class AdditiveAttention(ConfiguredLayer):
     """Sums a session's states, weighted by what fits the newest.
 
         c_k  = sum_{j <= k} a_kj h_j
@@ -118,10 +119,7 @@ class AdditiveAttention(keras.layers.Layer):
         )
         return causal_softmax(scores)
 
-    def get_config(self):
-        return {**super().get_config(), "units": self.units}
-
 
 def _swap(columns):
-    """First and second axis exchanged."""
+    """Swaps the first and the second axis."""
     return ops.transpose(columns, (1, 0, 2))

@@ -1,21 +1,23 @@
-"""Attention without a question, over what has been so far."""
+"""Causal attention pooling: attention without a query."""
 
 import keras
 from keras import ops
+
+from jump_tf.layers.configured_layer import ConfiguredLayer
 
 _LARGEST_SCORE = 30.0  # Its exponential and sums of that are float32.
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class RunningAttention(keras.layers.Layer):
+class CausalAttentionPooling(ConfiguredLayer):
     """A weighted mean of the states up to each, at the cost of one sum.
 
         s_j = v . tanh(W h_j + b)
         c_k = sum_{j <= k} exp(s_j) h_j / sum_{j <= k} exp(s_j)
 
-    A state's score does not depend on who asks, so that all the c_k are two
-    running sums: no `[T, T]` matrix. Scores are held within 30, instead of
-    being taken relative to the largest, which a later state might have.
+    A state's score does not depend on k, so that all the c_k are two running
+    sums: no `[T, T]` matrix. Scores are clipped at 30, not taken relative to
+    the largest, which a later state might have.
 
     Args:
         units: size of the hidden layer of the score.
@@ -46,6 +48,3 @@ class RunningAttention(keras.layers.Layer):
         score = self.score(self.hidden(states))
         weight = ops.exp(ops.clip(score, -_LARGEST_SCORE, _LARGEST_SCORE))
         return ops.cumsum(weight * states, axis=1) / ops.cumsum(weight, axis=1)
-
-    def get_config(self):
-        return {**super().get_config(), "units": self.units}

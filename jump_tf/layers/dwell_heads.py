@@ -1,15 +1,16 @@
-"""From a session's features and an item to the law of its dwell time."""
+"""Heads that predict the distribution of a dwell on an item."""
 
 import keras
 import numpy as np
 from keras import ops
 
-from jump_tf.layers.embedding_table import ItemTable
+from jump_tf.layers.configured_layer import ConfiguredLayer
+from jump_tf.layers.embedding_table import EmbeddingTable
 from jump_tf.survival.distribution import LogNormal
 from jump_tf.survival.parametric import LogNormalMixture
 
 
-class DwellHead(keras.layers.Layer):
+class DwellHead(ConfiguredLayer):
     """Base of the heads: a log-normal dwell whose scale is fixed or learned.
 
     Args:
@@ -24,7 +25,7 @@ class DwellHead(keras.layers.Layer):
 
     Returns:
         `LogNormal` of `[N]` locations and scales; and `[N]` logits of the
-        session ending with this click, None for a head that does not tell.
+        session ending with this click, None for a head without.
     """
 
     def __init__(self, units, scale=None, initial_log_seconds=4.0, **kwargs):
@@ -39,16 +40,8 @@ class DwellHead(keras.layers.Layer):
 
     @property
     def item_variables(self):
-        """The weights that hold a row for each item; none unless it says so."""
+        """The weights that hold a row for each item."""
         return []
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "scale": self.scale,
-            "initial_log_seconds": self.initial_log_seconds,
-        }
 
     def _add_log_scale(self):
         if self.scale is None:
@@ -80,10 +73,10 @@ class ItemDwellHead(DwellHead):
     def __init__(self, vocabulary_size, **kwargs):
         super().__init__(**kwargs)
         self.vocabulary_size = vocabulary_size
-        self.kernel = ItemTable(
+        self.kernel = EmbeddingTable(
             vocabulary_size, self.units, "zeros", name="kernel"
         )
-        self.bias = ItemTable(
+        self.bias = EmbeddingTable(
             vocabulary_size,
             1,
             keras.initializers.Constant(self.initial_log_seconds),
@@ -104,12 +97,6 @@ class ItemDwellHead(DwellHead):
         location = location + self.bias(items)[..., 0]
         return LogNormal(location, self._scale_like(location)), None
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "vocabulary_size": self.vocabulary_size,
-        }
-
 
 @keras.saving.register_keras_serializable(package="jump_tf")
 class SharedDwellHead(DwellHead):
@@ -119,12 +106,12 @@ class SharedDwellHead(DwellHead):
         mu = b + w . [v; V[i]; y],   log sigma = s + u . y
 
     A click that ends its session leaves no dwell; the logit of that is t . y.
-    Of several kinds of dwell, see `LogNormalMixture`, each has its own term of
-    y in mu, in log sigma and in the logit of its chance.
+    Each component of a mixture (`LogNormalMixture`) has its own term of y in
+    mu, in log sigma and in its logit.
 
     Args:
         hidden_units: size of y.
-        components: kinds of dwell; 1 for a log-normal one.
+        components: of the mixture; 1 for a log-normal dwell.
         dropout: rate, in training, on v, V[i] and y. What is beyond v in the
             features is few numbers and stays.
         **kwargs: see `DwellHead`.
@@ -165,9 +152,9 @@ class SharedDwellHead(DwellHead):
         joint = ops.concatenate([learned, history], axis=-1)
         hidden = self.hidden_dropout(self.hidden(joint), training=training)
         *terms, end_logit = ops.unstack(self.from_hidden(hidden), axis=-1)
-        return self._law(self.linear(joint)[..., 0], terms), end_logit
+        return self._distribution(self.linear(joint)[..., 0], terms), end_logit
 
-    def _law(self, location, terms):
+    def _distribution(self, location, terms):
         if self.components == 1:
             location = location + terms[0]
             return LogNormal(location, self._scale_like(location, terms[1]))
@@ -182,11 +169,3 @@ class SharedDwellHead(DwellHead):
         return LogNormalMixture(
             tuple(terms[2 * size :]), tuple(locations), tuple(scales)
         )
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "hidden_units": self.hidden_units,
-            "components": self.components,
-            "dropout": self.dropout,
-        }

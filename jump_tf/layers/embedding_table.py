@@ -23,7 +23,7 @@ def gather_rows(table, ids):
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class ItemTable(keras.layers.Layer):
+class EmbeddingTable(keras.layers.Layer):
     """Looks up rows so that a training step costs the same for any V.
 
     The gradient names the rows it touches; see `LazyAdam`. The whole table,

@@ -5,8 +5,8 @@ import math
 import keras
 from keras import ops
 
-from jump_tf.layers import fast_slow_forward
 from jump_tf.layers import fast_slow_scan
+from jump_tf.layers.configured_layer import ConfiguredLayer
 from jump_tf.layers.highway import HighwayUnit
 
 
@@ -22,8 +22,8 @@ def num_fast_steps(dwell_seconds, micro_step_seconds, max_dwell_seconds):
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class FastSlowCell(keras.layers.Layer):
-    """One click through a fast and a slow highway unit F and S.
+class FastSlowCell(ConfiguredLayer):
+    """Takes one click through a fast and a slow highway unit F and S.
 
     With the layer's last output h and slow state s, an embedded click x and
     its number of fast steps R (JUMP, IJCAI 2018, eq. 14; where the print is
@@ -100,36 +100,50 @@ class FastSlowCell(keras.layers.Layer):
         last, last_slow = states
         projection, num_steps = ops.split(inputs, [2 * self.units], axis=-1)
         state = self.fast(last, projection)
-        slow = self.slow(last_slow, self.slow.project(state))
-        state = self.fast(state, self._project_slow(slow))
+        state, slow = self._through_slow(state, last_slow)
         for step in range(2, self.max_fast_steps + 1):
             state = ops.where(num_steps >= step, self.fast(state), state)
         return ops.concatenate([state, slow], axis=-1), [state, slow]
 
-    def _project_slow(self, slow):
-        if self.tie_inputs:
-            return self.fast.project(slow)
-        return ops.matmul(slow, self.slow_to_fast)
+    def tick(self, inputs, states):
+        """The states after a tick, see `fast_slow_scan.plan`.
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "max_fast_steps": self.max_fast_steps,
-            "use_bias": self.use_bias,
-            "tie_inputs": self.tie_inputs,
-            "multiplicative": self.multiplicative,
-        }
+        Args:
+            inputs: `[B, 2d + 1]`: what `call` reads of the click in its first
+                tick, zeros in a further one; then whether it is the first.
+            states: `(h, s)` before it, `[B, d]` each.
+
+        Returns:
+            `(h, s)` after it.
+        """
+        last, last_slow = states
+        projection, starts = ops.split(inputs, [2 * self.units], axis=-1)
+        state = self.fast(last, projection)
+        second, slow = self._through_slow(state, last_slow)
+        starts = starts > 0.0
+        return (
+            ops.where(starts, second, state),
+            ops.where(starts, slow, last_slow),
+        )
+
+    def _through_slow(self, state, last_slow):
+        """f_1 and s' from f_0 and s."""
+        slow = self.slow(last_slow, self.slow.project(state))
+        if self.tie_inputs:
+            return self.fast(state, self.fast.project(slow)), slow
+        kernel = ops.cast(self.slow_to_fast, slow.dtype)
+        return self.fast(state, ops.matmul(slow, kernel)), slow
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class FastSlow(keras.layers.Layer):
+class FastSlow(ConfiguredLayer):
     """Runs the fast-slow cell along sessions.
 
-    Where shapes may vary, `fast_slow_scan` does it, in which a step of the
-    scan is a fast step that is really made. Where a compiler needs them fixed,
-    the cell itself does, in which every click makes the largest number of fast
-    steps and those beyond its own change nothing. Both give the same.
+    Where shapes may vary, a step of the scan is a fast step that is really
+    made (`fast_slow_scan.plan`); training has the gradient of that scan
+    written by hand (`fast_slow_scan.fast_slow`). Where a compiler needs fixed
+    shapes, a step of the scan is a click, which makes the largest number of
+    fast steps; those beyond its own change nothing. All give the same.
 
     Args:
         units: size d.
@@ -215,9 +229,32 @@ class FastSlow(keras.layers.Layer):
             steps = ops.where(real, steps, 0)
         if training:
             ticks = fast_slow_scan.plan(steps)
-            return fast_slow_scan.fast_slow(clicks, ticks, *self._transitions())
-        ticks = fast_slow_scan.plan(steps, multiple=1)
-        return fast_slow_forward.fast_slow(clicks, ticks, *self._transitions())
+            return fast_slow_scan.fast_slow(clicks, ticks, *self._weights())
+        return self._scan(clicks, fast_slow_scan.plan(steps, multiple=1))
+
+    def _scan(self, clicks, ticks):
+        """Both states after each click, the cell's tick by tick."""
+        projection = self.cell.fast.project(
+            ops.reshape(clicks, (-1, self.units))
+        )
+        inputs = ops.take(projection, ticks.click, axis=0)
+        starts = ticks.starts[..., None]
+        inputs = ops.where(starts, inputs, 0.0)
+
+        def step(states, tick):
+            states = self.cell.tick(tick, states)
+            return states, states
+
+        none = ops.zeros_like(inputs[0, :, : self.units])
+        _, columns = ops.scan(
+            step,
+            (none, none),
+            ops.concatenate([inputs, ops.cast(starts, inputs.dtype)], axis=-1),
+        )
+        return tuple(
+            ops.take(ops.reshape(column, (-1, self.units)), ticks.last, axis=0)
+            for column in columns
+        )
 
     def step(self, clicks, states, dwell_seconds):
         """The states after one more click.
@@ -240,24 +277,13 @@ class FastSlow(keras.layers.Layer):
         inputs = ops.concatenate([projection, steps[:, None]], -1)
         return self.cell(inputs, states)[1]
 
-    def _transitions(self):
+    def _weights(self):
         """The weights that `fast_slow_scan.fast_slow` takes."""
         dtype = self.compute_dtype
         fast, slow = self.cell.fast, self.cell.slow
         from_slow = fast.kernel if self.tie_inputs else self.cell.slow_to_fast
         return (
             ops.cast(fast.kernel, dtype),
-            fast.transition(dtype, from_slow),
-            slow.transition(dtype, slow.kernel),
+            fast.tensors(dtype, from_slow),
+            slow.tensors(dtype, slow.kernel),
         )
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "micro_step_seconds": self.micro_step_seconds,
-            "max_dwell_seconds": self.max_dwell_seconds,
-            "use_bias": self.use_bias,
-            "tie_inputs": self.tie_inputs,
-            "multiplicative": self.multiplicative,
-        }

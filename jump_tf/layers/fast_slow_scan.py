@@ -7,7 +7,7 @@ makes it fast:
   one scan goes over clicks and further fast steps alike: each session has a
   lane of ticks, a tick for every fast step from the second on. Where sessions
   with equally many ticks share a batch (`data.batching`), lanes are dense.
-* Candidate and gate are never joined: see `highway_transit`.
+* Candidate and gate are never joined: see `highway`.
 * The backward scan passes on the gradients of the states alone; the products
   for the gradients of the weights are done after it, all ticks at once.
 
@@ -20,14 +20,14 @@ from typing import Any
 
 from keras import ops
 
+from jump_tf.layers.highway import Gradients
+from jump_tf.layers.highway import HighwayWeights
+from jump_tf.layers.highway import SplitWeights
 from jump_tf.layers.highway import Transition
-from jump_tf.layers.highway_transit import Gradients
-from jump_tf.layers.highway_transit import Transit
-from jump_tf.layers.highway_transit import Unit
-from jump_tf.layers.highway_transit import back
-from jump_tf.layers.highway_transit import by_kernels
-from jump_tf.layers.highway_transit import by_vectors
-from jump_tf.layers.highway_transit import times
+from jump_tf.layers.highway import back
+from jump_tf.layers.highway import by_kernels
+from jump_tf.layers.highway import by_vectors
+from jump_tf.layers.highway import times
 
 # Lanes by so many: each tick then starts at a multiple of 64 bytes.
 LANES = 16
@@ -111,8 +111,8 @@ def _scan(projection, starts, fast, slow):
     @ops.custom_gradient
     def scan(candidate, gate, *weights):
         projection = (candidate, gate)
-        fast, slow = Transition(*weights[:7]), Transition(*weights[7:])
-        units = (Unit(fast, candidate), Unit(slow, candidate))
+        fast, slow = HighwayWeights(*weights[:7]), HighwayWeights(*weights[7:])
+        units = (SplitWeights(fast, candidate), SplitWeights(slow, candidate))
         tiled = ops.broadcast_to(starts[..., None], ops.shape(candidate))
         end, ticks = _forward(projection, tiled, *units)
 
@@ -165,13 +165,15 @@ def _forward(projection, starts, fast, slow):
     def step(last, time):
         last_to_first = times(last.state, fast.recurrent)
         inputs = tuple(half[time] for half in projection)
-        first = Transit(fast, last.state, last_to_first, inputs).state
+        first = Transition(fast, last.state, last_to_first, inputs).state
         first_to_slow = times(first, slow.kernel)
-        state = Transit(slow, last.slow, last.slow_to_next, first_to_slow).state
+        state = Transition(
+            slow, last.slow, last.slow_to_next, first_to_slow
+        ).state
         state = ops.where(starts[time], state, last.slow)
         first_to_second = times(first, fast.recurrent)
         slow_to_second = times(state, fast.kernel)
-        second = Transit(fast, first, first_to_second, slow_to_second).state
+        second = Transition(fast, first, first_to_second, slow_to_second).state
         tick = Tick(
             state=ops.where(starts[time], second, first),
             slow=state,
@@ -220,7 +222,9 @@ def _backward(upstream, end, ticks, projection, starts, fast, slow):
     by_states, by_slows = upstream
 
     def step(later, time):
-        first, middle, second = _transits(ticks, projection, fast, slow, time)
+        first, middle, second = _transitions(
+            ticks, projection, fast, slow, time
+        )
         by_state = by_states[time] + later.last
         by_second = second.backward(ops.where(starts[time], by_state, 0.0))
         by_slow = (
@@ -254,23 +258,23 @@ def _backward(upstream, end, ticks, projection, starts, fast, slow):
     return (gradients.first.inputs, gradients.first.gate, *by_weights)
 
 
-def _transits(ticks, projection, fast, slow, time):
+def _transitions(ticks, projection, fast, slow, time):
     """The three transitions of a tick, done again from what is remembered."""
 
     def at(pair):
         return tuple(half[time] for half in pair)
 
     return (
-        Transit(
+        Transition(
             fast, ticks.state[time], at(ticks.last_to_first), at(projection)
         ),
-        Transit(
+        Transition(
             slow,
             ticks.slow[time],
             at(ticks.slow_to_next),
             at(ticks.first_to_slow),
         ),
-        Transit(
+        Transition(
             fast,
             ticks.first[time],
             at(ticks.first_to_second),
@@ -280,20 +284,20 @@ def _transits(ticks, projection, fast, slow, time):
 
 
 def _by_weights(gradients, end, ticks, projection):
-    """Gradients by the fields of both `Transition`s, all ticks at once."""
+    """Gradients by the fields of both `HighwayWeights`, all ticks at once."""
     first, slow, second = gradients.first, gradients.slow, gradients.second
     by_first = by_vectors(first, ticks.last_to_first[0], projection[0])
     by_second = by_vectors(
         second, ticks.first_to_second[0], ticks.slow_to_second[0]
     )
     states_of_slow = _after(ticks.slow, end.slow)
-    by_fast = Transition(
+    by_fast = HighwayWeights(
         by_kernels(states_of_slow, second.inputs, second.gate),
         by_kernels(ticks.state, first.product, first.gate)
         + by_kernels(ticks.first, second.product, second.gate),
         *(a + b for a, b in zip(by_first, by_second, strict=True)),
     )
-    by_slow = Transition(
+    by_slow = HighwayWeights(
         by_kernels(ticks.first, slow.inputs, slow.gate),
         by_kernels(ticks.slow, slow.product, slow.gate),
         *by_vectors(slow, ticks.slow_to_next[0], ticks.first_to_slow[0]),

@@ -8,13 +8,14 @@ from keras import ops
 from jump_tf import schema
 from jump_tf.config.list_models import COMBINERS
 from jump_tf.config.list_models import CONCATENATE
-from jump_tf.layers.embedding_table import ItemTable
+from jump_tf.layers.configured_layer import ConfiguredLayer
+from jump_tf.layers.embedding_table import EmbeddingTable
 
 DAY_SECONDS = 86_400.0
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class FeatureEmbedding(keras.layers.Layer):
+class FeatureEmbedding(ConfiguredLayer):
     """`x_i`: rows of the item's features, of its position, and its time.
 
     Rows of features are put end to end or averaged, weighted by their values
@@ -73,7 +74,7 @@ class FeatureEmbedding(keras.layers.Layer):
 
     @property
     def width(self):
-        """Numbers of an embedded item."""
+        """Size of an embedded item."""
         fields = self.num_fields if self.combine == CONCATENATE else 1
         places = 1 if self.positions else 0
         return (fields + places) * self.units + bool(self.offset_input)
@@ -121,21 +122,10 @@ class FeatureEmbedding(keras.layers.Layer):
         return ops.sum(rows * weights[..., None], axis=-2)
 
     def _table(self, number, name):
-        return ItemTable(
+        return EmbeddingTable(
             number,
             self.units,
             keras.initializers.RandomNormal(stddev=0.1),
             name=name,
             dtype=self.dtype_policy,
         )
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "vocabulary_size": self.vocabulary_size,
-            "units": self.units,
-            "num_fields": self.num_fields,
-            "combine": self.combine,
-            "positions": self.positions,
-            "offset_input": self.offset_input,
-        }

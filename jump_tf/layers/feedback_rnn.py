@@ -1,4 +1,4 @@
-"""Runs a cell along lists: products of all items first, then those in turn."""
+"""A recurrent network along lists, which reads the clicks on their items."""
 
 import keras
 from keras import ops
@@ -48,21 +48,21 @@ class ListCell(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class AlongLists(keras.layers.Layer):
-    """What the heads read of each item.
+class FeedbackRNN(keras.layers.Layer):
+    """Runs a cell along lists; what the past has no part in comes first.
 
     Args:
         cell: `ListCell`.
 
     Call arguments:
         items: `[B, M, n]` embedded items.
-        feedback: `[B, M]` clicks; negative or NaN where not known. Its last
-            column tells nobody anything, unless labels leak.
+        feedback: `[B, M]` clicks; negative or NaN where not known. The last
+            column changes no output, unless labels leak.
         threshold: `[B, M]`, see `ListCell.project`; one half if None.
         training: whether all feedback is known.
 
     Returns:
-        Of clicks and of conversions, `[B, M, d]` each.
+        What the heads of clicks and of conversions read, `[B, M, d]` each.
 
     Masking: none is needed; on right-padded lists padding comes after all real
     items.

@@ -4,13 +4,13 @@ import keras
 from keras import ops
 
 from jump_tf.layers.feedback_rnn import ListCell
-from jump_tf.layers.hawkes_unit import decayed
-from jump_tf.layers.hawkes_unit import updated
+from jump_tf.layers.recurrent_units import decayed
 from jump_tf.layers.recurrent_units import unit_class
+from jump_tf.layers.recurrent_units import updated
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class SeparateCell(ListCell):
+class IndependentCells(ListCell):
     """Two units without hierarchy: no link between them, no feedback.
 
     Of Hawkes units, which is "motivate" in the authors' code, decay and output
@@ -77,7 +77,7 @@ class SeparateCell(ListCell):
 
 
 def decay_first(unit):
-    """The step of a `HawkesUnit` in the other order, see `SeparateCell`."""
+    """The step of a `HawkesUnit` in the other order, see `IndependentCells`."""
 
     def step(projection, hidden, memory):
         gates = unit.gates(projection, hidden)

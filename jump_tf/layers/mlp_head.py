@@ -1,7 +1,9 @@
-"""From what is known of an item to the logit of an event."""
+"""A multilayer perceptron from an item's features to a logit."""
 
 import keras
 from keras import ops
+
+from jump_tf.layers.configured_layer import ConfiguredLayer
 
 
 def small_normal():
@@ -10,7 +12,7 @@ def small_normal():
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class ListHead(keras.layers.Layer):
+class MLPHead(ConfiguredLayer):
     """A perceptron whose layers halve: n, n / 2, n / 4, ..., then 1.
 
     LeakyReLU (slope 0.3 below zero) and dropout follow each hidden layer.
@@ -72,12 +74,3 @@ class ListHead(keras.layers.Layer):
             name=name,
             dtype=self.dtype_policy,
         )
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "layers": self.layers,
-            "dropout": self.dropout,
-            "seed": self.seed,
-        }

@@ -1,4 +1,4 @@
-"""Negatives for the sampled softmax."""
+"""Draws negatives by popularity for the sampled softmax."""
 
 import math
 
@@ -7,10 +7,11 @@ import numpy as np
 from keras import ops
 
 from jump_tf import schema
+from jump_tf.layers.configured_layer import ConfiguredLayer
 
 
 def alias_table(rates):
-    """Splits a law over V ids into V equal columns of at most two ids each.
+    """Splits V ids' rates into V equal columns of at most two ids each.
 
     Column k holds id k up to the height `keep[k]` and id `alias[k]` above, so
     that a uniform column and a uniform height make an exact draw in O(1).
@@ -49,7 +50,7 @@ def alias_table(rates):
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class PopularitySampler(keras.layers.Layer):
+class PopularitySampler(ConfiguredLayer):
     """Draws items with probability proportional to `count ** power`.
 
     A draw costs the same for any V.
@@ -81,7 +82,7 @@ class PopularitySampler(keras.layers.Layer):
         self.set_counts(np.ones(self.vocabulary_size))
 
     def set_counts(self, counts):
-        """Takes over the clicks of each id in training, `[V]`."""
+        """Sets the number of clicks of each id in training, `[V]`."""
         rates = np.asarray(counts, np.float64) ** self.power
         rates[: schema.FIRST_ITEM_ID] = 0.0
         rates /= rates.sum()
@@ -101,14 +102,6 @@ class PopularitySampler(keras.layers.Layer):
             ops.cast(ops.take(self.alias, column, axis=0), "int32"),
         )
         return ids, math.log(size) + ops.take(self.log_rates, ids, axis=0)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "vocabulary_size": self.vocabulary_size,
-            "power": self.power,
-            "seed": self.seed,
-        }
 
     def _add_column(self, name, dtype):
         return self.add_weight(

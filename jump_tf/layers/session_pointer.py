@@ -1,4 +1,4 @@
-"""Points at earlier clicks of a session: visitors come back to items."""
+"""A pointer at earlier clicks of a session, to which visitors return."""
 
 import math
 import typing
@@ -59,7 +59,7 @@ class SessionPointer(keras.layers.Layer):
 
     @property
     def width(self):
-        """Columns of what it returns."""
+        """Number of columns of the output."""
         return 2 * self.clicks + 1
 
     def build(self, items_shape=None):

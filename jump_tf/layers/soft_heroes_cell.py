@@ -3,12 +3,12 @@
 import keras
 from keras import ops
 
-from jump_tf.layers.linked_cell import LinkedCell
-from jump_tf.layers.lstm_unit import LSTMUnit
+from jump_tf.layers.heroes_cell import HierarchicalCell
+from jump_tf.layers.recurrent_units import LSTMUnit
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class SoftHeroesCell(LinkedCell):
+class SoftHeroesCell(HierarchicalCell):
     """Two LSTM layers linked by the predicted click g = pCTR, not the click.
 
     Gates i, f, o and the candidate z read the item and the layer's own last h.

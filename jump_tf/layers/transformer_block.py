@@ -2,9 +2,11 @@
 
 import keras
 
+from jump_tf.layers.configured_layer import ConfiguredLayer
+
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class TransformerBlock(keras.layers.Layer):
+class TransformerBlock(ConfiguredLayer):
     """Attention to the past, then a feed-forward layer, each around a sum.
 
         y = x + Attention(LayerNorm(x))
@@ -82,11 +84,3 @@ class TransformerBlock(keras.layers.Layer):
         hidden = self.hidden(self.hidden_norm(states))
         added = self.outputs(self.hidden_dropout(hidden, training=training))
         return states + self.output_dropout(added, training=training)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "heads": self.heads,
-            "hidden_units": self.hidden_units,
-            "dropout": self.dropout,
-        }

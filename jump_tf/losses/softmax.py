@@ -1,6 +1,6 @@
 """Losses as pure functions: stable, unreduced, sourced.
 
-Over negatives that the batch shares, each takes the same things:
+Losses over negatives that the batch shares have five arguments in common:
 
     queries: `[N, d]`.
     target_vectors: `[N, d]`, rows of the targets.
@@ -74,13 +74,8 @@ def sampled_softmax_cross_entropy(
     makes the sum over negatives an unbiased estimate of the softmax
     denominator; the target stands for itself.
 
-    Args:
-        queries: see the top of the module, and so on.
-        target_vectors: see there.
-        targets: see there.
-        negative_vectors: see there.
-        negatives: see there.
-        log_expected: `[S]`, log of each negative's expected count among the S.
+    The first five arguments are those at the top of the module;
+    `log_expected` `[S]` is the log of each negative's expected count.
 
     Returns:
         `[N]`, unreduced.
@@ -112,13 +107,8 @@ def bpr_max(
     r is the target's score, r_j a negative's and w = softmax(r_j) over the
     negatives: those that score high count most.
 
-    Args:
-        queries: see the top of the module, and so on.
-        target_vectors: see there.
-        targets: see there.
-        negative_vectors: see there.
-        negatives: see there.
-        regularization: weight of the scores' squares.
+    The first five arguments are those at the top of the module;
+    `regularization` is the weight of the scores' squares.
 
     Returns:
         `[N]`, unreduced.
@@ -144,12 +134,7 @@ def top1(queries, target_vectors, targets, negative_vectors, negatives):
     r is the target's score, r_j a negative's. Its authors take as negatives
     the other targets of the mini-batch, which is to draw them by popularity.
 
-    Args:
-        queries: see the top of the module, and so on.
-        target_vectors: see there.
-        targets: see there.
-        negative_vectors: see there.
-        negatives: see there.
+    The arguments are those at the top of the module.
 
     Returns:
         `[N]`, unreduced.
@@ -170,12 +155,7 @@ def top1_max(queries, target_vectors, targets, negative_vectors, negatives):
     r is the target's score, r_j a negative's and w = softmax(r_j) over the
     negatives: those that score high count most.
 
-    Args:
-        queries: see the top of the module, and so on.
-        target_vectors: see there.
-        targets: see there.
-        negative_vectors: see there.
-        negatives: see there.
+    The arguments are those at the top of the module.
 
     Returns:
         `[N]`, unreduced.
@@ -205,14 +185,8 @@ def gbce(
     calibration: 0 is binary cross entropy, overconfident the fewer negatives
     there are; 1 takes all of that back. Derived for negatives drawn uniformly.
 
-    Args:
-        queries: see the top of the module, and so on.
-        target_vectors: see there.
-        targets: see there.
-        negative_vectors: see there.
-        negatives: see there.
-        num_items: how many there are to draw from.
-        calibration: t, in [0, 1].
+    The first five arguments are those at the top of the module; `num_items` is
+    how many there are to draw from, `calibration` is t, in [0, 1].
 
     Returns:
         `[N]`, unreduced.

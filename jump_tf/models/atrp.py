@@ -4,9 +4,9 @@ import keras
 from keras import ops
 
 from jump_tf.config.model_config import ATRPConfig
-from jump_tf.layers.attention_pooling import RunningAttention
-from jump_tf.layers.dwell_gap import GAP_SIZE
-from jump_tf.layers.dwell_gap import gap_features
+from jump_tf.layers.attention_pooling import CausalAttentionPooling
+from jump_tf.layers.dwell_features import GAP_SIZE
+from jump_tf.layers.dwell_features import gap_features
 from jump_tf.layers.dwell_heads import DwellHead
 from jump_tf.models.joint_model import JointModel
 from jump_tf.survival.parametric import LogLaplace
@@ -103,34 +103,19 @@ class ATRP(JointModel):
     likelihood (`LogLaplace`), and the scale is learned. As there, a dwell that
     is only a lower bound teaches nothing: `censoring` "none".
 
-    Args:
-        vocabulary_size: number of ids V, padding and unknown included.
-        name: of the model.
-        trainable: whether `fit` may change the weights.
-        dtype: Keras dtype policy of the twins; all else is float32.
-        **options: fields of `ATRPConfig`.
-
-    Call arguments, returns and masking: see `SessionModel`.
+    `dtype` is the policy of the twins alone. Options are the fields of
+    `ATRPConfig`. Arguments, returns and masking: see `SessionModel`.
 
     Reference: Xiao, Yan, Farajtabar, Song, Yang & Zha, TNNLS 2019 (arXiv
     1703.08524).
     """
 
+    config_class = ATRPConfig
     config: ATRPConfig
 
-    def __init__(
-        self,
-        vocabulary_size,
-        *,
-        name="atrp",
-        trainable=True,
-        dtype=None,
-        **options,
-    ):
-        config = ATRPConfig(**options)
-        super().__init__(
-            vocabulary_size, config, name=name, trainable=trainable, dtype=dtype
-        )
+    def __init__(self, vocabulary_size, **options):
+        super().__init__(vocabulary_size, **options)
+        config = self.config
         self.events = keras.layers.LSTM(
             config.units,
             return_sequences=True,
@@ -143,7 +128,7 @@ class ATRP(JointModel):
             name="series",
             dtype=self.dtype_policy,
         )
-        self.attention = RunningAttention(config.units, name="attention")
+        self.attention = CausalAttentionPooling(config.units, name="attention")
         self.fuse = keras.layers.Dense(config.units, "tanh", name="fuse")
 
     def make_dwell_head(self):

@@ -21,33 +21,17 @@ class DNN(ListModel):
     It is ESMM-NS, ESMM without sharing, less the one gradient that is left
     between its networks.
 
-    Args:
-        vocabulary_size: number of feature ids V, padding and unknown included.
-        name: of the model.
-        trainable: whether `fit` may change the weights.
-        dtype: Keras dtype policy; logits and losses are float32.
-        **options: fields of `DNNConfig`.
-
-    Call arguments, returns and masking: see `ListModel`; no feedback is read.
+    Options are the fields of `DNNConfig`. Arguments, returns and masking: see
+    `ListModel`; no feedback is read.
 
     Reference: Ma et al., SIGIR 2018 (arXiv 1804.07931), section 3.1.
     """
 
+    config_class = DNNConfig
     config: DNNConfig
 
-    def __init__(
-        self,
-        vocabulary_size,
-        *,
-        name="dnn",
-        trainable=True,
-        dtype=None,
-        **options,
-    ):
-        config = DNNConfig(**options)
-        super().__init__(
-            vocabulary_size, config, name=name, trainable=trainable, dtype=dtype
-        )
+    def __init__(self, vocabulary_size, **options):
+        super().__init__(vocabulary_size, **options)
         self.conversion_embedding = self.make_embedding("conversion_embedding")
         self.click_tower = self.make_head("click_tower")
         self.conversion_tower = self.make_head("conversion_tower")

@@ -25,33 +25,18 @@ class DTGRU(JointModel):
     input is that the dwell widens it; buckets and the other choices of
     `dwell_join` are ours.
 
-    Args:
-        vocabulary_size: number of ids V, padding and unknown included.
-        name: of the model.
-        trainable: whether `fit` may change the weights.
-        dtype: Keras dtype policy of the GRU; all else is float32.
-        **options: fields of `DTGRUConfig`.
-
-    Call arguments, returns and masking: see `SessionModel`.
+    `dtype` is the policy of the GRU alone. Options are the fields of
+    `DTGRUConfig`. Arguments, returns and masking: see `SessionModel`.
 
     Reference: Dallmann et al., 2017 (arXiv 1706.10231).
     """
 
+    config_class = DTGRUConfig
     config: DTGRUConfig
 
-    def __init__(
-        self,
-        vocabulary_size,
-        *,
-        name="dtgru",
-        trainable=True,
-        dtype=None,
-        **options,
-    ):
-        config = DTGRUConfig(**options)
-        super().__init__(
-            vocabulary_size, config, name=name, trainable=trainable, dtype=dtype
-        )
+    def __init__(self, vocabulary_size, **options):
+        super().__init__(vocabulary_size, **options)
+        config = self.config
         if config.dwell_join != "scalar":
             self.dwell_rows = keras.layers.Embedding(
                 num_dwell_rows(config.max_dwell_seconds, SPACING),

@@ -2,7 +2,7 @@
 
 import keras
 
-from jump_tf.config.list_models import DNNConfig
+from jump_tf.config.list_models import ESMMConfig
 from jump_tf.models.list_model import CLICK
 from jump_tf.models.list_model import CONVERSION
 from jump_tf.models.list_model import ListModel
@@ -15,34 +15,18 @@ class ESMM(ListModel):
     Clicks teach the first, conversions of all items shown both, through
     pCTCVR = pCTR r.
 
-    Args:
-        vocabulary_size: number of feature ids V, padding and unknown included.
-        name: of the model.
-        trainable: whether `fit` may change the weights.
-        dtype: Keras dtype policy; logits and losses are float32.
-        **options: fields of `DNNConfig`.
-
-    Call arguments, returns and masking: see `ListModel`; no feedback is read.
+    Options are the fields of `ESMMConfig`. Arguments, returns and masking: see
+    `ListModel`; no feedback is read.
 
     Reference: Ma et al., Entire Space Multi-Task Model, SIGIR 2018 (arXiv
     1804.07931); the towers are HEROES' heads.
     """
 
-    config: DNNConfig
+    config_class = ESMMConfig
+    config: ESMMConfig
 
-    def __init__(
-        self,
-        vocabulary_size,
-        *,
-        name="esmm",
-        trainable=True,
-        dtype=None,
-        **options,
-    ):
-        config = DNNConfig(**options)
-        super().__init__(
-            vocabulary_size, config, name=name, trainable=trainable, dtype=dtype
-        )
+    def __init__(self, vocabulary_size, **options):
+        super().__init__(vocabulary_size, **options)
         self.click_tower = self.make_head("click_tower")
         self.conversion_tower = self.make_head("conversion_tower")
 

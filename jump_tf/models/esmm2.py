@@ -2,6 +2,7 @@
 
 import keras
 
+from jump_tf.config.list_models import ESMM2Config
 from jump_tf.losses import multitask
 from jump_tf.models.esmm import ESMM
 from jump_tf.models.list_model import CONVERSION
@@ -17,35 +18,18 @@ class ESMM2(ESMM):
     conversions alone, so that here the action is latent: a, u and v are towers
     of their own over the shared embeddings, and conversions teach all three.
 
-    Args:
-        vocabulary_size: number of feature ids V, padding and unknown included.
-        name: of the model.
-        trainable: whether `fit` may change the weights.
-        dtype: Keras dtype policy; logits and losses are float32.
-        **options: fields of `DNNConfig`.
-
-    Call arguments, returns and masking: see `ListModel`; no feedback is read.
+    Options are the fields of `ESMM2Config`. Arguments, returns and masking: see
+    `ListModel`; no feedback is read.
 
     Reference: Wen et al., Entire Space Multi-Task Modeling via Post-Click
     Behavior Decomposition, SIGIR 2020 (arXiv 1910.07099), eq. 3 to 6.
     """
 
-    def __init__(
-        self,
-        vocabulary_size,
-        *,
-        name="esmm2",
-        trainable=True,
-        dtype=None,
-        **options,
-    ):
-        super().__init__(
-            vocabulary_size,
-            name=name,
-            trainable=trainable,
-            dtype=dtype,
-            **options,
-        )
+    config_class = ESMM2Config
+    config: ESMM2Config
+
+    def __init__(self, vocabulary_size, **options):
+        super().__init__(vocabulary_size, **options)
         self.action_tower = self.make_head("action_tower")
         self.other_tower = self.make_head("other_tower")
 

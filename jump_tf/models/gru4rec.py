@@ -19,34 +19,18 @@ class GRU4Rec(JointModel):
     negatives, BPR-max and others. Unlike theirs, it learns from whole sessions,
     with gradients through all their clicks. It sees no dwell.
 
-    Args:
-        vocabulary_size: number of ids V, padding and unknown included.
-        name: of the model.
-        trainable: whether `fit` may change the weights.
-        dtype: Keras dtype policy of the GRU; all else is float32.
-        **options: fields of `GRU4RecConfig`.
-
-    Call arguments, returns and masking: see `SessionModel`.
+    `dtype` is the policy of the GRU alone. Options are the fields of
+    `GRU4RecConfig`. Arguments, returns and masking: see `SessionModel`.
 
     Reference: Hidasi et al., ICLR 2016 (arXiv 1511.06939); Hidasi &
     Karatzoglou, CIKM 2018 (arXiv 1706.03847).
     """
 
+    config_class = GRU4RecConfig
     config: GRU4RecConfig
 
-    def __init__(
-        self,
-        vocabulary_size,
-        *,
-        name="gru4rec",
-        trainable=True,
-        dtype=None,
-        **options,
-    ):
-        config = GRU4RecConfig(**options)
-        super().__init__(
-            vocabulary_size, config, name=name, trainable=trainable, dtype=dtype
-        )
+    def __init__(self, vocabulary_size, **options):
+        super().__init__(vocabulary_size, **options)
         self.gru = self.make_gru()
 
     def build(self, input_shape=None):

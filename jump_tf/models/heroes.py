@@ -5,9 +5,9 @@ from keras import ops
 
 from jump_tf import schema
 from jump_tf.config.list_models import HeroesConfig
-from jump_tf.layers.feedback_rnn import AlongLists
+from jump_tf.layers.feedback_rnn import FeedbackRNN
 from jump_tf.layers.heroes_cell import HeroesCell
-from jump_tf.layers.independent_cells import SeparateCell
+from jump_tf.layers.independent_cells import IndependentCells
 from jump_tf.layers.soft_heroes_cell import SoftHeroesCell
 from jump_tf.models.list_model import CLICK
 from jump_tf.models.list_model import CONVERSION
@@ -23,39 +23,24 @@ class Heroes(ListModel):
     see `HeroesConfig.feedback`. In training all clicks are known, and the heads
     are off the recurrence.
 
-    Args:
-        vocabulary_size: number of feature ids V, padding and unknown included.
-        name: of the model.
-        trainable: whether `fit` may change the weights.
-        dtype: Keras dtype policy; logits and losses are float32.
-        **options: fields of `HeroesConfig`.
-
-    Call arguments, returns and masking: see `ListModel`.
+    Options are the fields of `HeroesConfig`. Arguments, returns and masking:
+    see `ListModel`.
 
     Reference: Jin et al., Multi-Scale User Behavior Network for Entire Space
     Multi-Task Learning, CIKM 2022 (arXiv 2208.01889), by its authors' code.
     """
 
+    config_class = HeroesConfig
     config: HeroesConfig
 
-    def __init__(
-        self,
-        vocabulary_size,
-        *,
-        name="heroes",
-        trainable=True,
-        dtype=None,
-        **options,
-    ):
-        config = HeroesConfig(**options)
-        super().__init__(
-            vocabulary_size, config, name=name, trainable=trainable, dtype=dtype
-        )
+    def __init__(self, vocabulary_size, **options):
+        super().__init__(vocabulary_size, **options)
+        config = self.config
         self.click_head = self.make_head("click_head")
         self.conversion_head = self.make_head("conversion_head")
         self.feedback_seeds = keras.random.SeedGenerator(config.seed + 1)
-        self.along_lists = AlongLists(
-            self._make_cell(), name="along_lists", dtype=self.dtype_policy
+        self.feedback_rnn = FeedbackRNN(
+            self._make_cell(), name="feedback_rnn", dtype=self.dtype_policy
         )
 
     def _make_cell(self):
@@ -64,7 +49,7 @@ class Heroes(ListModel):
         if config.cell == "soft":
             return SoftHeroesCell(config.units, self.click_head, **options)
         if not config.hierarchy:
-            return SeparateCell(config.units, config.cell, **options)
+            return IndependentCells(config.units, config.cell, **options)
         return HeroesCell(
             config.units,
             self.click_head,
@@ -79,7 +64,7 @@ class Heroes(ListModel):
         self.embedding.build()
         for head in (self.click_head, self.conversion_head):
             head.build((None, self.config.units))
-        self.along_lists.build((None, None, self.embedding.width))
+        self.feedback_rnn.build((None, None, self.embedding.width))
         self.built = True
 
     def call(self, inputs, training=False):
@@ -89,7 +74,7 @@ class Heroes(ListModel):
             threshold = keras.random.uniform(
                 ops.shape(feedback), seed=self.feedback_seeds
             )
-        clicks, conversions = self.along_lists(
+        clicks, conversions = self.feedback_rnn(
             items, feedback, threshold, training=training
         )
         return {

@@ -5,7 +5,7 @@ from keras import ops
 
 from jump_tf.config.model_config import HeroesSessionsConfig
 from jump_tf.layers.click_embedding import ClickEmbedding
-from jump_tf.layers.feedback_rnn import AlongLists
+from jump_tf.layers.feedback_rnn import FeedbackRNN
 from jump_tf.layers.heroes_cell import HeroesCell
 from jump_tf.models.joint_model import JointModel
 
@@ -26,33 +26,18 @@ class HeroesSessions(JointModel):
     The dwell head takes the place of the conversion's; g_k is the past's when
     click k + 1 is predicted, so that h^v_k may know it.
 
-    Args:
-        vocabulary_size: number of ids V, padding and unknown included.
-        name: of the model.
-        trainable: whether `fit` may change the weights.
-        dtype: Keras dtype policy of the cell; all else is float32.
-        **options: fields of `HeroesSessionsConfig`.
-
-    Call arguments, returns and masking: see `SessionModel`.
+    `dtype` is the policy of the cell alone. Options are the fields of
+    `HeroesSessionsConfig`. Arguments, returns and masking: see `SessionModel`.
 
     Reference: HEROES, arXiv 2208.01889; that it is put on sessions is ours.
     """
 
+    config_class = HeroesSessionsConfig
     config: HeroesSessionsConfig
 
-    def __init__(
-        self,
-        vocabulary_size,
-        *,
-        name="heroes_sessions",
-        trainable=True,
-        dtype=None,
-        **options,
-    ):
-        config = HeroesSessionsConfig(**options)
-        super().__init__(
-            vocabulary_size, config, name=name, trainable=trainable, dtype=dtype
-        )
+    def __init__(self, vocabulary_size, **options):
+        super().__init__(vocabulary_size, **options)
+        config = self.config
         self.click_embedding = ClickEmbedding(
             config.units,
             config.max_dwell_seconds,
@@ -67,14 +52,14 @@ class HeroesSessions(JointModel):
             name="cell",
             dtype=self.dtype_policy,
         )
-        self.along_clicks = AlongLists(
-            cell, name="along_clicks", dtype=self.dtype_policy
+        self.feedback_rnn = FeedbackRNN(
+            cell, name="feedback_rnn", dtype=self.dtype_policy
         )
 
     def build(self, input_shape=None):
         clicks = (None, None, self.config.units)
         self.click_embedding.build(clicks)
-        self.along_clicks.build(clicks)
+        self.feedback_rnn.build(clicks)
         super().build(input_shape)
 
     @property
@@ -87,7 +72,7 @@ class HeroesSessions(JointModel):
         )
         clicks = self.click_dropout(clicks, training=training)
         satisfied = dwell_seconds >= self.config.satisfied_seconds
-        lower, upper = self.along_clicks(
+        lower, upper = self.feedback_rnn(
             clicks, ops.cast(satisfied, clicks.dtype), training=True
         )
         upper = self.feature_dropout(upper, training=training)

@@ -8,33 +8,34 @@ from jump_tf.layers.dwell_features import HISTORY_SIZE
 from jump_tf.layers.dwell_features import DwellHistory
 from jump_tf.layers.dwell_heads import ItemDwellHead
 from jump_tf.layers.dwell_heads import SharedDwellHead
-from jump_tf.layers.embedding_table import ItemTable
+from jump_tf.layers.embedding_table import EmbeddingTable
 from jump_tf.models.session_model import SessionModel
 
 
 class JointModel(SessionModel):
-    """What is around an encoder: a subclass only says how it encodes.
+    """Everything around an encoder, which a subclass defines.
 
-    Items are scored by the table that their clicks are read from. In training,
-    items and dwells are hidden, as serving will not know all of them.
+    Items are scored by the table that their clicks are read from. In training
+    some items and dwells are masked, as serving will not know all of them.
 
-    Args, call arguments, returns and masking: see `SessionModel`.
+    Arguments, returns and masking: see `SessionModel`.
     """
 
-    def __init__(self, vocabulary_size, config, **kwargs):
-        super().__init__(vocabulary_size, config, autocast=False, **kwargs)
-        self.items = ItemTable(vocabulary_size, config.units, name="items")
+    def __init__(self, vocabulary_size, **options):
+        super().__init__(vocabulary_size, **options)
+        config = self.config
+        self.items = EmbeddingTable(vocabulary_size, config.units, name="items")
         self.scored = self.items
         if not config.tie_items:
-            self.scored = ItemTable(
+            self.scored = EmbeddingTable(
                 vocabulary_size, config.units, name="scored"
             )
         if config.item_bias:
-            self.bias = ItemTable(vocabulary_size, 1, "zeros", name="bias")
+            self.bias = EmbeddingTable(vocabulary_size, 1, "zeros", name="bias")
         self.click_dropout = keras.layers.Dropout(config.dropout)
         self.feature_dropout = keras.layers.Dropout(config.dropout)
         # Not the negatives' seed, or both would draw the same numbers.
-        self.hiding = keras.random.SeedGenerator(config.seed + 1)
+        self.input_masking = keras.random.SeedGenerator(config.seed + 1)
         if config.dwell_history:
             self.dwell_history = DwellHistory(
                 config.max_dwell_seconds, name="dwell_history"
@@ -52,7 +53,7 @@ class JointModel(SessionModel):
         )
 
     def make_dwell_head(self):
-        """The layer `(features, items, rows) -> (law, end logits)`."""
+        """The layer `(features, items, rows) -> (distribution, end logits)`."""
         config, options = self.config, self.dwell_head_options()
         if config.dwell_head == "item":
             return ItemDwellHead(self.vocabulary_size, **options)
@@ -63,7 +64,7 @@ class JointModel(SessionModel):
         )
 
     def dwell_head_options(self):
-        """What every `DwellHead` is told."""
+        """The arguments of every `DwellHead`."""
         config = self.config
         options = {
             "units": config.units,
@@ -76,7 +77,7 @@ class JointModel(SessionModel):
 
     @property
     def encoded_width(self):
-        """Of what `encode` returns; queries are its first d columns.
+        """Size of what `encode` returns; queries are its first d columns.
 
         Beyond them are few plain numbers, which dropout spares.
         """
@@ -84,7 +85,7 @@ class JointModel(SessionModel):
 
     @property
     def dwell_width(self):
-        """Of what the dwell head reads."""
+        """Size of the dwell head's input."""
         return self.encoded_width + HISTORY_SIZE * self.config.dwell_history
 
     def encode(self, items, dwell_seconds, real, training=False):
@@ -129,7 +130,7 @@ class JointModel(SessionModel):
         return ops.concatenate([self.start_like(features), features], axis=1)
 
     def seen(self, dwell_seconds):
-        """The dwells, all unknown to a model that has none for input."""
+        """The dwells as the model reads them: unknown if it reads none."""
         if self.config.dwell_input:
             return dwell_seconds
         return ops.full_like(dwell_seconds, schema.UNKNOWN_DWELL)
@@ -197,7 +198,9 @@ class JointModel(SessionModel):
         return ops.concatenate([summary, plain], axis=-1)
 
     def _hide(self, items, dwell_seconds):
-        draws = keras.random.uniform((2, *ops.shape(items)), seed=self.hiding)
+        draws = keras.random.uniform(
+            (2, *ops.shape(items)), seed=self.input_masking
+        )
         hidden = (draws[0] < self.config.unknown_item_rate) & (
             items != schema.PAD_ID
         )

@@ -33,32 +33,18 @@ class JUMP(JointModel):
     the next click may also be pointed at among the last ones, see
     `SessionPointer`.
 
-    Args:
-        vocabulary_size: number of ids V, padding and unknown included.
-        name: of the model.
-        trainable: whether `fit` may change the weights.
-        dtype: Keras dtype policy of the encoder and the attention;
-            all else, the item table and the heads above all, is float32.
-        **options: fields of `JumpConfig`.
 
-    Call arguments, returns and masking: see `SessionModel`.
+    `dtype` is the policy of the encoder and the attention; all else, the item
+    table and the heads above all, is float32. Options are the fields of
+    `JumpConfig`. Arguments, returns and masking: see `SessionModel`.
     """
 
+    config_class = JumpConfig
     config: JumpConfig
 
-    def __init__(
-        self,
-        vocabulary_size,
-        *,
-        name="jump",
-        trainable=True,
-        dtype=None,
-        **options,
-    ):
-        config = JumpConfig(**options)
-        super().__init__(
-            vocabulary_size, config, name=name, trainable=trainable, dtype=dtype
-        )
+    def __init__(self, vocabulary_size, **options):
+        super().__init__(vocabulary_size, **options)
+        config = self.config
         self.click_embedding = ClickEmbedding(
             config.units,
             config.max_dwell_seconds,

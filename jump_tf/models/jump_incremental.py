@@ -1,4 +1,4 @@
-"""JUMP click by click: what it remembers of a session, and one click more.
+"""Incremental inference of JUMP: a session's state and one click more.
 
 The encoder makes one step a click, however long the session is; attention and
 pointer look back at what is remembered. All of it equals what the model says
@@ -132,7 +132,7 @@ def _summary(model, past, lengths):
 
 
 def _pointers(model, past, lengths, summary):
-    """Of the last clicks, newest first."""
+    """`SessionPointer` columns `[N, 2 C + 1]` of each session."""
     back = lengths[:, None] - 1 - ops.arange(model.config.pointer_clicks)[None]
     back = ops.maximum(back, -1)
     items, dwell = (

@@ -1,4 +1,4 @@
-"""What every model of lists offers, and the joint loss over it."""
+"""Base of the models of lists: their interface and joint loss."""
 
 import dataclasses
 
@@ -8,7 +8,7 @@ from keras import ops
 from jump_tf import schema
 from jump_tf.config.list_models import ListConfig
 from jump_tf.layers.feature_embedding import FeatureEmbedding
-from jump_tf.layers.mlp_head import ListHead
+from jump_tf.layers.mlp_head import MLPHead
 from jump_tf.losses import multitask
 from jump_tf.survival import discrete_time
 
@@ -27,7 +27,10 @@ class ListModel(keras.Model):
 
     Args:
         vocabulary_size: number of feature ids V, padding and unknown included.
-        config: the model's hyper-parameters.
+        name: of the model; its architecture's if None.
+        trainable: whether `fit` may change the weights.
+        dtype: Keras dtype policy; logits and losses are float32.
+        **options: fields of `config_class`.
 
     Call arguments:
         inputs: `features` `[B, M, K]` int, `feature_values` `[B, M, K]`,
@@ -45,8 +48,25 @@ class ListModel(keras.Model):
     2208.01889.
     """
 
-    def __init__(self, vocabulary_size, config: ListConfig, **kwargs):
-        super().__init__(autocast=False, **kwargs)
+    config_class: type[ListConfig]
+    config: ListConfig
+
+    def __init__(
+        self,
+        vocabulary_size,
+        *,
+        name=None,
+        trainable=True,
+        dtype=None,
+        **options,
+    ):
+        config = self.config_class(**options)
+        super().__init__(
+            name=name or config.architecture,
+            trainable=trainable,
+            dtype=dtype,
+            autocast=False,
+        )
         self.vocabulary_size = vocabulary_size
         self.config = config
         self.embedding = self.make_embedding("embedding")
@@ -66,7 +86,7 @@ class ListModel(keras.Model):
         ]
 
     def make_embedding(self, name):
-        """A `FeatureEmbedding` as the configuration has it."""
+        """Makes a `FeatureEmbedding` of the configured sizes."""
         config = self.config
         return FeatureEmbedding(
             self.vocabulary_size,
@@ -80,9 +100,9 @@ class ListModel(keras.Model):
         )
 
     def make_head(self, name):
-        """A `ListHead` as the configuration has it, with a seed of its own."""
+        """Makes an `MLPHead` of the configured sizes, with its own seed."""
         config = self.config
-        return ListHead(
+        return MLPHead(
             config.head_units,
             config.head_layers,
             config.head_dropout,
@@ -171,7 +191,7 @@ class ListModel(keras.Model):
         )
 
     def _sum(self, name, unreduced, weights):
-        """The sum of a loss, of which its metric sees the mean."""
+        """Sums a loss, and tells its metric the mean."""
         self.loss_parts[name].update_state(unreduced, sample_weight=weights)
         return ops.sum(unreduced * weights)
 

@@ -15,35 +15,20 @@ class ListRNN(ListModel):
     With neither positions nor offset it is "LSTM" of HEROES' authors, with the
     offset their "RRN".
 
-    Args:
-        vocabulary_size: number of feature ids V, padding and unknown included.
-        name: of the model.
-        trainable: whether `fit` may change the weights.
-        dtype: Keras dtype policy; logits and losses are float32.
-        **options: fields of `ListRNNConfig`.
-
-    Call arguments, returns and masking: see `ListModel`.
+    Options are the fields of `ListRNNConfig`. Arguments, returns and masking:
+    see `ListModel`.
 
     Reference: HEROES, arXiv 2208.01889, authors' code, `SimpleLstmCell`; Wu et
     al., Recurrent Recommender Networks, WSDM 2017, of which that is what is
     left.
     """
 
+    config_class = ListRNNConfig
     config: ListRNNConfig
 
-    def __init__(
-        self,
-        vocabulary_size,
-        *,
-        name="list_rnn",
-        trainable=True,
-        dtype=None,
-        **options,
-    ):
-        config = ListRNNConfig(**options)
-        super().__init__(
-            vocabulary_size, config, name=name, trainable=trainable, dtype=dtype
-        )
+    def __init__(self, vocabulary_size, **options):
+        super().__init__(vocabulary_size, **options)
+        config = self.config
         self.click_lstm, self.conversion_lstm = (
             keras.layers.LSTM(
                 config.units,

@@ -18,34 +18,19 @@ class MMoE(ListModel):
     with experts of one ReLU layer; as everywhere, the second task is r, taught
     by pCTCVR = pCTR r.
 
-    Args:
-        vocabulary_size: number of feature ids V, padding and unknown included.
-        name: of the model.
-        trainable: whether `fit` may change the weights.
-        dtype: Keras dtype policy; logits and losses are float32.
-        **options: fields of `MMoEConfig`.
-
-    Call arguments, returns and masking: see `ListModel`; no feedback is read.
+    Options are the fields of `MMoEConfig`. Arguments, returns and masking: see
+    `ListModel`; no feedback is read.
 
     Reference: Ma et al., Modeling Task Relationships in Multi-task Learning
     with Multi-gate Mixture-of-Experts, KDD 2018, eq. 6 and 7.
     """
 
+    config_class = MMoEConfig
     config: MMoEConfig
 
-    def __init__(
-        self,
-        vocabulary_size,
-        *,
-        name="mmoe",
-        trainable=True,
-        dtype=None,
-        **options,
-    ):
-        config = MMoEConfig(**options)
-        super().__init__(
-            vocabulary_size, config, name=name, trainable=trainable, dtype=dtype
-        )
+    def __init__(self, vocabulary_size, **options):
+        super().__init__(vocabulary_size, **options)
+        config = self.config
         self.experts = keras.layers.Dense(
             config.experts * config.expert_units,
             activation="relu",

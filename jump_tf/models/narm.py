@@ -22,34 +22,18 @@ class NARM(JointModel):
     the whole session, where their loader keeps the first 19 clicks. It sees no
     dwell.
 
-    Args:
-        vocabulary_size: number of ids V, padding and unknown included.
-        name: of the model.
-        trainable: whether `fit` may change the weights.
-        dtype: Keras dtype policy of GRU, attention and decoder; all else is
-            float32.
-        **options: fields of `NARMConfig`.
-
-    Call arguments, returns and masking: see `SessionModel`.
+    `dtype` is the policy of GRU, attention and decoder alone. Options are the
+    fields of `NARMConfig`. Arguments, returns and masking: see `SessionModel`.
 
     Reference: Li et al., CIKM 2017 (arXiv 1711.04725).
     """
 
+    config_class = NARMConfig
     config: NARMConfig
 
-    def __init__(
-        self,
-        vocabulary_size,
-        *,
-        name="narm",
-        trainable=True,
-        dtype=None,
-        **options,
-    ):
-        config = NARMConfig(**options)
-        super().__init__(
-            vocabulary_size, config, name=name, trainable=trainable, dtype=dtype
-        )
+    def __init__(self, vocabulary_size, **options):
+        super().__init__(vocabulary_size, **options)
+        config = self.config
         self.feature_dropout.rate = 0.0  # The decoder has its own.
         self.decoder_dropout = keras.layers.Dropout(config.decoder_dropout)
         self.gru = self.make_gru()

@@ -7,8 +7,8 @@ import numpy as np
 from keras import ops
 
 from jump_tf.config.model_config import NSRConfig
-from jump_tf.layers.dwell_gap import GAP_SIZE
-from jump_tf.layers.dwell_gap import gap_features
+from jump_tf.layers.dwell_features import GAP_SIZE
+from jump_tf.layers.dwell_features import gap_features
 from jump_tf.layers.dwell_heads import DwellHead
 from jump_tf.models.joint_model import JointModel
 from jump_tf.survival.parametric import PiecewiseHazard
@@ -35,7 +35,7 @@ class PiecewiseDwellHead(DwellHead):
 
     Args:
         edges: where the bins begin, K increasing seconds from 0.
-        **kwargs: see `DwellHead`; the law has no `scale`.
+        **kwargs: see `DwellHead`; the distribution has no `scale`.
 
     Call arguments: see `DwellHead`.
 
@@ -80,9 +80,6 @@ class PiecewiseDwellHead(DwellHead):
             None,
         )
 
-    def get_config(self):
-        return {**super().get_config(), "edges": self.edges}
-
 
 @keras.saving.register_keras_serializable(package="jump_tf")
 class NSR(JointModel):
@@ -99,34 +96,18 @@ class NSR(JointModel):
     hazards are exponentials, which cover seconds to hours, instead of
     softplus. The hour of the week is not among our inputs and is left out.
 
-    Args:
-        vocabulary_size: number of ids V, padding and unknown included.
-        name: of the model.
-        trainable: whether `fit` may change the weights.
-        dtype: Keras dtype policy of the LSTM and what it reads; all else is
-            float32.
-        **options: fields of `NSRConfig`.
-
-    Call arguments, returns and masking: see `SessionModel`.
+    `dtype` is the policy of the LSTM and what it reads alone. Options are the
+    fields of `NSRConfig`. Arguments, returns and masking: see `SessionModel`.
 
     Reference: Jing & Smola, WSDM 2017.
     """
 
+    config_class = NSRConfig
     config: NSRConfig
 
-    def __init__(
-        self,
-        vocabulary_size,
-        *,
-        name="nsr",
-        trainable=True,
-        dtype=None,
-        **options,
-    ):
-        config = NSRConfig(**options)
-        super().__init__(
-            vocabulary_size, config, name=name, trainable=trainable, dtype=dtype
-        )
+    def __init__(self, vocabulary_size, **options):
+        super().__init__(vocabulary_size, **options)
+        config = self.config
         self.dense = keras.layers.Dense(
             config.units, "tanh", name="dense", dtype=self.dtype_policy
         )

@@ -6,8 +6,8 @@ import keras
 from keras import ops
 
 from jump_tf.config.model_config import RMTPPConfig
-from jump_tf.layers.dwell_gap import GAP_SIZE
-from jump_tf.layers.dwell_gap import gap_features
+from jump_tf.layers.dwell_features import GAP_SIZE
+from jump_tf.layers.dwell_features import gap_features
 from jump_tf.layers.dwell_heads import DwellHead
 from jump_tf.models.joint_model import JointModel
 from jump_tf.survival.parametric import Gompertz
@@ -20,7 +20,7 @@ _FIRST_POSITIVE_SLOPE = 0.05
 
 @keras.saving.register_keras_serializable(package="jump_tf")
 class GompertzDwellHead(DwellHead):
-    """`hazard(t) = exp(v . h + b + w t / scale)`: a Gompertz law.
+    """`hazard(t) = exp(v . h + b + w t / scale)`: a Gompertz distribution.
 
     v starts at zero, and b such that the median is `exp(initial_log_seconds)`.
 
@@ -28,7 +28,7 @@ class GompertzDwellHead(DwellHead):
         positive: whether w is a softplus, else free and zero at first.
         time_scale_seconds: the time in which w is counted.
         max_seconds: c1; up to there the hazard grows by exp(20) at most.
-        **kwargs: see `DwellHead`; the law has no `scale`.
+        **kwargs: see `DwellHead`; the distribution has no `scale`.
 
     Call arguments:
         features: `[N, d]`, states that know the click that is asked for.
@@ -71,14 +71,6 @@ class GompertzDwellHead(DwellHead):
         )
         return Gompertz(log_rate, slope + ops.zeros_like(log_rate)), None
 
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "positive": self.positive,
-            "time_scale_seconds": self.time_scale_seconds,
-            "max_seconds": self.max_seconds,
-        }
-
     def _first_log_rate(self):
         """`log(ln 2 * slope / (exp(slope * median) - 1))`."""
         median = math.exp(self.initial_log_seconds)
@@ -90,7 +82,7 @@ class GompertzDwellHead(DwellHead):
 
 @keras.saving.register_keras_serializable(package="jump_tf")
 class RMTPP(JointModel):
-    """A recurrent network over items and gaps; a Gompertz law of the next gap.
+    """A recurrent network over items and gaps; the next gap is Gompertz.
 
         h_j = phi(W_y V[y_j] + W_t g(tau_{j-1}) + W_h h_{j-1} + b)
         P(next click) = softmax(U h_k + c)
@@ -105,34 +97,18 @@ class RMTPP(JointModel):
     The dwell is decoded by its median, which is a closed form. The expected
     gap of the paper, by numerical integration, is infinite where w < 0.
 
-    Args:
-        vocabulary_size: number of ids V, padding and unknown included.
-        name: of the model.
-        trainable: whether `fit` may change the weights.
-        dtype: Keras dtype policy of the recurrent network; all else is
-            float32.
-        **options: fields of `RMTPPConfig`.
-
-    Call arguments, returns and masking: see `SessionModel`.
+    `dtype` is the policy of the recurrent network alone. Options are the fields
+    of `RMTPPConfig`. Arguments, returns and masking: see `SessionModel`.
 
     Reference: Du, Dai, Trivedi, Upadhyay, Gomez-Rodriguez & Song, KDD 2016.
     """
 
+    config_class = RMTPPConfig
     config: RMTPPConfig
 
-    def __init__(
-        self,
-        vocabulary_size,
-        *,
-        name="rmtpp",
-        trainable=True,
-        dtype=None,
-        **options,
-    ):
-        config = RMTPPConfig(**options)
-        super().__init__(
-            vocabulary_size, config, name=name, trainable=trainable, dtype=dtype
-        )
+    def __init__(self, vocabulary_size, **options):
+        super().__init__(vocabulary_size, **options)
+        config = self.config
         self.rnn = keras.layers.SimpleRNN(
             config.units,
             config.activation,

@@ -22,34 +22,19 @@ class SASRec(JointModel):
     for each click; a softmax over many serves it far better. Norms come before
     the layers, where theirs leave keys and values without. It sees no dwell.
 
-    Args:
-        vocabulary_size: number of ids V, padding and unknown included.
-        name: of the model.
-        trainable: whether `fit` may change the weights.
-        dtype: Keras dtype policy of the blocks; all else is float32.
-        **options: fields of `SASRecConfig`.
-
-    Call arguments, returns and masking: see `SessionModel`.
+    `dtype` is the policy of the blocks alone. Options are the fields of
+    `SASRecConfig`. Arguments, returns and masking: see `SessionModel`.
 
     Reference: Kang & McAuley, ICDM 2018 (arXiv 1808.09781); on its loss,
     Klenitskiy & Vasilev, RecSys 2023 (arXiv 2309.07602).
     """
 
+    config_class = SASRecConfig
     config: SASRecConfig
 
-    def __init__(
-        self,
-        vocabulary_size,
-        *,
-        name="sasrec",
-        trainable=True,
-        dtype=None,
-        **options,
-    ):
-        config = SASRecConfig(**options)
-        super().__init__(
-            vocabulary_size, config, name=name, trainable=trainable, dtype=dtype
-        )
+    def __init__(self, vocabulary_size, **options):
+        super().__init__(vocabulary_size, **options)
+        config = self.config
         self.positions = keras.layers.Embedding(
             config.max_positions, config.units, name="positions"
         )

@@ -1,4 +1,4 @@
-"""What every session model offers, and the joint loss over it."""
+"""Base of the models of sessions: their interface and joint loss."""
 
 import dataclasses
 import math
@@ -24,7 +24,10 @@ class SessionModel(keras.Model):
 
     Args:
         vocabulary_size: number of ids V, padding and unknown included.
-        config: the model's hyper-parameters.
+        name: of the model; its architecture's if None.
+        trainable: whether `fit` may change the weights.
+        dtype: Keras dtype policy of what a subclass says; all else is float32.
+        **options: fields of `config_class`.
 
     Call arguments:
         inputs: `items` `[B, T]` int and `dwell_seconds` `[B, T]` float.
@@ -35,8 +38,25 @@ class SessionModel(keras.Model):
     Masking: right padding changes nothing before it.
     """
 
-    def __init__(self, vocabulary_size, config: SessionConfig, **kwargs):
-        super().__init__(**kwargs)
+    config_class: type[SessionConfig]
+    config: SessionConfig
+
+    def __init__(
+        self,
+        vocabulary_size,
+        *,
+        name=None,
+        trainable=True,
+        dtype=None,
+        **options,
+    ):
+        config = self.config_class(**options)
+        super().__init__(
+            name=name or config.architecture,
+            trainable=trainable,
+            dtype=dtype,
+            autocast=False,
+        )
         self.vocabulary_size = vocabulary_size
         self.config = config
         self.sampler = PopularitySampler(
@@ -51,7 +71,7 @@ class SessionModel(keras.Model):
     def item_variables(self):
         """The weights that hold a row for each id along their first axis.
 
-        All that training changes, that is; the sampler's follow from counts.
+        Only those that training changes; the sampler's follow from counts.
         """
         raise NotImplementedError
 
@@ -67,20 +87,26 @@ class SessionModel(keras.Model):
         raise NotImplementedError
 
     def queries(self, features):
-        """What is multiplied with `item_vectors`: `[N, d]`."""
+        """Queries `[N, d]`, to be multiplied with `item_vectors`."""
         raise NotImplementedError
 
     def dwell_and_end(self, features, items, rows=None, training=False):
-        """What follows a click on `items` `[N]` after sessions `[N, d]`.
+        """Predicts what follows a click on `items` `[N]`.
+
+        Args:
+            features: `[N, d]`, of the sessions before it.
+            items: `[N]` ids.
+            rows: `[N, d]` of the item table, if they were looked up already.
+            training: whether dropout and the like are on.
 
         Returns:
-            The law of the dwell, and `[N]` logits that the session ends, None
-            for a model that does not tell.
+            The distribution of the dwell, and `[N]` logits of the session
+            ending, None for a model that does not predict its end.
         """
         raise NotImplementedError
 
     def dwell_distribution(self, features, items) -> Distribution:
-        """The law of the dwell on `items` `[N]` after sessions `[N, d]`."""
+        """Of the dwell on `items` `[N]` after sessions `[N, d]`."""
         return self.dwell_and_end(features, items)[0]
 
     def session_end_logits(self, features, items):
@@ -125,10 +151,10 @@ class SessionModel(keras.Model):
         rows = self.rows(items)  # Once, for all that reads them.
         total = self._click_loss(features, items, rows, step, weights, training)
         if self.config.dwell_weight or self.config.end_weight:
-            law, end_logits = self.dwell_and_end(
+            distribution, end_logits = self.dwell_and_end(
                 features, items, rows, training=training
             )
-            dwell_loss = self._dwell_loss(law, targets, weights)
+            dwell_loss = self._dwell_loss(distribution, targets, weights)
             total = total + self.config.dwell_weight * dwell_loss
             if self.config.end_weight:
                 end_loss = self._end_loss(end_logits, targets, weights)
@@ -224,20 +250,20 @@ class SessionModel(keras.Model):
                     calibration=config.gbce_calibration,
                 )
 
-    def _dwell_loss(self, law, targets, weights):
+    def _dwell_loss(self, distribution, targets, weights):
         unreduced = -censored_log_likelihood(
-            law,
+            distribution,
             targets[schema.DWELL_SECONDS],
             targets[schema.DWELL_CENSORED],
         )
-        untaught = {
+        excluded = {
             "all": None,
             "followed": schema.SESSION_END,
             "none": schema.DWELL_CENSORED,
         }[self.config.censoring]
-        if untaught is not None:
+        if excluded is not None:
             # A session that is cut has a last click, too: its end is -1.
-            weights = weights * (1.0 - ops.abs(targets[untaught]))
+            weights = weights * (1.0 - ops.abs(targets[excluded]))
         return self._sum("dwell_loss", unreduced, weights)
 
     def _end_loss(self, logits, targets, weights):
@@ -247,7 +273,7 @@ class SessionModel(keras.Model):
         return self._sum("end_loss", unreduced, weights * known)
 
     def _sum(self, name, unreduced, weights):
-        """The sum of a loss, of which its metric sees the mean."""
+        """Sums a loss, and tells its metric the mean."""
         self.loss_parts[name].update_state(unreduced, sample_weight=weights)
         return ops.sum(unreduced * weights)
 

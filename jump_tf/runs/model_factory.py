@@ -26,21 +26,11 @@ from jump_tf.runs import folder
 from jump_tf.runs.checkpoints import load_best
 
 MODELS: dict[str, type[JointModel] | type[ListModel]] = {
-    "jump": JUMP,
-    "gru4rec": GRU4Rec,
-    "rmtpp": RMTPP,
-    "atrp": ATRP,
-    "nsr": NSR,
-    "narm": NARM,
-    "dtgru": DTGRU,
-    "sasrec": SASRec,
-    "heroes_sessions": HeroesSessions,
-    "heroes": Heroes,
-    "list_rnn": ListRNN,
-    "dnn": DNN,
-    "esmm": ESMM,
-    "esmm2": ESMM2,
-    "mmoe": MMoE,
+    model.config_class.architecture: model
+    for model in (
+        *(JUMP, GRU4Rec, RMTPP, ATRP, NSR, NARM, DTGRU, SASRec),
+        *(HeroesSessions, Heroes, ListRNN, DNN, ESMM, ESMM2, MMoE),
+    )
 }
 
 Model = JointModel | ListModel

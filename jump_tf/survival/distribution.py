@@ -126,11 +126,11 @@ def log_seconds(seconds: Tensor) -> Tensor:
 
 @dataclasses.dataclass(frozen=True)
 class Distribution:
-    """The law of a dwell time. Its fields are tensors of one batch shape.
+    """The distribution of a dwell time.
 
-    Dwells under a second count as one. A field may also be a tuple of such
-    tensors; a field of plain numbers that all laws of a batch share is
-    `shared`.
+    A field is a tensor or a tuple of tensors, all of one batch shape; a field
+    of plain numbers, the same for the whole batch, is marked as `SHARED`.
+    Dwells under a second count as one.
     """
 
     def log_prob(self, seconds: Tensor) -> Tensor:
@@ -171,25 +171,25 @@ class Distribution:
         return tree.flatten(self._own())
 
     def with_parameters(self, parameters: Sequence[Tensor]) -> Self:
-        """The same kind of law with other `parameters`, in their order."""
+        """A distribution of this class with other `parameters`, in order."""
         return dataclasses.replace(
             self, **tree.pack_sequence_as(self._own(), list(parameters))
         )
 
     def map(self, function: Callable[[Tensor], Tensor]) -> Self:
-        """The law with a function of each of its parameters."""
+        """The distribution with a function of each of its parameters."""
         return self.with_parameters([function(p) for p in self.parameters()])
 
     def _log_prob(self, seconds: Tensor) -> Tensor:
-        """`log_prob` of seconds that count, in the parameters' type."""
+        """`log_prob` of seconds of at least one, of the parameters' type."""
         raise NotImplementedError
 
     def _log_survival(self, seconds: Tensor) -> Tensor:
-        """`log_survival`, see `_log_prob`."""
+        """`log_survival` of seconds of at least one, likewise typed."""
         raise NotImplementedError
 
     def _inverse(self, log_survival: Tensor) -> Tensor:
-        """`inverse_log_survival`, see `_log_prob`."""
+        """`inverse_log_survival` of a tensor of the parameters' type."""
         raise NotImplementedError
 
     @property

@@ -1,4 +1,4 @@
-"""Laws of a dwell time beside the log-normal, which other models state."""
+"""Parametric distributions of a dwell time beside the log-normal."""
 
 import dataclasses
 import math
@@ -27,7 +27,7 @@ _NEWTON_STEPS = 2
 
 @dataclasses.dataclass(frozen=True)
 class LogLaplace(Distribution):
-    """A dwell time whose logarithm is Laplace: the law of absolute errors.
+    """A dwell time whose logarithm is Laplace.
 
     The location that is likeliest under it has the least mean absolute error
     of the log of seconds.
@@ -66,13 +66,13 @@ class LogLaplace(Distribution):
 
 @dataclasses.dataclass(frozen=True)
 class LogNormalMixture(Distribution):
-    """A dwell time of one of K kinds, each of them log-normal.
+    """A mixture of K log-normal dwell times.
 
     A visitor reads or only passes by, or leaves the page open over lunch: the
     log of such dwells is neither symmetric nor has it one peak.
 
     Attributes:
-        logits: K tensors, of the kinds' chances, any shape.
+        logits: K tensors, of the components' weights, any shape.
         locations: K tensors, mu of each.
         scales: K tensors, sigma > 0 of each.
     """
@@ -82,38 +82,39 @@ class LogNormalMixture(Distribution):
     scales: tuple[Tensor, ...]
 
     def _log_prob(self, seconds):
-        return self._mean(self._kinds().log_prob(seconds))
+        return self._mean(self._components().log_prob(seconds))
 
     def _log_survival(self, seconds):
-        return self._mean(self._kinds().log_survival(seconds))
+        return self._mean(self._components().log_survival(seconds))
 
     def _inverse(self, log_survival):
         """Halves a bracket, then takes Newton's steps inside it.
 
         Few operations on few numbers are most of a served answer's time: a
-        Newton step is worth many halvings, once the law is smooth in between.
+        Newton step is worth many halvings, once the survival is smooth between
+        the bracket's ends.
         """
         locations, scales = ops.stack(self.locations), ops.stack(self.scales)
         rates, offsets = 1.0 / scales, locations / scales
-        # Chances as multiples of the survival asked for: no log is needed to
+        # Weights relative to the survival asked for: no log is needed to
         # see which is larger, and nothing underflows.
-        chances = self._log_chances() - log_survival
-        # The quantile of all lies among those of the kinds.
+        weights = self._log_weights() - log_survival
+        # The mixture's quantile lies among those of its components.
         least, most = rough_normal_upper_quantile(log_survival)
         low = ops.min(locations + scales * least, axis=0)
         high = ops.max(locations + scales * most, axis=0)
         for _ in range(_HALVINGS):
             middle = 0.5 * (low + high)
             tails = log_survival_normal(rates * middle - offsets)
-            stays = ops.sum(ops.exp(chances + tails), axis=0) > 1.0
+            stays = ops.sum(ops.exp(weights + tails), axis=0) > 1.0
             low = ops.where(stays, middle, low)
             high = ops.where(stays, high, middle)
         log = 0.5 * (low + high)
         asked = log_survival - log1mexp(log_survival)
         for _ in range(_NEWTON_STEPS):
             u = rates * log - offsets
-            tails = ops.exp(chances + log_survival_normal(u))
-            densities = ops.exp(chances + log_density_normal(u)) * rates
+            tails = ops.exp(weights + log_survival_normal(u))
+            densities = ops.exp(weights + log_density_normal(u)) * rates
             stays, leaves = ops.sum(tails, axis=0), ops.sum(densities, axis=0)
             staying = ops.minimum(ops.log(stays) + log_survival, -_TINY)
             # On the logit of the survival, which is nearly straight.
@@ -122,15 +123,15 @@ class LogNormalMixture(Distribution):
             log = ops.clip(log + above * gone * stays / leaves, low, high)
         return ops.exp(log)
 
-    def _kinds(self):
-        """All at once, along a new first axis."""
+    def _components(self):
+        """All components at once, along a new first axis."""
         return LogNormal(ops.stack(self.locations), ops.stack(self.scales))
 
     def _mean(self, logs):
-        """Log of the mean by the kinds' chances."""
-        return ops.logsumexp(self._log_chances() + logs, axis=0)
+        """Log of the mean by the components' weights."""
+        return ops.logsumexp(self._log_weights() + logs, axis=0)
 
-    def _log_chances(self):
+    def _log_weights(self):
         logits = ops.stack(self.logits)
         return logits - ops.logsumexp(logits, axis=0, keepdims=True)
 
@@ -141,14 +142,14 @@ class Gompertz(Distribution):
 
         log S(t) = -exp(log_rate) (exp(slope t) - 1) / slope
 
-    With a negative slope the law is defective: a share of visitors never
-    leaves. A quantile that is never reached is answered with a large number.
+    With a negative slope the distribution is defective: a share of visitors
+    never leaves. A quantile that is never reached is a large number.
 
     Attributes:
         log_rate: log of the hazard per second at t = 0, any shape.
         slope: per second, of either sign, broadcast against `log_rate`.
 
-    Reference: the law of RMTPP, Du et al., KDD 2016, eq. 11 and 12.
+    Reference: RMTPP, Du et al., KDD 2016, eq. 11 and 12.
     """
 
     log_rate: Tensor
@@ -181,8 +182,7 @@ class PiecewiseHazard(Distribution):
         log_hazards: K tensors, log of the hazard per second, any shape.
         edges: shared; where the bins begin, K increasing seconds from 0.
 
-    Reference: the law of the Neural Survival Recommender, Jing & Smola, WSDM
-    2017.
+    Reference: Neural Survival Recommender, Jing & Smola, WSDM 2017.
     """
 
     log_hazards: tuple[Tensor, ...]

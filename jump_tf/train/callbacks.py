@@ -1,4 +1,4 @@
-"""What happens beside the steps of a training: records and checkpoints."""
+"""Keras callbacks that record, save and stop a training."""
 
 import math
 import pathlib
@@ -80,7 +80,7 @@ class EpochRecorder(keras.callbacks.Callback):
         return waited >= self.patience or len(self.history) >= self.epochs
 
     def _rank(self, record):
-        """Lowest, where it is not a number."""
+        """The monitored value; minus infinity if it is not a number."""
         value = record[self.monitored]
         return -math.inf if value is None or math.isnan(value) else value
 

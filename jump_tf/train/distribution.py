@@ -4,7 +4,7 @@ A batch is cut into one slice of sessions for each replica. Everything that
 depends on the whole batch is summed over the replicas: the number of clicks
 that the loss is divided by, the moments of batch normalisation, the gradients.
 Random draws come from seeds that all replicas step alike: negatives are the
-same on all, as in one process; dropout and hidden inputs repeat from replica
+same on all, as in one process; dropout and masked inputs repeat from replica
 to replica, so that with them several devices train as well as one, but not to
 the same numbers.
 """
@@ -95,7 +95,7 @@ class Devices:
                 context.input_pipeline_id,
             )
         )
-        # It counts slices, and Keras takes that for the number of steps.
+        # It counts slices; Keras (3.15) reads this as the number of steps.
         distributed._cardinality = batches.cardinality().numpy()
         return distributed
 
@@ -103,32 +103,31 @@ class Devices:
         """Makes a compiled model train on slices as on whole batches."""
         if self.replicas == 1:
             return
-        optimizer = model.optimizer
-        optimizer._clip_gradients = functools.partial(
-            _sum_then_clip, optimizer._clip_gradients
-        )
-        # Keras would build the model from a batch, for which its code fails
-        # under several workers. Ours is built already.
+        # Keras (3.15) builds the model from a batch, even one that is built:
+        # it takes the mean of the replicas' slices, which fails where these
+        # differ in length, and always under several workers.
         model._maybe_symbolic_build = lambda **_: None
         model.compute_loss = functools.partial(
             _share_of_loss, model.compute_loss
         )
+        # Keras (3.15) normalises by the moments of all replicas where a layer
+        # is `synchronized`, but not under a mask: each replica's slice then
+        # has moments of its own.
         for layer in model._flatten_layers():
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer._moments = functools.partial(_moments, layer)
-        optimizer._all_reduce_sum_gradients = list
         if self.several_processes:
             model.train_step = functools.partial(_vector_logs, model.train_step)
 
     def any(self, *flags: bool) -> list[bool]:
-        """For each flag whether any process raises it; all must ask at once."""
+        """Whether any process raises each flag; all must call it at once."""
         if not self.several_processes:
             return list(flags)
         raised = self._sum(tf.constant(flags, tf.float32))
         return [bool(count) for count in raised.numpy()]
 
     def of_chief(self, flag: bool) -> bool:
-        """The flag as the chief sees it; all must ask at once."""
+        """The chief's flag; all processes must call it at once."""
         return self.any(flag and self.chief)[0]
 
     def _sum_over_processes(self, values):
@@ -224,13 +223,8 @@ def _share_of_loss(
     return part + tf.stop_gradient(total / number / replicas - part)
 
 
-def _sum_then_clip(clip, gradients):
-    """Clips the gradient of the whole batch; Keras clips each replica's."""
-    return clip(_all_reduce(list(gradients)))
-
-
 def _moments(layer, inputs, mask):
-    """Mean and variance over all replicas; Keras forgets that under a mask."""
+    """Mean and variance over the real clicks of all replicas."""
     axes = layer._reduction_axes
     real = tf.cast(mask[..., tf.newaxis], inputs.dtype)
     number, total = _all_reduce(
@@ -243,6 +237,6 @@ def _moments(layer, inputs, mask):
 
 
 def _vector_logs(train_step, data):
-    """Keras averages logs over workers along an axis that scalars lack."""
+    """Logs of one axis: Keras (3.15) averages them over workers along it."""
     logs = train_step(data)
     return keras.tree.map_structure(lambda log: tf.reshape(log, [1]), logs)

@@ -1,4 +1,4 @@
-"""What may end a training early, and what is said of it."""
+"""Errors and signals that end a training early."""
 
 import contextlib
 import pathlib
@@ -45,7 +45,7 @@ def when_terminated():
 
 @contextlib.contextmanager
 def in_words(run: pathlib.Path, several_processes: bool):
-    """Says what a failure of disk or network means for the run.
+    """Explains a failure of disk or network in terms of the run.
 
     Args:
         run: the run folder.
@@ -73,7 +73,7 @@ def in_words(run: pathlib.Path, several_processes: bool):
 
 
 def _lost(error) -> str:
-    """The worker that an error of the network names, or its kind."""
+    """The worker that a network error names, or the error's type."""
     found = re.search(r"/job:(\w+)(?:/replica:\d+)?/task:(\d+)", str(error))
     name = type(error).__name__
     return f"{name} of {found[1]} {found[2]}" if found else name

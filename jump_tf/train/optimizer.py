@@ -11,7 +11,7 @@ from jump_tf.layers.embedding_table import gather_rows
 class LazyAdam(keras.optimizers.Adam):
     """Adam that leaves the rows alone that a batch did not look up.
 
-    For a sparse gradient (`tf.IndexedSlices`, as lookups in an `ItemTable`
+    For a sparse gradient (`tf.IndexedSlices`, as lookups in an `EmbeddingTable`
     give), with g_r the sum over every lookup of row r, and t the number of
     steps of the optimizer, not of the row:
 
@@ -26,8 +26,9 @@ class LazyAdam(keras.optimizers.Adam):
     makes such a gradient dense.
 
     Dense gradients, and `amsgrad`, are Keras' Adam. Clipping sees the summed
-    rows, so that norms are those of the dense gradient. Weight decay, moving
-    averages and the accumulation of gradients work, over the whole table.
+    rows, so that norms are those of the dense gradient; on several replicas,
+    those of the sum of their gradients. Weight decay, moving averages and the
+    accumulation of gradients work, over the whole table.
 
     Args: see `keras.optimizers.Adam`.
 
@@ -38,8 +39,6 @@ class LazyAdam(keras.optimizers.Adam):
         if not isinstance(gradient, tf.IndexedSlices) or self.amsgrad:
             super().update_step(gradient, variable, learning_rate)
             return
-        if self._distribution_strategy.num_replicas_in_sync > 1:
-            gradient = sum_duplicates(gradient)  # Each brought its own rows.
         index = self._get_variable_index(variable)
         step = tf.cast(self.iterations + 1, variable.dtype)
         scale = tf.sqrt(1.0 - self.beta_2**step) / (1.0 - self.beta_1**step)
@@ -64,7 +63,12 @@ class LazyAdam(keras.optimizers.Adam):
         return new
 
     def _clip_gradients(self, grads):
-        # Keras comes by here with all gradients, clipping or not.
+        # Keras (3.15) comes by here with all gradients, clipping or not. It
+        # clips each replica's gradient and only then sums them: the norm would
+        # be that of a slice of the batch. So they are summed here.
+        if self._has_replicas:
+            replica = tf.distribute.get_replica_context()
+            grads = replica.all_reduce(tf.distribute.ReduceOp.SUM, list(grads))
         grads = [
             sum_duplicates(gradient)
             if isinstance(gradient, tf.IndexedSlices)
@@ -82,6 +86,16 @@ class LazyAdam(keras.optimizers.Adam):
             for gradient, values in zip(grads, clipped, strict=True)
         ]
 
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        # Summed before they were clipped: once more would count them twice.
+        if self._has_replicas:
+            return list(grads_and_vars)
+        return super()._all_reduce_sum_gradients(grads_and_vars)
+
+    @property
+    def _has_replicas(self):
+        return self._distribution_strategy.num_replicas_in_sync > 1
+
 
 def compile_model(model: keras.Model, training: TrainingConfig) -> None:
     """Gives a model its optimizer."""
@@ -92,7 +106,7 @@ def compile_model(model: keras.Model, training: TrainingConfig) -> None:
 
 
 def sum_duplicates(gradient: tf.IndexedSlices) -> tf.IndexedSlices:
-    """The same gradient with every row named once."""
+    """Sums the values of each row, so that each is named once."""
     ids, position = tf.unique(gradient.indices)
     values = tf.math.unsorted_segment_sum(
         gradient.values, position, tf.size(ids)

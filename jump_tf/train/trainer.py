@@ -140,7 +140,7 @@ def train(
         warnings.catch_warnings(),
     ):
         if task.has_unused_heads(config):
-            # A model of the click alone has a dwell head that nobody teaches.
+            # A model of the click alone has a dwell head without a loss.
             warnings.filterwarnings("ignore", "Gradients do not exist")
         _fit(
             task.batches(model, data, config.training, position.epoch),

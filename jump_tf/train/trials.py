@@ -47,7 +47,7 @@ def write(
 
 
 def format_table(rows: Sequence[Row]) -> str:
-    """The rows as text."""
+    """Formats the rows as an aligned table."""
     names = _names(rows)
     cells = [names, *([_cell(row.get(name)) for name in names] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
@@ -55,7 +55,7 @@ def format_table(rows: Sequence[Row]) -> str:
 
 
 def line(trial) -> str:
-    """A trial in words."""
+    """Describes a trial in one line."""
     row = _row(trial)
     values = ", ".join(
         f"{name}={_cell(value)}" for name, value in trial.params.items()

@@ -32,20 +32,8 @@ from jump_tf.runs import folder as run_folder
 
 DROP = "drop"
 KEEP = "keep"
-GONE_ITEMS = (DROP, KEEP)
+REMOVED_ITEMS = (DROP, KEEP)
 SLOTS = ("momentum", "velocity")  # Of Adam.
-# What can be said anew, because no weight depends on it.
-FREE = frozenset(
-    (
-        *("click_loss", "bpr_regularization", "gbce_calibration"),
-        *("negatives", "sampling_power", "seed", "initial_log_dwell"),
-        *("dwell_weight", "end_weight", "dropout", "dwell_dropout"),
-        *("unknown_dwell_rate", "unknown_item_rate", "decoder_dropout"),
-        *("head_dropout", "conversion_weight", "l2", "feedback"),
-        *("click_positive_weight", "conversion_positive_weight"),
-        *("max_list_length", "point_weight", "censor_weight"),
-    )
-)
 Build = Callable[[Config, int], SessionModel]
 
 
@@ -55,18 +43,18 @@ class WarmStart:
 
     Attributes:
         run: folder of the source, which must have a checkpoint.
-        gone_items: "drop" forgets items that the new data does not have;
+        removed_items: "drop" forgets items that the new data does not have;
             "keep" goes on recommending them.
     """
 
     run: pathlib.Path
-    gone_items: str = DROP
+    removed_items: str = DROP
 
     def __post_init__(self):
-        if self.gone_items not in GONE_ITEMS:
+        if self.removed_items not in REMOVED_ITEMS:
             raise schema.InputError(
-                f"`gone_items` must be one of {GONE_ITEMS}. "
-                f"Received: gone_items={self.gone_items!r}"
+                f"`removed_items` must be one of {REMOVED_ITEMS}. "
+                f"Received: removed_items={self.removed_items!r}"
             )
 
     def check(self, config: Config) -> None:
@@ -120,8 +108,8 @@ class WarmStart:
 
 
 def _shaping(config):
-    """What the weights depend on."""
-    free = {f"model.{name}" for name in FREE}
+    """The values of a configuration that weights depend on."""
+    free = {f"model.{name}" for name in config.model.free_fields}
     return {
         name: value
         for name, value in config.flat().items()
@@ -132,7 +120,7 @@ def _shaping(config):
 def vocabulary(data: pathlib.Path, start: WarmStart | None) -> list[str]:
     """A new run's raw item ids: those of the data, then the kept ones."""
     names = folders.read_vocabulary(data / schema.VOCABULARY_FILE)
-    if start is None or start.gone_items == DROP:
+    if start is None or start.removed_items == DROP:
         return names
     present = set(names)
     old = run_folder.read_vocabulary(start.run)
@@ -140,7 +128,7 @@ def vocabulary(data: pathlib.Path, start: WarmStart | None) -> list[str]:
 
 
 def origin(start: WarmStart | None) -> dict[str, str] | None:
-    """What the run folder says of it."""
+    """Describes a warm start for the run folder."""
     if start is None:
         return None
     return {**dataclasses.asdict(start), "run": str(start.run.resolve())}

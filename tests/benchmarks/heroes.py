@@ -108,7 +108,7 @@ def products(model, lists, length):
     heads, are of all items at once.
     """
     units, rows = model.config.units, lists * length
-    gates = model.along_lists.cell.lower.num_gates * units
+    gates = model.feedback_rnn.cell.lower.num_gates * units
     shapes = [(rows, model.embedding.width, gates)] * 2
     for head in (model.click_head, model.conversion_head):
         widths = [units, *(dense.units for dense in head.hidden), 1]

@@ -59,7 +59,7 @@ def test_help_names_every_preset(capsys):
         ["predict", "--address", "127.0.0.1:1", "--elapsed", "inf"],
         ["train", "--run", "RUN"],
         ["train", "--data", "DATA", "--run", "RUN", "--warm-start", "nowhere"],
-        ["train", "--data", "DATA", "--run", "RUN", "--gone-items", "keep"],
+        ["train", "--data", "DATA", "--run", "RUN", "--removed-items", "keep"],
         ["train", "--data", "DATA", "--run", "RUN", "--profile", "5,2"],
         ["tune", "--data", "DATA", "--study", "STUDY"],
         ["tune", "--data", "DATA", "--study", "STUDY", "--trials", "0"],

@@ -6,13 +6,13 @@ import keras
 import numpy as np
 import pytest
 
-from jump_tf.layers import hawkes_unit
-from jump_tf.layers.feedback_rnn import AlongLists
-from jump_tf.layers.hawkes_unit import HawkesUnit
+from jump_tf.layers import recurrent_units
+from jump_tf.layers.feedback_rnn import FeedbackRNN
 from jump_tf.layers.heroes_cell import HeroesCell
-from jump_tf.layers.independent_cells import SeparateCell
-from jump_tf.layers.lstm_unit import LSTMUnit
-from jump_tf.layers.mlp_head import ListHead
+from jump_tf.layers.independent_cells import IndependentCells
+from jump_tf.layers.mlp_head import MLPHead
+from jump_tf.layers.recurrent_units import HawkesUnit
+from jump_tf.layers.recurrent_units import LSTMUnit
 from jump_tf.layers.soft_heroes_cell import SoftHeroesCell
 from tests import heroes_by_hand
 
@@ -52,7 +52,7 @@ def items():
 
 
 def new_head():
-    return ListHead(4, layers=2, dropout=0.5)
+    return MLPHead(4, layers=2, dropout=0.5)
 
 
 def new_cell(**options):
@@ -67,7 +67,7 @@ def cell(request):
 
 
 def run(cell, items, feedback, *threshold, training=False):
-    layer = AlongLists(cell)
+    layer = FeedbackRNN(cell)
     layer.build(items.shape)
     return layer(items, feedback, *threshold, training=training)
 
@@ -173,7 +173,7 @@ def test_soft_heroes_is_its_equations(items):
 
 
 def test_hawkes_units_on_their_own_are_their_equations(items):
-    cell = made(SeparateCell(UNITS))
+    cell = made(IndependentCells(UNITS))
     expected = [
         np.stack([heroes_by_hand.motivate(unit, row) for row in items])
         for unit in (cell.click_unit, cell.conversion_unit)
@@ -182,7 +182,7 @@ def test_hawkes_units_on_their_own_are_their_equations(items):
 
 
 def test_lstm_units_on_their_own_are_keras_lstms(items):
-    cell = made(SeparateCell(UNITS, "lstm"))
+    cell = made(IndependentCells(UNITS, "lstm"))
     for unit, states in zip(
         (cell.click_unit, cell.conversion_unit),
         run(cell, items, CLICKS),
@@ -253,7 +253,9 @@ def test_after_a_click_and_only_then_the_lower_layer_reads_the_upper(
 
 
 def test_decay_is_between_none_and_five():
-    rates = np.asarray(hawkes_unit.decay_rate(np.float32([-60, -1, 0, 1, 60])))
+    rates = np.asarray(
+        recurrent_units.decay_rate(np.float32([-60, -1, 0, 1, 60]))
+    )
     assert (rates > 0).all()
     assert (rates < 5).all()
     assert (np.diff(rates) > 0).all()
@@ -262,12 +264,12 @@ def test_decay_is_between_none_and_five():
 
 def test_without_decay_the_target_does_not_matter():
     cell, target = normal(1, 4, UNITS), normal(2, 4, UNITS)
-    still = hawkes_unit.decayed(cell, target, 0.0 * cell)
+    still = recurrent_units.decayed(cell, target, 0.0 * cell)
     np.testing.assert_allclose(still, cell, rtol=1e-6)
     np.testing.assert_allclose(
-        hawkes_unit.decayed(cell, target, 90.0 + 0.0 * cell), target
+        recurrent_units.decayed(cell, target, 90.0 + 0.0 * cell), target
     )
-    excited = hawkes_unit.decayed(cell, target, 0.5 + 0.0 * cell)
+    excited = recurrent_units.decayed(cell, target, 0.5 + 0.0 * cell)
     # Nearer to the target, from the same side.
     assert (np.sign(excited - target) == np.sign(cell - target)).all()
     assert (np.abs(excited - target) < np.abs(cell - target)).all()
@@ -317,9 +319,9 @@ LAYERS = [
     HeroesCell(5, new_head(), "lstm", label_leak=True, soft_feedback=False),
     HeroesCell(5, new_head(), accumulate_decay=True),
     SoftHeroesCell(5, new_head()),
-    SeparateCell(5, "lstm"),
-    AlongLists(HeroesCell(5, new_head(), label_leak=True)),
-    ListHead(12, layers=2, dropout=0.1, seed=3),
+    IndependentCells(5, "lstm"),
+    FeedbackRNN(HeroesCell(5, new_head(), label_leak=True)),
+    MLPHead(12, layers=2, dropout=0.1, seed=3),
 ]
 
 
@@ -337,12 +339,12 @@ def test_cells_refuse_units_that_are_none():
     with pytest.raises(ValueError, match=r"`unit` must be one of .*gru"):
         new_cell(unit="gru")
     with pytest.raises(ValueError, match=r"`unit` must be one of .*gru"):
-        SeparateCell(5, "gru")
+        IndependentCells(5, "gru")
 
 
 def test_head_refuses_what_cannot_be_halved():
     with pytest.raises(ValueError, match=r"`units` must be halved"):
-        ListHead(6, layers=3)
+        MLPHead(6, layers=3)
 
 
 def test_head_is_its_layers():

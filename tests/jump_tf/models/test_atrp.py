@@ -4,7 +4,7 @@ import scipy.stats
 
 from jump_tf import schema
 from jump_tf.config.run import preset
-from jump_tf.layers.attention_pooling import RunningAttention
+from jump_tf.layers.attention_pooling import CausalAttentionPooling
 from jump_tf.models.atrp import ATRP
 from jump_tf.models.atrp import click_series
 from jump_tf.survival.parametric import LogLaplace
@@ -112,7 +112,7 @@ def test_clicks_without_time_lie_in_the_last_bin():
 
 @pytest.mark.parametrize("spread", [1.0, 1000.0])
 def test_attention_is_a_mean_however_sure_it_is(spread):
-    layer = RunningAttention(4)
+    layer = CausalAttentionPooling(4)
     layer.build((None, None, 3))
     layer.score.kernel.assign(spread * layer.score.kernel)
     states = np.random.default_rng(1).normal(size=(2, 9, 3)).astype("f")
@@ -121,7 +121,7 @@ def test_attention_is_a_mean_however_sure_it_is(spread):
     low = np.minimum.accumulate(states, axis=1) - 1e-5
     high = np.maximum.accumulate(states, axis=1) + 1e-5
     assert ((low <= means) & (means <= high)).all()
-    clone = RunningAttention.from_config(layer.get_config())
+    clone = CausalAttentionPooling.from_config(layer.get_config())
     assert clone.units == 4
 
 

@@ -1,6 +1,5 @@
-"""Laws that every model of lists keeps, and what is particular to some."""
+"""What is particular to models of lists, and to some of them."""
 
-import json
 import math
 
 import keras
@@ -9,7 +8,6 @@ import pytest
 import tensorflow as tf
 
 from jump_tf import schema
-from jump_tf.config.list_models import LIST_MODELS
 from jump_tf.config.list_models import DNNConfig
 from jump_tf.config.list_models import HeroesConfig
 from jump_tf.losses import multitask
@@ -23,7 +21,6 @@ from tests.small_list_models import ARCHITECTURES
 from tests.small_list_models import CLICKED
 from tests.small_list_models import CONVERTED
 from tests.small_list_models import INPUTS
-from tests.small_list_models import KINDS
 from tests.small_list_models import LENGTHS
 from tests.small_list_models import TARGETS
 from tests.small_list_models import VOCABULARY_SIZE
@@ -31,7 +28,6 @@ from tests.small_list_models import WEIGHTS
 from tests.small_list_models import make_model
 from tests.small_list_models import with_feedback
 
-LEAST_GRADIENT = 1e-5  # Of a weight that has any effect, at its most.
 REAL = WEIGHTS > 0
 OUTPUTS = (CLICK, CONVERSION)
 FED_BACK = ("heroes", "leak", "accumulate", "survival", "bags")
@@ -55,58 +51,6 @@ def answers(model, inputs=INPUTS, **options):
     return np.stack([outputs[output] for output in OUTPUTS])
 
 
-def test_every_model_is_here():
-    assert set(KINDS) == set(LIST_MODELS)
-    assert {kind for kind, _ in ARCHITECTURES.values()} == set(KINDS.values())
-    for name, kind in KINDS.items():
-        model = kind(VOCABULARY_SIZE)
-        assert isinstance(model.config, LIST_MODELS[name])
-        assert model.name == name
-
-
-def test_outputs_are_logits_of_each_item(model):
-    found = answers(model)
-    assert found.shape == (2, *WEIGHTS.shape)
-    assert np.isfinite(found).all()  # On padding too.
-
-
-def test_all_weights_are_made_by_build_and_have_names_of_their_own(name):
-    model = make_model(name)
-    paths = [weight.path for weight in model.weights]
-    assert len(set(paths)) == len(paths)
-    model(INPUTS)
-    assert [weight.path for weight in model.weights] == paths
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_every_weight_has_an_effect_on_the_loss(model, training):
-    with tf.GradientTape() as tape:
-        outputs = model(INPUTS, training=training)
-        loss = model.compute_loss(INPUTS, TARGETS, outputs, WEIGHTS)
-    weights = model.trainable_variables
-    gradients = tape.gradient(loss, [weight.value for weight in weights])
-    for weight, gradient in zip(weights, gradients, strict=True):
-        gradient = np.asarray(tf.convert_to_tensor(gradient))
-        assert np.isfinite(gradient).all(), weight.path
-        assert np.abs(gradient).max() > LEAST_GRADIENT, weight.path
-
-
-@pytest.mark.parametrize("key", INPUTS)
-def test_the_future_does_not_reach_the_past(model, key):
-    before = answers(model)[:, 0]
-    for column in (1, 3):
-        changed = INPUTS[key].copy()
-        changed[0, column:] = 1 + (changed[0, column:] == 1)
-        if key == schema.CLICKED:
-            changed[0, column:] = 1 - CLICKED[0, column:]
-        after = answers(model, {**INPUTS, key: changed})[:, 0]
-        np.testing.assert_allclose(
-            after[:, :column] - before[:, :column],
-            0.0,
-            atol=1e-6,
-        )
-
-
 def test_own_label_is_known_to_the_leak_alone(name, model):
     """What B8.1 of the authors' protocol mends."""
     for column in range(LENGTHS[0]):
@@ -123,48 +67,6 @@ def test_own_label_is_known_to_the_leak_alone(name, model):
             assert (later < 1e-6).all()
 
 
-def test_padding_changes_nothing(model):
-    whole = answers(model)
-    wide = {
-        key: np.pad(value, [[0, 0], [0, 3]] + [[0, 0]] * (value.ndim - 2))
-        for key, value in INPUTS.items()
-    }
-    np.testing.assert_allclose(
-        answers(model, wide)[..., : WEIGHTS.shape[1]],
-        whole,
-        rtol=1e-5,
-        atol=1e-6,
-    )
-    for row, length in enumerate(LENGTHS):
-        alone = {k: v[row : row + 1, :length] for k, v in INPUTS.items()}
-        np.testing.assert_allclose(
-            answers(model, alone)[:, 0],
-            whole[:, row, :length],
-            rtol=1e-5,
-            atol=1e-6,
-        )
-
-
-def test_no_shape_need_be_known(model):
-    """As in a graph that takes batches of any lists."""
-    signature = {
-        key: tf.TensorSpec([None] * value.ndim, value.dtype)
-        for key, value in INPUTS.items()
-    }
-    anything = tf.function(model, input_signature=[signature])
-    outputs = anything(INPUTS)
-    found = np.stack([outputs[output] for output in OUTPUTS])
-    np.testing.assert_allclose(found, answers(model), rtol=1e-5, atol=1e-6)
-
-
-def test_a_permuted_batch_permutes_the_answer(model):
-    order = [2, 0, 3, 1]
-    shuffled = {key: value[order] for key, value in INPUTS.items()}
-    np.testing.assert_allclose(
-        answers(model, shuffled), answers(model)[:, order], rtol=1e-5, atol=1e-6
-    )
-
-
 def test_a_conversion_is_never_likelier_than_its_click(model):
     outputs = model(INPUTS)
     joint = np.asarray(multitask.joint_logits(*outputs.values()))
@@ -176,24 +78,6 @@ def test_a_conversion_is_never_likelier_than_its_click(model):
     np.testing.assert_allclose(model.joint_logits(outputs), joint, rtol=1e-6)
 
 
-def test_config_survives_json_and_weights_survive_a_file(model, tmp_path):
-    config = json.loads(json.dumps(model.get_config()))
-    clone = type(model).from_config(config)
-    assert clone.config == model.config
-    assert clone.vocabulary_size == model.vocabulary_size
-    clone.build()
-    model.save_weights(tmp_path / "m.weights.h5")
-    clone.load_weights(tmp_path / "m.weights.h5")
-    np.testing.assert_array_equal(answers(clone), answers(model))
-
-
-def test_inference_is_not_random(name):
-    model = make_model(name, dropout=0.3)
-    np.testing.assert_array_equal(answers(model), answers(model))
-    one, other = answers(model, training=True), answers(model, training=True)
-    assert np.abs(one - other).max() > 1e-4
-
-
 def test_both_heads_and_the_items_drop_out_apart():
     for options in ({"dropout": 0.5}, {"head_dropout": 0.5}):
         model = make_model("esmm", **options)
@@ -201,30 +85,6 @@ def test_both_heads_and_the_items_drop_out_apart():
         assert (np.abs(change).reshape(2, -1).max(1) > 1e-4).all()
     seeds = [model.click_tower.seed, model.conversion_tower.seed]
     assert len({*seeds, model.config.seed}) == 3
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("one", ["heroes", "survival", "soft", "rrn", "mmoe"])
-def test_training_lowers_the_loss_of_its_batch(one):
-    model = make_model(one)
-    model.compile(keras.optimizers.Adam(0.03))
-    logs = [
-        model.train_on_batch(
-            INPUTS, TARGETS, sample_weight=WEIGHTS, return_dict=True
-        )
-        for _ in range(12)
-    ]
-    # Of `fit`, these are means over the batches so far.
-    assert logs[-1]["loss"] < 0.95 * logs[0]["loss"]
-    assert {"click_loss", "conversion_loss"} <= set(logs[-1])
-
-
-def test_bfloat16_ends_where_the_logits_begin(name, model):
-    half = make_model(name, dtype="mixed_bfloat16")
-    assert {weight.dtype for weight in half.trainable_weights} == {"float32"}
-    outputs = half(INPUTS)
-    assert {value.dtype for value in outputs.values()} == {tf.float32}
-    np.testing.assert_allclose(answers(half), answers(model), atol=0.15)
 
 
 def loss_by_hand(config, click, conversion):
@@ -371,7 +231,7 @@ def test_heroes_is_its_cell_between_embedding_and_heads():
     )
     for row, length in enumerate(LENGTHS):
         read = heroes_by_hand.heroes(
-            model.along_lists.cell,
+            model.feedback_rnn.cell,
             embedded[row, :length],
             CLICKED[row, :length],
         )
@@ -407,7 +267,7 @@ def number(layer):
 def test_parameter_counts_are_those_of_the_authors(rows, options, unit, total):
     model = Heroes(rows, **options)
     model.build()
-    cell = model.along_lists.cell
+    cell = model.feedback_rnn.cell
     assert number(cell.lower) == number(cell.upper) == unit
     # The head of clicks is the cell's, too.
     assert number(cell) - 2 * unit - number(model.click_head) == 65_536

@@ -93,7 +93,7 @@ def test_compiled_training_is_the_same_training(data_folder):
         for batch in batches(data_folder, 12)
         if batch[2].shape[1] in (4, 12)
     ]
-    options = {**OPTIONS["shared"], "micro_step_seconds": 700.0}
+    options = {**OPTIONS["shared"], "micro_step_seconds": 1100.0}
     plain, plain_logs = fitted(options, steps, False)
     compiled, compiled_logs = fitted(options, steps, True)
     for ours, theirs in zip(compiled_logs, plain_logs, strict=True):
@@ -168,7 +168,7 @@ def test_a_compiled_run_in_bfloat16_is_evaluated_in_float32(
     config = preset("paper").override(
         [
             "model.units=6",
-            "model.micro_step_seconds=1000",
+            "model.micro_step_seconds=1500",
             "training.epochs=1",
             "training.precision=bfloat16",
             "training.jit_compile=true",

@@ -20,24 +20,17 @@ from jump_tf.train import callbacks
 from jump_tf.train import interruptions
 from tests import small_runs
 
-SETTINGS = ("model.negatives=9", "training.batch_sessions=20")
-KILLS = 20
-
-
-@pytest.fixture(scope="module")
-def whole(data_folder, tmp_path_factory):
-    """A run that nothing ended; dropout, hiding and negatives are random."""
-    folder = tmp_path_factory.mktemp("runs") / "whole"
-    small_runs.train_here(data_folder, folder, SETTINGS)
-    return folder
+SETTINGS = small_runs.SHARED
+MANY = pytest.param(20, marks=pytest.mark.exhaustive)
 
 
 @pytest.mark.slow
-def test_killed_at_random_moments(whole, data_folder, tmp_path):
+@pytest.mark.parametrize("kills", [5, MANY])
+def test_killed_at_random_moments(kills, finished_run, data_folder, tmp_path):
     """SIGKILL in a step, while saving, in validation, before the first save."""
     run = tmp_path / "run"
     settings = (*small_runs.SETTINGS, *SETTINGS)
-    script = ["-m", "tests.killing", str(data_folder), str(run), str(KILLS)]
+    script = ["-m", "tests.killing", str(data_folder), str(run), str(kills)]
     done = subprocess.run(
         [sys.executable, *script, "1", *settings],
         cwd=small_runs.ROOT,
@@ -47,13 +40,13 @@ def test_killed_at_random_moments(whole, data_folder, tmp_path):
     )
     *killed, last = done.stdout.splitlines()
     assert last.split()[1] == "0"
-    assert len(killed) >= KILLS // 2
+    assert len(killed) >= kills // 2
     assert all(line.split()[1] == "-9" for line in killed)
-    small_runs.assert_same_run(run, whole)
+    small_runs.assert_same_run(run, finished_run)
 
 
 @pytest.mark.slow
-def test_told_to_stop(whole, data_folder, tmp_path):
+def test_told_to_stop(finished_run, data_folder, tmp_path):
     run = tmp_path / "run"
     process = small_runs.train_there(data_folder, run, SETTINGS)
     while not list(run.glob("checkpoints/last-*.index")):
@@ -65,7 +58,7 @@ def test_told_to_stop(whole, data_folder, tmp_path):
     assert "saved after batch" in said
     assert "go on with --resume" in said
     small_runs.train_here(data_folder, run, SETTINGS, resume=True)
-    small_runs.assert_same_run(run, whole)
+    small_runs.assert_same_run(run, finished_run)
 
 
 def after_batch(number, monkeypatch, do):
@@ -84,7 +77,7 @@ def after_batch(number, monkeypatch, do):
 
 @pytest.mark.slow
 def test_a_loss_that_is_no_number_is_noticed_within_the_epoch(
-    whole, data_folder, tmp_path, monkeypatch
+    finished_run, data_folder, tmp_path, monkeypatch
 ):
     def spoil(model):
         model.start.assign(np.full(model.start.shape, np.nan))
@@ -95,11 +88,11 @@ def test_a_loss_that_is_no_number_is_noticed_within_the_epoch(
     ):
         small_runs.train_here(data_folder, tmp_path / "run", SETTINGS)
     small_runs.train_here(data_folder, tmp_path / "run", SETTINGS, resume=True)
-    small_runs.assert_same_run(tmp_path / "run", whole)
+    small_runs.assert_same_run(tmp_path / "run", finished_run)
 
 
 @pytest.mark.slow
-def test_a_full_disk(whole, data_folder, tmp_path, monkeypatch):
+def test_a_full_disk(finished_run, data_folder, tmp_path, monkeypatch):
     error = tf.errors.ResourceExhaustedError(
         None, None, "last.data; No space left on device"
     )
@@ -117,7 +110,7 @@ def test_a_full_disk(whole, data_folder, tmp_path, monkeypatch):
     monkeypatch.setattr(tf.train.Checkpoint, "write", write)
     assert not (tmp_path / "run" / "checkpoints" / "writing").exists()
     small_runs.train_here(data_folder, tmp_path / "run", SETTINGS, resume=True)
-    small_runs.assert_same_run(tmp_path / "run", whole)
+    small_runs.assert_same_run(tmp_path / "run", finished_run)
 
 
 def make_checkpoints(run, units=4):

@@ -1,6 +1,7 @@
 """What TensorBoard shows of a run, asked as TensorBoard asks."""
 
 import json
+import shutil
 import time
 import urllib.parse
 import urllib.request
@@ -13,36 +14,23 @@ from tensorboard import program
 from tensorboard.backend.event_processing import event_accumulator
 
 from jump_tf import schema
-from jump_tf import tasks
-from jump_tf.config.run import preset
 from jump_tf.data import folders
 from jump_tf.evaluate.sessions import validation_summaries
 from jump_tf.runs import folder as run_folder
 from jump_tf.runs import model_factory
 from jump_tf.train import tensorboard as train_tensorboard
+from tests import small_runs
 
 EPOCHS = 2
 
 
 @pytest.fixture(scope="module")
-def config():
-    return preset("production").override(
-        [
-            *("model.units=6", "model.micro_step_seconds=700"),
-            *("model.negatives=9", "model.item_bias=true"),
-            *(f"training.epochs={EPOCHS}", "training.patience=9"),
-            *("training.batch_sessions=40", "training.learning_rate=0.01"),
-        ]
-    )
-
-
-@pytest.fixture(scope="module")
-def logdir(config, data_folder, tmp_path_factory):
+def logdir(finished_run, data_folder, tmp_path_factory):
     """Of two runs, the first one profiled."""
     folder = tmp_path_factory.mktemp("sweep")
-    tasks.train(config, data_folder, folder / "one", profile=(2, 3), verbose=0)
-    other = config.override(["training.learning_rate=0.005"])
-    tasks.train(other, data_folder, folder / "two", verbose=0)
+    settings = (*small_runs.SHARED, "training.learning_rate=0.005")
+    small_runs.train_here(data_folder, folder / "one", settings, profile=(2, 3))
+    shutil.copytree(finished_run, folder / "two")
     return folder
 
 
@@ -124,7 +112,7 @@ def test_the_last_step_of_an_epoch_has_a_point(logdir):
         np.testing.assert_allclose(points, epochs, rtol=1e-4)
     assert min(values_of(run, "steps", "clicks_per_second")) > 0
     first, last = values_of(run, "steps", "learning_rate")
-    assert first == pytest.approx(0.01) and last < first
+    assert first == pytest.approx(0.005) and last < first
 
 
 def test_a_point_is_the_mean_since_the_point_before(tmp_path):
@@ -252,7 +240,7 @@ def test_tensorboard_compares_the_runs(tensorboard):
         )
     )["sessionGroups"]
     rates = {g["name"]: g["hparams"]["training.learning_rate"] for g in groups}
-    assert rates == {"one": 0.01, "two": 0.005}
+    assert rates == {"one": 0.005, "two": 0.01}
     metrics = [
         (metric["name"]["group"], metric["name"]["tag"])
         for metric in groups[0]["metricValues"]

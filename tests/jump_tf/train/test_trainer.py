@@ -18,32 +18,22 @@ from jump_tf.train import callbacks
 from jump_tf.train import interruptions
 from jump_tf.train import trainer
 from tests import evaluated
+from tests import small_runs
 
-EPOCHS = 3
+EPOCHS = 2
 
 
 @pytest.fixture(scope="module")
 def config():
-    """The production preset with every size turned down."""
-    return preset("production").override(
-        [
-            "model.units=6",
-            "model.micro_step_seconds=700",
-            "model.negatives=9",
-            f"training.epochs={EPOCHS}",
-            "training.patience=9",
-            "training.batch_sessions=40",
-            "training.learning_rate=0.01",
-        ]
+    """Of the finished run, but for when it saves."""
+    return small_runs.small_config().override(
+        ["training.checkpoint_seconds=300"]
     )
 
 
 @pytest.fixture(scope="module")
-def run(config, data_folder, tmp_path_factory):
-    """A finished run of three epochs."""
-    folder = tmp_path_factory.mktemp("runs") / "whole"
-    tasks.train(config, data_folder, folder, verbose=0)
-    return folder
+def run(finished_run):
+    return finished_run
 
 
 class Killed(BaseException):
@@ -75,7 +65,7 @@ def test_a_killed_run_resumes_to_the_same_end(
     assert len(run_folder.read_history(folder)) == epochs_on_record
     tasks.train(config, data_folder, folder, resume=True, verbose=0)
     resumed, whole = map(run_folder.read_history, (folder, run))
-    assert [record["epoch"] for record in resumed] == [1, 2, 3]
+    assert [record["epoch"] for record in resumed] == [1, 2]
     for ours, theirs in zip(resumed, whole, strict=True):
         assert ours.keys() == theirs.keys()
         for name in ours.keys() - {"training_seconds"}:
@@ -88,9 +78,9 @@ def test_a_killed_run_resumes_to_the_same_end(
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
 
 
-def test_a_finished_run_has_nothing_to_resume(run, config, data_folder):
+def test_a_finished_run_has_nothing_to_resume(run, data_folder):
     before = run_folder.read_history(run)
-    best = tasks.train(config, data_folder, run, resume=True, verbose=0)
+    best = small_runs.train_here(data_folder, run, resume=True)
     assert run_folder.read_history(run) == before
     assert best in before
 
@@ -191,8 +181,9 @@ def test_what_is_not_a_run_is_refused(run, config, data_folder, tmp_path):
         tasks.train(config, tmp_path, tmp_path / "run")
 
 
-def test_another_vocabulary_is_refused(run, config, data_folder, tmp_path):
+def test_another_vocabulary_is_refused(run, data_folder, tmp_path):
     """As many items, but other ones: ids would mean something else."""
+    config = run_folder.read_config(run)
     other = tmp_path / "data"
     shutil.copytree(data_folder, other)
     vocabulary = other / schema.VOCABULARY_FILE
@@ -228,11 +219,7 @@ def test_an_epoch_without_validation_recall_is_never_the_best():
 
 def test_damaged_weights_are_refused(run, tmp_path):
     copy = tmp_path / "copy"
-    for path in run.rglob("*"):
-        if path.is_file():
-            target = copy / path.relative_to(run)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(path.read_bytes())
+    shutil.copytree(run, copy)
     (copy / "checkpoints" / "best.weights.h5").write_bytes(b"not weights")
     with pytest.raises(schema.InputError, match="must be whole"):
         model_factory.load_run(copy)

@@ -205,13 +205,13 @@ def test_kept_items_are_still_recommended(source, changed, names, tmp_path):
     run = tmp_path / "run"
     arguments = [
         *("train", "--data", changed, "--run", run, "--warm-start", source),
-        *("--gone-items", "keep", "--set", "training.patience=7"),
+        *("--removed-items", "keep", "--set", "training.patience=7"),
     ]
     assert cli.main([str(argument) for argument in arguments]) == 0
     config = run_folder.read_config(run)
     assert config.model == run_folder.read_config(source).model
     assert config.training.patience == 7
-    origin = {"run": str(source.resolve()), "gone_items": "keep"}
+    origin = {"run": str(source.resolve()), "removed_items": "keep"}
     assert run_folder.read_warm_start(run) == origin
     present = folders.read_vocabulary(changed / schema.VOCABULARY_FILE)
     gone = [name for name in names if name not in present]
@@ -286,5 +286,7 @@ def test_what_does_not_fit_is_refused(source, data_folder, tmp_path, capsys):
     shutil.copytree(source, empty)
     shutil.rmtree(empty / "checkpoints")
     assert "has no checkpoint" in refused("--warm-start", empty)
-    with pytest.raises(schema.InputError, match="`gone_items` must be one of"):
-        WarmStart(source, gone_items="hide")
+    with pytest.raises(
+        schema.InputError, match="`removed_items` must be one of"
+    ):
+        WarmStart(source, removed_items="hide")

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from jump_tf.layers.embedding_table import ItemTable
+from jump_tf.layers.embedding_table import EmbeddingTable
 from jump_tf.train.optimizer import LazyAdam
 
 BATCHES = np.int32([[2, 5, 2, 7], [5, 1, 1, 5], [6, 6, 0, 2]])
@@ -16,10 +16,11 @@ def train(strategy):
     with strategy.scope():
         keras.utils.set_random_seed(1)
         inputs = keras.Input((), dtype="int32")
-        table = ItemTable(9, 3)
+        table = EmbeddingTable(9, 3)
         model = keras.Model(inputs, table(inputs))
-        # No clipping: each replica would clip its own share of the gradient.
-        model.compile(LazyAdam(0.1), "mse", jit_compile=False)
+        # A bound that replicas must share: each one's own norm is another.
+        optimizer = LazyAdam(0.1, global_clipnorm=0.1)
+        model.compile(optimizer, "mse", jit_compile=False)
     batches = tf.data.Dataset.from_tensor_slices((BATCHES, TARGETS[BATCHES]))
     model.fit(batches, epochs=1, shuffle=None, verbose=0)
     slots = model.optimizer._momentums + model.optimizer._velocities
