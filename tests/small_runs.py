@@ -40,9 +40,7 @@ def small_config(settings=SHARED):
 
 def train_here(data, run, settings=SHARED, **options):
     """Trains in this process."""
-    return tasks.train(
-        small_config(settings), data, run, verbose=0, **options
-    )
+    return tasks.train(small_config(settings), data, run, verbose=0, **options)
 
 
 def train_there(data, run, settings, *flags, cluster=None, index=0):

@@ -10,7 +10,6 @@ import tensorflow as tf
 from jump_tf import schema
 from jump_tf import tasks
 from jump_tf.config import run as configs
-from jump_tf.models.session_model import SessionModel
 from jump_tf.runs import model_factory
 from jump_tf.tasks import export_model
 from tests.backend_outputs import INPUTS
