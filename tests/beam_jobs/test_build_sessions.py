@@ -570,7 +570,6 @@ def real_log(name):
     return str(path)
 
 
-@pytest.mark.slow
 def test_yoochoose_excerpt(tmp_path):
     log = real_log("yoochoose/yoochoose-clicks-100k_train_full.txt.xz")
     manifest = prepare(log, tmp_path / "data", format="gru4rec")

@@ -119,7 +119,6 @@ def test_the_steps_are_those_of_the_job(steps):
 EVERY = [3, pytest.param(1, marks=pytest.mark.exhaustive)]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("every", EVERY)
 def test_a_crash_at_any_step_leaves_nothing(log, made, steps, tmp_path, every):
     for label in steps[::every]:
@@ -133,7 +132,6 @@ def test_a_crash_at_any_step_leaves_nothing(log, made, steps, tmp_path, every):
     assert contents(tmp_path / "data") == made
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("every", EVERY)
 @pytest.mark.parametrize(
     ("change", "first"), [(tampering.lose, 1), (tampering.double, 2)]
@@ -245,7 +243,6 @@ tests.run(log, folder, overwrite=True)
 """
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "writes",
     [

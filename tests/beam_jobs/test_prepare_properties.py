@@ -182,14 +182,12 @@ def test_the_drawn_logs_have_every_case():
     } <= dwells.keys()
 
 
-@pytest.mark.slow
 @examples(4, 15)
 def test_the_job_agrees_on_csv(number):
     cases = all_cases(visits=8)[0]
     drawn(number, AS_DRAWN)(example(JUST_ENDED)(given(cases)(check_csv)))()
 
 
-@pytest.mark.slow
 @examples(3, 10)
 def test_the_job_agrees_on_clocks(number):
     cases = all_cases(visits=8)[1]

@@ -5,7 +5,6 @@ import pytest
 from tests.benchmarks import heroes
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "cell",
     ["hawkes", pytest.param("lstm", marks=pytest.mark.exhaustive)],

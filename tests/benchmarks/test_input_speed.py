@@ -1,7 +1,6 @@
 """The benchmark of the input pipeline runs, on next to nothing."""
 
 import numpy as np
-import pytest
 
 from tests.benchmarks import input_speed
 
@@ -14,7 +13,6 @@ def test_padding_efficiency_is_the_share_of_cells_with_a_click():
     assert input_speed.measure(batches, 1)[1] == 7 / 8
 
 
-@pytest.mark.slow
 def test_both_ways_make_batches_of_all_sessions(tmp_path):
     data = input_speed.simulated(tmp_path / "data", 301)
     single = input_speed.one_by_one(data, tmp_path / "single")
@@ -37,7 +35,6 @@ def test_both_ways_make_batches_of_all_sessions(tmp_path):
     assert ours == theirs
 
 
-@pytest.mark.slow
 def test_it_prints_a_line_for_each_way_and_size(capsys):
     sizes = "--sessions 301 --batch 7 16 --passes 1"
     input_speed.main(sizes.split())

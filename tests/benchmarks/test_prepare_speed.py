@@ -78,7 +78,6 @@ def test_peers_read_the_log(tmp_path, monkeypatch):
     assert len({click[0] for click in clicks}) < len(sessions)
 
 
-@pytest.mark.slow
 @pytest.mark.exhaustive
 def test_it_measures_and_compares(tmp_path, capsys):
     sizes = f"--clicks={CLICKS} --per-row-clicks=321"

@@ -48,7 +48,6 @@ def test_a_new_version_takes_the_place_of_the_oldest(tmp_path):
         assert (tmp_path / str(last) / "saved_model.pb").read_text() == "model"
 
 
-@pytest.mark.slow
 @pytest.mark.exhaustive
 def test_fuzz_and_lone_requests_against_a_server(data_folder, tmp_path):
     models = tmp_path / "models"

@@ -108,7 +108,6 @@ def test_the_table_compares_with_our_own_gru():
     assert alone.splitlines()[1].split()[3] == "-"
 
 
-@pytest.mark.slow
 @pytest.mark.exhaustive
 def test_the_numbers_of_real_trainings_agree(
     data_folder, sessions, tmp_path, capsys
@@ -137,7 +136,6 @@ def test_the_numbers_of_real_trainings_agree(
         assert "tensorflow" in model["about"]["versions"]
 
 
-@pytest.mark.slow
 def test_the_official_code_is_given_the_same_clicks(
     data_folder, sessions, tmp_path
 ):

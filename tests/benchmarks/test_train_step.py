@@ -7,7 +7,6 @@ SMALL = (
 )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "model",
     ["gru4rec", pytest.param("jump", marks=pytest.mark.exhaustive)],

@@ -170,7 +170,6 @@ def test_a_remote_log_makes_the_same_remote_folder(made, tmp_path, monkeypatch):
         assert there[name] == made[name]
 
 
-@pytest.mark.slow
 def test_a_job_server_makes_the_same_folder(made, tmp_path):
     """As Flink's and Spark's job servers do, over the same protocol."""
     prepare(
@@ -182,7 +181,6 @@ def test_a_job_server_makes_the_same_folder(made, tmp_path):
     assert contents(tmp_path / "data") == made
 
 
-@pytest.mark.slow
 def test_workers_can_install_the_package(tmp_path):
     """What `--setup_file ./setup.py` sends to them holds all of it."""
     for name in ("LICENSE", "README.md", "pyproject.toml", "setup.py"):

@@ -245,7 +245,6 @@ def assert_conserved(data, reasons):
     assert len(rejects) == sum(manifest["rejected"].values())
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["in_memory", "multi_processing"])
 @pytest.mark.parametrize(
     "name", ["parquet", pytest.param("csv", marks=pytest.mark.exhaustive)]

@@ -196,7 +196,6 @@ IN_PROCESSES = (
 )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -51,14 +51,12 @@ def median_error(out):
     return float(re.search(r"item off by (\d+\.\d)%", out)[1])
 
 
-@pytest.mark.slow
 def test_a_small_demo_comes_near_its_oracle(ran):
     _, out = ran
     assert ratio(out) >= 95
     assert median_error(out) <= 10
 
 
-@pytest.mark.slow
 def test_the_demo_ends_with_a_served_answer(ran):
     folder, out = ran
     assert "A visitor saw item-" in out
@@ -68,7 +66,6 @@ def test_the_demo_ends_with_a_served_answer(ran):
         assert path.exists() and path.is_relative_to(folder)
 
 
-@pytest.mark.slow
 def test_the_demo_leaves_a_whole_run(ran):
     folder, _ = ran
     for moment in schema.MOMENTS:
@@ -78,7 +75,6 @@ def test_the_demo_leaves_a_whole_run(ran):
         demo.on_simulated_log(folder, preset("demo"))
 
 
-@pytest.mark.slow
 @pytest.mark.exhaustive
 def test_the_demo_learns_the_oracle_of_its_log(tmp_path, capsys):
     """The demo as it ships, and the bounds that it is meant to keep."""
@@ -113,7 +109,6 @@ def test_a_demo_on_a_log_of_ones_own_asks_prepare(
     assert manifest["options"]["split"] == "temporal"
 
 
-@pytest.mark.slow
 def test_the_demo_ends_with_a_served_score(tmp_path):
     config = list_simulator.ListSimulatorConfig(num_lists=6000, num_items=60)
     folder, out = run(

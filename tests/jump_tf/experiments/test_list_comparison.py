@@ -47,7 +47,6 @@ def read(folder):
     return json.loads((folder / results.RESULTS_FILE).read_text())
 
 
-@pytest.mark.slow
 def test_models_are_compared_on_the_same_items(compared):
     plan, folder, said = compared
     assert len(said) == 2 * 2 + 1
@@ -65,7 +64,6 @@ def test_models_are_compared_on_the_same_items(compared):
     assert not re.search(r"\*\*|nan", text)
 
 
-@pytest.mark.slow
 def test_a_second_call_trains_nothing(compared, monkeypatch):
     plan, folder, _ = compared
     monkeypatch.setattr(trainer, "train", None)  # Not to be called.
@@ -75,7 +73,6 @@ def test_a_second_call_trains_nothing(compared, monkeypatch):
     assert read(folder) == before
 
 
-@pytest.mark.slow
 def test_another_request_is_refused(compared):
     plan, folder, _ = compared
     other = dataclasses.replace(plan, set=(*plan.set, "model.l2=1"))
@@ -83,7 +80,6 @@ def test_another_request_is_refused(compared):
         runner.reproduce(other, folder)
 
 
-@pytest.mark.slow
 def test_the_means_are_those_of_the_evaluations(compared):
     _, folder, _ = compared
     (found,) = read(folder)["data"].values()

@@ -119,7 +119,6 @@ def plan_of(tmp_path, text, **more):
     return plans.load(path, **more)
 
 
-@pytest.mark.slow
 def test_from_nothing_to_the_report(done):
     folder, said = done
     results = read(folder)
@@ -134,7 +133,6 @@ def test_from_nothing_to_the_report(done):
     assert str(folder) not in (folder / found_results.REPORT_FILE).read_text()
 
 
-@pytest.mark.slow
 def test_a_second_call_trains_nothing(done, plan, monkeypatch):
     folder, _ = done
     before = (folder / found_results.RESULTS_FILE).read_text()
@@ -151,7 +149,6 @@ def test_a_second_call_trains_nothing(done, plan, monkeypatch):
     assert (folder / found_results.RESULTS_FILE).read_text() == before
 
 
-@pytest.mark.slow
 def test_tables_hold_the_numbers_of_the_evaluations(done):
     folder, _ = done
     results, text = read(folder), Page(folder / found_results.REPORT_FILE).text
@@ -170,7 +167,6 @@ def test_tables_hold_the_numbers_of_the_evaluations(done):
     assert config.model.units == 6 and config.training.epochs == 1
 
 
-@pytest.mark.slow
 def test_differences_are_reference_less_the_other(done):
     results = read(done[0])
     against = results["against"]["shop"][schema.PAGE_LEAVE]
@@ -186,7 +182,6 @@ def test_differences_are_reference_less_the_other(done):
     assert "dwell_mae_seconds" not in against["gru4rec"]
 
 
-@pytest.mark.slow
 def test_what_was_cut_short_is_taken_up(done, plan, tmp_path, monkeypatch):
     folder = tmp_path / "again"
     shutil.copytree(done[0], folder)
@@ -210,7 +205,6 @@ def test_what_was_cut_short_is_taken_up(done, plan, tmp_path, monkeypatch):
     assert {run["state"] for run in read(folder)["runs"]} == {"done"}
 
 
-@pytest.mark.slow
 def test_a_run_of_another_request_is_refused(done, plan_path):
     with pytest.raises(schema.InputError, match="has another configuration"):
         runner.reproduce(plans.load(plan_path, epochs=2), done[0])
@@ -372,7 +366,6 @@ def test_logs_of_a_plan_are_asked_of_prepare(tmp_path):
     assert plan.data[0].like == published.CIKM16
 
 
-@pytest.mark.slow
 def test_a_log_is_prepared_once(tmp_path):
     rows = [
         f"s{session},i{(session + click) % 7},{10**12 + 9999 * click}"

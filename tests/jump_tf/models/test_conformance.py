@@ -293,7 +293,6 @@ def test_bfloat16_ends_where_the_heads_begin(case):
     )
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("family", "name"),
     [(family, name) for family in (Sessions, Lists) for name in family.trained],
@@ -316,7 +315,6 @@ def test_training_lowers_the_loss_of_its_batch(family, name):
     assert losses[-1] < family.share * losses[0]
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="needs jax")
 def test_jax_agrees_with_tensorflow(tmp_path):
     path = tmp_path / "jax.npz"

@@ -82,7 +82,6 @@ def test_attention_weights_are_over_the_past(model):
         assert (weights[:, *np.triu_indices(items.shape[1], 1)] == 0).all()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("one", ONE_OF_EACH)
 def test_what_is_exported_answers_as_the_model_does(one, tmp_path):
     model = make(one)

@@ -86,7 +86,6 @@ def fitted(options, steps, jit_compile, dtype=None):
     return model, logs
 
 
-@pytest.mark.slow
 def test_compiled_training_is_the_same_training(data_folder):
     steps = [
         batch
@@ -161,7 +160,6 @@ def test_bfloat16_learns_as_float32(data_folder):
     assert logs[-1]["loss"] == pytest.approx(expected[-1]["loss"], rel=0.01)
 
 
-@pytest.mark.slow
 def test_a_compiled_run_in_bfloat16_is_evaluated_in_float32(
     data_folder, tmp_path
 ):

@@ -32,7 +32,6 @@ def whole(data_folder, tmp_path_factory):
     return folder
 
 
-@pytest.mark.slow
 def test_two_devices_train_as_one(whole, data_folder, tmp_path):
     process = small_runs.train_there(
         data_folder,
@@ -44,7 +43,6 @@ def test_two_devices_train_as_one(whole, data_folder, tmp_path):
     small_runs.assert_same_run(tmp_path / "run", whole)
 
 
-@pytest.mark.slow
 def test_two_workers_train_as_one_even_if_one_dies(
     whole, data_folder, tmp_path
 ):

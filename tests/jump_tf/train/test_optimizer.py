@@ -164,7 +164,6 @@ def test_a_restored_optimizer_goes_on_as_if_nothing_happened(
         np.testing.assert_array_equal(ours, theirs)
 
 
-@pytest.mark.slow
 def test_xla_gives_the_same(random, gradients):
     start = normal(random, ROWS, UNITS)
 
@@ -193,7 +192,6 @@ def test_config_survives_json():
     assert clone.get_config() == optimizer.get_config()
 
 
-@pytest.mark.slow
 def test_two_replicas_step_as_one():
     """In a process of its own: logical devices come before anything else."""
     script = pathlib.Path(__file__).with_name("two_replicas.py")
@@ -244,14 +242,12 @@ def catalogue_sized(optimizer, head):
     }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("head", ["shared", "item"])
 def test_a_step_makes_nothing_of_the_size_of_the_catalogue(head):
     """But for reads of the sampler's columns, which copy nothing."""
     assert catalogue_sized(LazyAdam(), head) == {("ReadVariableOp", 1)}
 
 
-@pytest.mark.slow
 def test_plain_adam_does():
     """The same eyes see what Keras' Adam makes dense."""
     found = catalogue_sized(keras.optimizers.Adam(), "shared")

@@ -24,7 +24,6 @@ SETTINGS = small_runs.SHARED
 MANY = pytest.param(20, marks=pytest.mark.exhaustive)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kills", [5, MANY])
 def test_killed_at_random_moments(kills, finished_run, data_folder, tmp_path):
     """SIGKILL in a step, while saving, in validation, before the first save."""
@@ -45,7 +44,6 @@ def test_killed_at_random_moments(kills, finished_run, data_folder, tmp_path):
     small_runs.assert_same_run(run, finished_run)
 
 
-@pytest.mark.slow
 def test_told_to_stop(finished_run, data_folder, tmp_path):
     run = tmp_path / "run"
     process = small_runs.train_there(data_folder, run, SETTINGS)
@@ -75,7 +73,6 @@ def after_batch(number, monkeypatch, do):
     monkeypatch.setattr(callbacks.StepRecorder, "on_train_batch_begin", act)
 
 
-@pytest.mark.slow
 def test_a_loss_that_is_no_number_is_noticed_within_the_epoch(
     finished_run, data_folder, tmp_path, monkeypatch
 ):
@@ -91,7 +88,6 @@ def test_a_loss_that_is_no_number_is_noticed_within_the_epoch(
     small_runs.assert_same_run(tmp_path / "run", finished_run)
 
 
-@pytest.mark.slow
 def test_a_full_disk(finished_run, data_folder, tmp_path, monkeypatch):
     error = tf.errors.ResourceExhaustedError(
         None, None, "last.data; No space left on device"

@@ -270,7 +270,6 @@ def test_types_of_a_range():
     assert Range("a", 1, 9, type="float").extremes() == (1.0, 9.0)
 
 
-@pytest.mark.slow
 def test_command_trains_and_says_what_is_best(data_folder, tmp_path, capsys):
     space, study = tmp_path / "space.yaml", tmp_path / "study"
     space.write_text("training.learning_rate: {choices: [0.02, 0.00001]}\n")

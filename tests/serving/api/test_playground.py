@@ -279,7 +279,6 @@ def check_rows(shown, given):
 
 
 @needs_browser
-@pytest.mark.slow
 def test_a_visit_shows_what_was_answered(core):
     async def run():
         async with shows(core) as page:
@@ -375,7 +374,6 @@ CURVE = """(() => {
 
 
 @needs_browser
-@pytest.mark.slow
 def test_the_curve_moves_as_seconds_pass(core):
     item = ITEMS[0]
 
@@ -427,7 +425,6 @@ def test_the_curve_moves_as_seconds_pass(core):
 
 
 @needs_browser
-@pytest.mark.slow
 def test_by_keyboard_and_for_screen_readers(core):
     async def run():
         async with shows(core) as page:
@@ -478,7 +475,6 @@ def test_by_keyboard_and_for_screen_readers(core):
 
 
 @needs_browser
-@pytest.mark.slow
 def test_what_the_server_refuses_is_told_and_gets_over(core):
     given, core._answer = core._answer, None
 
@@ -500,7 +496,6 @@ def test_what_the_server_refuses_is_told_and_gets_over(core):
 
 
 @needs_browser
-@pytest.mark.slow
 def test_a_model_need_not_tell_whether_the_visit_ends(core):
     def without_end(asked):
         arrays = as_arrays(asked)
@@ -520,7 +515,6 @@ def test_a_model_need_not_tell_whether_the_visit_ends(core):
 
 
 @needs_browser
-@pytest.mark.slow
 def test_with_a_real_server(server):
     async def run():
         async with browser.new_page() as page:

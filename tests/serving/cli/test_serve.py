@@ -184,7 +184,6 @@ def process(folder, *flags):
         running.communicate()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "number",
     [
@@ -217,7 +216,6 @@ def test_serves_until_it_is_told_to_stop(folder, number):
         assert lines[-1]["message"] == "stopped"
 
 
-@pytest.mark.slow
 def test_a_second_signal_ends_it_at_once(folder):
     with (
         process(folder, "--grace-seconds", "600") as (running, addresses),

@@ -12,7 +12,6 @@ from tensorflow.core.protobuf import saved_model_pb2
 from jump_tf import schema
 
 pytestmark = [
-    pytest.mark.slow,
     pytest.mark.skipif(not shutil.which("gcc"), reason="needs gcc"),
 ]
 
