@@ -16,7 +16,7 @@ Row = dict[str, Any]
 
 
 def write(
-    folder: pathlib.Path, trials: Iterable[Any], config: Config
+    folder: pathlib.Path, trials: Iterable[Any], config: Config, task: Any
 ) -> list[Row]:
     """Writes `trials.csv`, and `best.yaml` if a trial is complete.
 
@@ -24,12 +24,17 @@ def write(
         folder: of the study.
         trials: optuna's.
         config: what the space does not name.
+        task: one of `jump_tf.tasks`, whose monitored metric ranks the trials.
 
     Returns:
         The rows, complete trials first, the best of them at the top.
     """
     by_number = {trial.number: trial for trial in trials}
-    rows = sorted(map(_row, by_number.values()), key=_by_recall)
+    metric = _metric(task)
+    rows = sorted(
+        (_row(trial, metric) for trial in by_number.values()),
+        key=lambda row: (row["state"] != _COMPLETE, -(row[metric] or 0.0)),
+    )
     # The best first: whoever finds the table may rely on it.
     if rows and rows[0]["state"] == _COMPLETE:
         values = by_number[rows[0]["trial"]].params
@@ -54,31 +59,33 @@ def format_table(rows: Sequence[Row]) -> str:
     return "\n".join("  ".join(map(str.rjust, line, widths)) for line in cells)
 
 
-def line(trial) -> str:
+def line(trial, task: Any) -> str:
     """Describes a trial in one line."""
-    row = _row(trial)
+    metric = _metric(task)
+    row = _row(trial, metric)
+    called, _ = task.shown[task.monitored]
     values = ", ".join(
         f"{name}={_cell(value)}" for name, value in trial.params.items()
     )
     return (
         f"trial {row['trial']}: {row['state']} after epoch {row['epochs']}, "
-        f"validation recall@20 {_cell(row['recall_at_20'])} ({values})"
+        f"validation {called} {_cell(row[metric])} ({values})"
     )
 
 
-def _row(trial) -> Row:
-    recalls, state = trial.intermediate_values, trial.state.name.lower()
+def _metric(task):
+    return task.monitored.removeprefix("val_")
+
+
+def _row(trial, metric) -> Row:
+    found, state = trial.intermediate_values, trial.state.name.lower()
     return {
         "trial": trial.number,
         "state": "unfinished" if state == "running" else state,
-        "epochs": max(recalls, default=0),
-        "recall_at_20": max(recalls.values(), default=None),
+        "epochs": max(found, default=0),
+        metric: max(found.values(), default=None),
         **trial.params,
     }
-
-
-def _by_recall(row):
-    return row["state"] != _COMPLETE, -(row["recall_at_20"] or 0.0)
 
 
 def _names(rows):

@@ -11,7 +11,7 @@ A study folder:
 The first trial is the base configuration itself, as far as it lies within the
 space, so that a search does not end below where it began.
 
-A trial is pruned after an epoch where its best validation recall so far is
+A trial is pruned after an epoch where its best monitored metric so far is
 below the median of the earlier trials at that epoch. What a trial proposes
 depends on the seed, its number and the trials before it alone; an unfinished
 one goes on after its last finished epoch: a study that was interrupted ends as
@@ -52,11 +52,6 @@ STUDY_FILE = "study.yaml"
 JOURNAL_FILE = "journal.log"
 TRIALS_FOLDER = "trials"
 STARTUP_TRIALS = 4  # Before there is a median to speak of.
-_MEASURED = {
-    "epoch_recall_at_20": "recall@20",
-    "epoch_mrr_at_20": "MRR@20",
-    "epoch_dwell_mae_seconds": "dwell MAE (s)",
-}
 
 
 class OutOfTimeError(Exception):
@@ -97,7 +92,7 @@ def tune(
         InputError: the request is wrong, or the folder another study's.
     """
     _check_budget(trials, minutes)
-    _open(folder, config, data, space)
+    _open(task, folder, config, data, space)
     end = None if minutes is None else time.monotonic() + 60.0 * minutes
     with _alone(folder):
         study = _study(folder)
@@ -108,10 +103,10 @@ def tune(
                     *(study, trial, task, config, data),
                     *(folder, space, end, verbose),
                 )
-                say(train_trials.line(study.trials[trial.number]))
+                say(train_trials.line(study.trials[trial.number], task))
         except OutOfTimeError:
             say(f"trial {trial.number} is not finished: out of time")
-        return train_trials.write(folder, study.trials, config)
+        return train_trials.write(folder, study.trials, config, task)
 
 
 def _next_trial(study, config, number, end, start):
@@ -205,7 +200,7 @@ def _check_budget(trials, minutes):
             )
 
 
-def _open(folder, config, data, space):
+def _open(task, folder, config, data, space):
     """Makes the study's folder, or finds the same study in it."""
     request = {
         "data": str(data.resolve()),
@@ -228,18 +223,22 @@ def _open(folder, config, data, space):
         )
     folders.read_manifest(data)
     folder.mkdir(parents=True, exist_ok=True)
-    _declare(folder, space)
+    _declare(task, folder, space)
     path.write_text(text)
 
 
-def _declare(folder, space):
+def _declare(task, folder, space):
     """Tells TensorBoard's HParams tab what is searched and measured."""
     with tf.summary.create_file_writer(str(folder)).as_default():
         hparams.hparams_config(
             hparams=[hparams.HParam(one.name, _domain(one)) for one in space],
             metrics=[
-                hparams.Metric(tag, group="validation", display_name=name)
-                for tag, name in _MEASURED.items()
+                hparams.Metric(
+                    name.replace("val_", "epoch_", 1),
+                    group="validation",
+                    display_name=called,
+                )
+                for name, (called, _) in task.shown.items()
             ],
         )
 
