@@ -115,7 +115,7 @@ def test_the_demo_ends_with_a_served_score(tmp_path):
         tmp_path / "demo",
         schema.LISTS,
         list_simulator.simulate(config),
-        *("--model", "heroes"),
+        *("--task", "lists"),
         *("--set", "training.epochs=3", "training.batch_sessions=128"),
     )
     pairs = {
@@ -132,9 +132,8 @@ def test_the_demo_ends_with_a_served_score(tmp_path):
     assert (folder / "run" / "report.html").is_file()
 
 
-def test_a_demo_of_lists_needs_the_flag(tmp_path, capsys):
-    folder = tmp_path / "demo"
-    words = ["demo", "--preset", "heroes_demo", "--workdir", str(folder)]
-    assert cli.main(words) == 2
-    assert "must be given with `--model heroes`" in capsys.readouterr().err
+def test_a_demo_is_of_the_task_that_is_named(tmp_path, capsys):
+    words = ["demo", "--task", "sessions", "--preset", "heroes_demo"]
+    assert cli.main([*words, "--workdir", str(tmp_path / "demo")]) == 2
+    assert "must be given a model of sessions" in capsys.readouterr().err
     assert not (tmp_path / "demo").exists()

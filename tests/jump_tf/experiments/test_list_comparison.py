@@ -111,7 +111,7 @@ def test_a_comparison_that_cannot_be_is_refused(
     flags, sentence, lists_folder, tmp_path, capsys
 ):
     code = call(
-        *("reproduce", "--model", "heroes", "--data", lists_folder),
+        *("reproduce", "--task", "lists", "--data", lists_folder),
         *("--results", tmp_path / "results", *flags),
     )
     assert code == 2
@@ -121,7 +121,7 @@ def test_a_comparison_that_cannot_be_is_refused(
 
 def test_without_time_nothing_is_compared(lists_folder, tmp_path, capsys):
     code = call(
-        *("reproduce", "--model", "heroes", "--data", lists_folder),
+        *("reproduce", "--task", "lists", "--data", lists_folder),
         *("--results", tmp_path / "results", "--budget", "0"),
     )
     assert code == 0, capsys.readouterr().err
