@@ -10,7 +10,7 @@ import pytest
 
 from jump_tf import schema
 from jump_tf.data import encoding
-from jump_tf.data import session_records
+from tests import records
 
 NUM_ITEMS = 23
 SESSIONS = {schema.TRAIN: 311, schema.VALIDATION: 57, schema.TEST: 83}
@@ -53,7 +53,7 @@ def data_folder(tmp_path_factory, sessions):
     for split, mine in sessions.items():
         for shard in range(2):
             name = encoding.shard_name(split, shard, 2)
-            session_records.write(str(folder / name), mine[shard::2])
+            records.write_sessions(str(folder / name), mine[shard::2])
     names = [f"item-{n}" for n in range(NUM_ITEMS)]
     (folder / schema.VOCABULARY_FILE).write_text("\n".join(names) + "\n")
     manifest = {

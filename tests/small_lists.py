@@ -6,7 +6,7 @@ import numpy as np
 
 from jump_tf import schema
 from jump_tf.data import encoding
-from jump_tf.data import list_records
+from tests import records
 
 FIELDS = ("item", "shelf", "band")
 NUM_FEATURES = 29
@@ -53,7 +53,7 @@ def write_folder(folder, splits, fields=FIELDS, vocabulary=None):
     for split, mine in splits.items():
         for shard in range(SHARDS):
             name = encoding.shard_name(split, shard, SHARDS)
-            list_records.write(str(folder / name), mine[shard::SHARDS])
+            records.write_lists(str(folder / name), mine[shard::SHARDS])
     lines = "".join(f"{text}\n" for text in vocabulary)
     (folder / schema.VOCABULARY_FILE).write_text(lines)
     manifest = {

@@ -1,14 +1,11 @@
 """Reads lists of shown items into tensors from the records of `encoding`."""
 
-import pathlib
-from collections.abc import Iterable
 from collections.abc import Iterator
 from collections.abc import Sequence
 
 import tensorflow as tf
 
 from jump_tf import schema
-from jump_tf.data import encoding
 
 _LISTS = tf.io.RaggedFeature.RowLengths(schema.LIST_LENGTH)
 _ITEMS = tf.io.RaggedFeature.RowLengths(schema.FEATURES_LENGTH)
@@ -60,9 +57,3 @@ def read(paths: Sequence[str]) -> Iterator[schema.ShownList]:
             strict=True,
         ):
             yield schema.ShownList(list_id.decode(), int(start_ms), *items)
-
-
-def write(path: str, lists: Iterable[schema.ShownList]) -> None:
-    """Writes lists to the gzipped record file at `path`, in their order."""
-    records = encoding.encode_lists(lists)
-    pathlib.Path(path).write_bytes(encoding.to_file(records))

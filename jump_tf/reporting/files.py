@@ -27,13 +27,16 @@ def whole(path: pathlib.Path, mode: str = "w") -> Iterator[Any]:
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.partial")
     text = "b" not in mode
-    with beside.open(
-        mode,
-        encoding="utf-8" if text else None,
-        newline="\n" if text else None,
-    ) as out:
-        yield out
-    beside.replace(path)
+    try:
+        with beside.open(
+            mode,
+            encoding="utf-8" if text else None,
+            newline="\n" if text else None,
+        ) as out:
+            yield out
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def write_json(path: pathlib.Path, content: Mapping[str, Any]) -> pathlib.Path:

@@ -18,6 +18,7 @@ import jump_tf
 from jump_tf import schema
 from jump_tf.config import run as configs
 from jump_tf.data import folders
+from jump_tf.reporting import files
 
 CONFIG_FILE = "config.yaml"
 DATA_FILE = "data.json"
@@ -176,10 +177,8 @@ def read_training(run: pathlib.Path) -> dict[str, Any]:
 
 def write_history(run: pathlib.Path, history: list[dict[str, Any]]) -> None:
     """Replaces the metrics of the finished epochs."""
-    path = run / METRICS_FILE
-    beside = path.with_suffix(".writing")
-    beside.write_text("".join(json.dumps(line) + "\n" for line in history))
-    beside.replace(path)
+    with files.whole(run / METRICS_FILE) as out:
+        out.writelines(json.dumps(line) + "\n" for line in history)
 
 
 def _write_json(path: pathlib.Path, content: dict[str, Any]) -> None:

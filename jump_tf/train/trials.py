@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from jump_tf.config.run import Config
+from jump_tf.reporting import files
 from jump_tf.train import search_space
 
 TABLE_FILE = "trials.csv"
@@ -39,15 +40,12 @@ def write(
     if rows and rows[0]["state"] == _COMPLETE:
         values = by_number[rows[0]["trial"]].params
         best = search_space.with_values(config, values)
-        beside = folder / f"{BEST_FILE}.writing"
-        beside.write_text(best.to_yaml())
-        beside.replace(folder / BEST_FILE)
-    beside = folder / f"{TABLE_FILE}.writing"
-    with beside.open("w", newline="") as out:
+        with files.whole(folder / BEST_FILE) as out:
+            out.write(best.to_yaml())
+    with files.whole(folder / TABLE_FILE) as out:
         writer = csv.DictWriter(out, _names(rows), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-    beside.replace(folder / TABLE_FILE)
     return rows
 
 

@@ -35,6 +35,7 @@ from jump_tf.data import encoding
 from jump_tf.data import folders
 from jump_tf.data import session_batches
 from jump_tf.data import session_records
+from tests import records
 
 SHARDS = 4
 MAX_LENGTH = 60
@@ -189,7 +190,7 @@ def simulated(folder: pathlib.Path, number: int) -> pathlib.Path:
     parts = np.array_split(lengths, SHARDS)
     for shard, part in enumerate(parts):
         name = encoding.shard_name(schema.TRAIN, shard, SHARDS)
-        session_records.write(str(folder / name), _sessions(part, random))
+        records.write_sessions(str(folder / name), _sessions(part, random))
     split = {"sessions": number, "clicks": int(lengths.sum())}
     manifest = {"splits": {schema.TRAIN: split}}
     (folder / schema.MANIFEST_FILE).write_text(json.dumps(manifest))

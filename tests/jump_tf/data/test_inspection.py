@@ -10,8 +10,8 @@ from jump_tf.data import click_log
 from jump_tf.data import drift
 from jump_tf.data import encoding
 from jump_tf.data import inspection
-from jump_tf.data import session_records
 from jump_tf.experiments.reproduction import facts as reproduction_facts
+from tests import records
 
 
 def session(items, dwell, censored, cut=0):
@@ -39,7 +39,7 @@ def write(folder, splits, names, **manifest):
     folder.mkdir()
     for split, sessions in splits.items():
         name = encoding.shard_name(split, 0, 1)
-        session_records.write(str(folder / name), sessions)
+        records.write_sessions(str(folder / name), sessions)
     (folder / schema.VOCABULARY_FILE).write_text(
         "".join(f"{name}\n" for name in names)
     )

@@ -6,6 +6,7 @@ import tensorflow as tf
 from jump_tf import schema
 from jump_tf.data import encoding
 from jump_tf.data import list_records
+from tests import records
 from tests import small_lists
 
 KINDS = {"fields": small_lists.FIELDS, "bags": ()}
@@ -58,7 +59,7 @@ def test_written_files_are_read_back_in_order(
     monkeypatch.setattr(encoding, limit, 7)
     mine = [dataclasses.replace(lists[0], list_id="Zürich/1"), *lists[1:]]
     path = str(tmp_path / "lists.tfrecord.gz")
-    list_records.write(path, mine)
+    records.write_lists(path, mine)
     assert list(list_records.read([path])) == mine
 
 
@@ -67,7 +68,7 @@ def test_records_hold_a_bounded_number_of_features(
 ):
     monkeypatch.setattr(encoding, "FEATURES_PER_RECORD", 40)
     path = str(tmp_path / "lists.tfrecord.gz")
-    list_records.write(path, lists)
+    records.write_lists(path, lists)
     sizes = [
         [sum(map(len, each)) for each in found[schema.FEATURES].to_list()]
         for found in (
@@ -81,7 +82,7 @@ def test_records_hold_a_bounded_number_of_features(
 
 def test_a_file_without_lists_reads_as_none(tmp_path):
     path = str(tmp_path / "none.tfrecord.gz")
-    list_records.write(path, [])
+    records.write_lists(path, [])
     assert list(list_records.read([path])) == []
 
 

@@ -10,8 +10,8 @@ from jump_tf.data import batching
 from jump_tf.data import encoding
 from jump_tf.data import folders
 from jump_tf.data import session_batches
-from jump_tf.data import session_records
 from jump_tf.runs import checkpoints
+from tests import records
 
 
 def training_batches(
@@ -176,7 +176,7 @@ def test_a_cut_session_has_an_unknown_end(
         for n, session in enumerate(sessions[schema.TRAIN])
     ]
     name = encoding.shard_name(schema.TRAIN, 0, 1)
-    session_records.write(str(tmp_path / name), mine)
+    records.write_sessions(str(tmp_path / name), mine)
     ends = {
         tuple(np.float32(s.dwell_seconds)): -1.0 if s.session_cut else 1.0
         for s in mine

@@ -6,6 +6,7 @@ import tensorflow as tf
 from jump_tf import schema
 from jump_tf.data import encoding
 from jump_tf.data import session_records
+from tests import records
 
 
 def test_decode_takes_any_number_of_records(tmp_path, sessions, monkeypatch):
@@ -14,7 +15,7 @@ def test_decode_takes_any_number_of_records(tmp_path, sessions, monkeypatch):
     for size in (1, 5, 1024):
         monkeypatch.setattr(encoding, "SESSIONS_PER_RECORD", size)
         path = tmp_path / str(size)
-        session_records.write(str(path), mine)
+        records.write_sessions(str(path), mine)
         written = list(encoding.from_file(path.read_bytes()))
         assert len(written) == -(-len(mine) // size)
         columns = session_records.decode(tf.constant(written))
@@ -38,7 +39,7 @@ def test_a_record_without_cut_sessions_says_nothing_of_them(
         dataclasses.replace(session, session_cut=int(n in (0, 7)))
         for n, session in enumerate(sessions[schema.VALIDATION][:8])
     ]
-    session_records.write(str(tmp_path / "cut"), mine)
+    records.write_sessions(str(tmp_path / "cut"), mine)
     written = list(encoding.from_file((tmp_path / "cut").read_bytes()))
     says = [schema.SESSION_CUT.encode() in record for record in written]
     assert says == [True, False, True]
@@ -57,7 +58,7 @@ def test_written_files_are_read_back_in_order(tmp_path, sessions, monkeypatch):
     first = dataclasses.replace(mine[0], session_id="Zürich/1", session_cut=1)
     mine = [first, *mine[1:]]
     path = str(tmp_path / encoding.shard_name("train", 0, 1))
-    session_records.write(path, mine)
+    records.write_sessions(path, mine)
     assert list(session_records.read([path])) == mine
 
 

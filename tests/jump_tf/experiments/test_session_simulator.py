@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from jump_tf import schema
 from jump_tf.data import encoding
-from jump_tf.data import session_records
 from jump_tf.evaluate.sessions import predictions as session_predictions
 from jump_tf.experiments import session_oracle
 from jump_tf.experiments import session_simulator
@@ -17,6 +16,7 @@ from jump_tf.experiments.session_simulator import SimulatorConfig
 from jump_tf.metrics import ranking
 from jump_tf.survival.distribution import LogNormal
 from tests import by_hand
+from tests import records
 
 CONFIG = SimulatorConfig(
     num_sessions=6000, num_items=31, followers=3, log_dwell=6.0, seed=5
@@ -42,7 +42,7 @@ def folder(tmp_path_factory, simulation, vocabulary):
     for session_id, name, time_ms in simulation.rows():
         item = number[name] + schema.FIRST_ITEM_ID
         sessions.setdefault(session_id, []).append((item, time_ms))
-    session_records.write(
+    records.write_sessions(
         str(folder / encoding.shard_name(schema.TEST, 0, 1)),
         (_session(name, clicks) for name, clicks in sessions.items()),
     )

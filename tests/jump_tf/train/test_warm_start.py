@@ -21,6 +21,7 @@ from jump_tf.train import optimizer
 from jump_tf.train import warm_start
 from jump_tf.train.warm_start import WarmStart
 from tests import evaluated
+from tests import records
 
 SMALL = (
     *("model.units=6", "model.micro_step_seconds=700", "training.epochs=1"),
@@ -51,7 +52,7 @@ def rename(data, folder, names):
                 dataclasses.replace(s, items=[ids[item] for item in s.items])
                 for s in session_records.read([file])
             ]
-            session_records.write(
+            records.write_sessions(
                 file.replace(str(data), str(folder)), sessions
             )
     (folder / schema.VOCABULARY_FILE).write_text("\n".join(names) + "\n")

@@ -8,7 +8,6 @@ import pytest
 import tensorflow as tf
 
 from jump_tf import schema
-from jump_tf.data import list_records
 from jump_tf.data.encoding import shard_name
 from jump_tf.evaluate.lists import baselines as list_baselines
 from jump_tf.evaluate.lists import evaluation as list_evaluation
@@ -21,6 +20,7 @@ from jump_tf.experiments import list_oracle
 from jump_tf.experiments import list_simulator
 from jump_tf.experiments.list_simulator import ListSimulatorConfig
 from jump_tf.metrics import lists as list_measures
+from tests import records
 from tests import simulated_lists
 from tests.list_batches import FakeModel
 from tests.list_batches import batches
@@ -87,7 +87,7 @@ def folder(tmp_path_factory, splits, vocabulary_size):
     for split, lists in splits.items():
         for shard in range(2):
             path = folder / shard_name(split, shard, 2)
-            list_records.write(str(path), lists[shard::2])
+            records.write_lists(str(path), lists[shard::2])
     manifest = {
         "kind": schema.LISTS,
         "fields": list(list_simulator.FIELDS),

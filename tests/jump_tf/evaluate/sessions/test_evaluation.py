@@ -10,7 +10,6 @@ import tensorflow as tf
 from jump_tf import schema
 from jump_tf.data import encoding
 from jump_tf.data import session_batches
-from jump_tf.data import session_records
 from jump_tf.evaluate.sessions import baselines as session_baselines
 from jump_tf.evaluate.sessions import evaluation as session_evaluation
 from jump_tf.evaluate.sessions import metrics as session_metrics
@@ -28,6 +27,7 @@ from jump_tf.reporting.tables import number
 from jump_tf.survival.distribution import LogNormal
 from tests import by_hand
 from tests import evaluated
+from tests import records
 from tests.by_hand import padded
 
 VOCABULARY = 25
@@ -124,7 +124,7 @@ def one_session_folder(folder, lengths, items=(2, 3, 4), cut=()):
     ]
     for split in schema.SPLITS:
         name = encoding.shard_name(split, 0, 1)
-        session_records.write(str(folder / name), sessions)
+        records.write_sessions(str(folder / name), sessions)
     names = [f"i{n}" for n in range(VOCABULARY - 2)]
     (folder / schema.VOCABULARY_FILE).write_text("\n".join(names) + "\n")
     manifest = {
