@@ -10,7 +10,7 @@ from jump_tf.data import click_log
 from jump_tf.data import drift
 from jump_tf.data import encoding
 from jump_tf.data import inspection
-from jump_tf.experiments.reproduction import facts as reproduction_facts
+from jump_tf.experiments.reproduction import datasets
 from tests import records
 
 
@@ -149,10 +149,10 @@ class TestFacts:
         inspection.describe_changes(changes)
 
     def test_they_are_counted_once_for_the_results(self, today, tmp_path):
-        facts = reproduction_facts.of(today, tmp_path / "results")
+        facts = datasets.statistics(today, tmp_path / "results")
         assert facts.items() >= inspection.read(today).statistics.items()
         (today / encoding.shard_name(schema.TRAIN, 0, 1)).unlink()
-        assert reproduction_facts.of(today, tmp_path / "results") == facts
+        assert datasets.statistics(today, tmp_path / "results") == facts
 
     def test_a_broken_split_is_refused(self, today):
         path = today / schema.MANIFEST_FILE

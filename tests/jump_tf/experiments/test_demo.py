@@ -9,12 +9,12 @@ import re
 import pytest
 
 from jump_tf import schema
+from jump_tf import tasks
 from jump_tf.cli import main as cli
 from jump_tf.config.run import preset
 from jump_tf.experiments import demo
 from jump_tf.experiments import list_simulator
 from jump_tf.experiments import session_simulator
-from jump_tf.train import trainer
 from tests.jump_tf.cli.test_main import small_log
 
 
@@ -93,7 +93,7 @@ def test_a_demo_on_a_log_of_ones_own_asks_prepare(
     def stop(config, data, run):
         raise schema.InputError("far enough")
 
-    monkeypatch.setattr(trainer, "train", stop)
+    monkeypatch.setattr(tasks, "train", stop)
     log = tmp_path / "log.tsv"
     log.write_text(small_log().replace(",", "\t"))
     arguments = (

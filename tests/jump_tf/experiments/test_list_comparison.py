@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from jump_tf import schema
+from jump_tf import tasks
 from jump_tf.cli import main as cli
 from jump_tf.experiments.reproduction import list_comparison
 from jump_tf.experiments.reproduction import plan as plans
 from jump_tf.experiments.reproduction import results
 from jump_tf.experiments.reproduction import runner
-from jump_tf.train import trainer
 from tests import small_lists
 
 SMALL = (
@@ -66,7 +66,7 @@ def test_models_are_compared_on_the_same_items(compared):
 
 def test_a_second_call_trains_nothing(compared, monkeypatch):
     plan, folder, _ = compared
-    monkeypatch.setattr(trainer, "train", None)  # Not to be called.
+    monkeypatch.setattr(tasks, "train", None)  # Not to be called.
     before, said = read(folder), []
     runner.reproduce(plan, folder, seeds=2, say=said.append)
     assert said == []

@@ -28,7 +28,6 @@ from jump_tf.experiments.reproduction import steps
 from jump_tf.experiments.reproduction.experiment import Experiment
 from jump_tf.runs import folder as run_folder
 from jump_tf.train import interruptions
-from jump_tf.train import trainer
 from tests.jump_tf.evaluate.sessions.test_report import Page
 
 pytest.importorskip("matplotlib")
@@ -137,10 +136,10 @@ def test_a_second_call_trains_nothing(done, plan, monkeypatch):
     folder, _ = done
     before = (folder / found_results.RESULTS_FILE).read_text()
     for module, name in (
-        (trainer, "train"),
+        (tasks, "train"),
         (session_evaluation, "evaluate_moments"),
-        (session_baselines, "click_tables"),
-        (comparison, "compare_seeds"),
+        (session_baselines, "prediction_tables"),
+        (comparison, "compare"),
     ):
         monkeypatch.setattr(module, name, None)  # Not to be called.
     said = []
@@ -198,7 +197,7 @@ def test_what_was_cut_short_is_taken_up(done, plan, tmp_path, monkeypatch):
         asked.append((run.parent.name, resume))
         return train(config, data, run, resume=resume, verbose=verbose)
 
-    monkeypatch.setattr(trainer, "train", watched)
+    monkeypatch.setattr(tasks, "train", watched)
     runner.reproduce(plan, folder, say=print)
     assert asked == [("gru4rec", True), ("no-start", False)]
     assert experiments.read(cut, schema.PAGE_LEAVE) == expected
@@ -241,7 +240,7 @@ def test_a_stop_is_told_and_leaves_a_report(
     def stop(*_, **__):
         raise interruptions.TrainingStopped("stopped at batch 3")
 
-    monkeypatch.setattr(trainer, "train", stop)
+    monkeypatch.setattr(tasks, "train", stop)
     folder = tmp_path / "results"
     asked = ["reproduce", "--plan", str(plan_path), "--results", str(folder)]
     assert cli.main(asked) == 143
@@ -253,7 +252,7 @@ def test_a_training_that_fails_is_told(plan_path, tmp_path, monkeypatch):
     def fail(*_, **__):
         raise interruptions.TrainingError("The loss must be a number.")
 
-    monkeypatch.setattr(trainer, "train", fail)
+    monkeypatch.setattr(tasks, "train", fail)
     plan, folder, said = plans.load(plan_path), tmp_path / "results", []
     (folder / "shop" / "mine").mkdir(parents=True)
     report = runner.reproduce(plan, folder, say=said.append)
@@ -538,7 +537,7 @@ def test_printed_numbers_are_the_papers():
 def test_every_model_has_the_best_of_its_own_search(
     plan_path, tmp_path, monkeypatch
 ):
-    tuning = pytest.importorskip("jump_tf.train.tuning")
+    pytest.importorskip("optuna")
     rates, used = {"Mine": 0.011, "Other": 0.022}, {}
     plan = plans.load(plan_path)
 
@@ -555,8 +554,8 @@ def test_every_model_has_the_best_of_its_own_search(
         used[run.parent.name] = config
         raise interruptions.TrainingError("Enough.")
 
-    monkeypatch.setattr(tuning, "tune", tune)
-    monkeypatch.setattr(trainer, "train", train)
+    monkeypatch.setattr(tasks, "tune", tune)
+    monkeypatch.setattr(tasks, "train", train)
     folder = tmp_path / "results"
     report = runner.reproduce(plan, folder, trials=2, say=lambda line: None)
     found = {

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from jump_tf import schema
 from jump_tf.data.encoding import shard_name
+from jump_tf.evaluate import columns
 from jump_tf.evaluate.lists import baselines as list_baselines
 from jump_tf.evaluate.lists import evaluation as list_evaluation
 from jump_tf.evaluate.lists import metrics as list_metrics
@@ -20,6 +21,7 @@ from jump_tf.experiments import list_oracle
 from jump_tf.experiments import list_simulator
 from jump_tf.experiments.list_simulator import ListSimulatorConfig
 from jump_tf.metrics import lists as list_measures
+from tests import evaluated
 from tests import records
 from tests import simulated_lists
 from tests.list_batches import FakeModel
@@ -75,7 +77,7 @@ def model(vocabulary_size):
 
 @pytest.fixture(scope="module")
 def result(model, splits, fitted):
-    return list_evaluation.evaluate_batches(
+    return evaluated.evaluate_list_batches(
         model, batches(splits[schema.TEST]), fitted, num_fields=3, replicates=50
     )
 
@@ -107,11 +109,12 @@ def folder(tmp_path_factory, splits, vocabulary_size):
 
 
 def shown_of(lists, num_fields=3):
-    return list_predictions.joined(
+    return columns.joined(
         [
             list_predictions.of_batch(*batch, num_fields)
             for batch in batches(lists)
-        ]
+        ],
+        "lists",
     )[0]
 
 
@@ -409,7 +412,7 @@ class TestEvaluation:
         model = Constant(10)
         rates = fitted.rates[list_baselines.CONSTANT]
         model.one, model.two = rates.log_click[0], rates.log_conversion[0]
-        found = list_evaluation.evaluate_batches(
+        found = evaluated.evaluate_list_batches(
             model,
             batches(splits[schema.TEST]),
             fitted,
@@ -420,7 +423,7 @@ class TestEvaluation:
         np.testing.assert_allclose(list(differences.values()), 0, atol=1e-6)
 
     def test_free_first(self, model, splits, fitted, result):
-        found = list_evaluation.evaluate_batches(
+        found = evaluated.evaluate_list_batches(
             model,
             batches(splits[schema.TEST]),
             fitted,
@@ -441,7 +444,7 @@ class TestEvaluation:
             dataclasses.replace(one, converted=[0] * len(one))
             for one in splits[schema.TEST]
         ]
-        found = list_evaluation.evaluate_batches(
+        found = evaluated.evaluate_list_batches(
             model, batches(lists), fitted, num_fields=3, replicates=5
         )
         assert found["cvr_auc"] is None and found["ctcvr_ndcg"] is None
@@ -473,15 +476,17 @@ class TestEvaluation:
         assert f"{result['ctr_auc']:.4f}" in text
         worse = json.loads(json.dumps(result))
         worse["ctr_log_loss"] = 9.0
-        sentences = list_tables.losses_to_bars(worse)
+        sentences = list_tables.losses_to_baselines(worse)
         assert any("ctr_log_loss (9.0000 against" in s for s in sentences)
         better = {**result, "baselines": {}}
-        assert list_tables.losses_to_bars(better) == []
-        assert "No bar beats the model." in list_tables.format_table(better)
+        assert list_tables.losses_to_baselines(better) == []
+        assert "No baseline beats the model." in list_tables.format_table(
+            better
+        )
 
     def test_label_leak_is_said(self, splits, fitted, vocabulary_size):
         model = FakeModel(vocabulary_size, label_leak=True)
-        found = list_evaluation.evaluate_batches(
+        found = evaluated.evaluate_list_batches(
             model,
             batches(splits[schema.TEST]),
             fitted,
@@ -527,7 +532,7 @@ class TestSlices:
 
 class TestFolder:
     def test_evaluate(self, folder, model, result):
-        found = list_evaluation.evaluate(model, folder, replicates=50)
+        found = evaluated.evaluate_lists(model, folder, replicates=50)
         assert found.pop("split") == schema.TEST
         # Floats of another batch's shape differ in the last digit.
         for name in ("num_lists", "num_items", "num_clicks", "best_field"):
@@ -538,7 +543,7 @@ class TestFolder:
     def test_long_lists_keep_their_last_items(self, folder, vocabulary_size):
         model = FakeModel(vocabulary_size)
         model.config.max_list_length = 4
-        found = list_evaluation.evaluate(
+        found = evaluated.evaluate_lists(
             model, folder, feedback=("known",), replicates=5
         )
         assert found["num_lists"] == SIZES[schema.TEST]
@@ -549,7 +554,7 @@ class TestFolder:
         numbers = validation()
         assert numbers == validation()
         assert isinstance(validation.shown, Shown)
-        found = list_evaluation.evaluate(
+        found = evaluated.evaluate_lists(
             model, folder, schema.VALIDATION, feedback=("known",), replicates=5
         )
         assert set(numbers) >= {"ctr_auc", "ctcvr_auc", "ctr_log_loss"}
@@ -584,4 +589,4 @@ class TestFolder:
             json.dumps(manifest | change)
         )
         with pytest.raises(schema.InputError, match=words):
-            list_evaluation.evaluate(model, tmp_path, replicates=5)
+            evaluated.evaluate_lists(model, tmp_path, replicates=5)

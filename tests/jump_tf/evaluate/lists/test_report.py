@@ -9,6 +9,7 @@ from jump_tf.evaluate.lists import figures as list_figures
 from jump_tf.evaluate.lists import report as list_report
 from jump_tf.experiments import list_simulator
 from jump_tf.experiments.list_simulator import ListSimulatorConfig
+from tests import evaluated
 from tests import simulated_lists
 from tests.jump_tf.evaluate.sessions.test_figures import size_and_colours
 from tests.jump_tf.evaluate.sessions.test_report import Page
@@ -18,7 +19,7 @@ from tests.list_batches import batches
 pytest.importorskip("matplotlib")
 
 
-def evaluated(fields, **options):
+def evaluate(fields, **options):
     config = ListSimulatorConfig(num_lists=400, num_items=11, mean_length=5.0)
     lists, vocabulary = simulated_lists.to_lists(
         list_simulator.simulate(config)
@@ -27,7 +28,7 @@ def evaluated(fields, **options):
     fitted = list_baselines.fit(
         batches(lists[:200], 50), batches(lists[200:250], 50), size, fields
     )
-    found = list_evaluation.evaluate_batches(
+    found = evaluated.evaluate_list_batches(
         FakeModel(size, **options),
         batches(lists[250:], 50),
         fitted,
@@ -39,7 +40,7 @@ def evaluated(fields, **options):
 
 @pytest.fixture(scope="module")
 def result():
-    return evaluated(list_simulator.FIELDS)
+    return evaluate(list_simulator.FIELDS)
 
 
 @pytest.fixture
@@ -65,8 +66,8 @@ def test_says_what_is_missing(run):
     ):
         assert f"The run has no {name}." in page.text
     assert page.images == [
-        "AUC against bars, test",
-        "log loss against bars, test",
+        "AUC against baselines, test",
+        "log loss against baselines, test",
         "calibration, test",
         "rates by position, test",
     ]
@@ -109,7 +110,7 @@ def test_bars_that_win_are_said(run):
 
 
 def test_bags_of_features_and_a_leak(run):
-    list_evaluation.write_evaluation(run, evaluated((), label_leak=True))
+    list_evaluation.write_evaluation(run, evaluate((), label_leak=True))
     page = Page(list_report.write_report(run))
     assert "of no use for prediction" in page.text
     assert "best_field (" not in page.text
