@@ -115,7 +115,7 @@ def all_cases(visits):
     )
 
 
-def drawn(max_examples, phases=tuple(Phase)):
+def exhaustive(max_examples, phases=tuple(Phase)):
     # The same examples on every machine, however slow it is.
     return settings(
         max_examples=max_examples,
@@ -144,7 +144,7 @@ def examples(few, many):
 
 @examples(40, 100)
 def test_python_and_sql_agree(number):
-    drawn(number)(given(st.one_of(all_cases(visits=3)))(check_sql))()
+    exhaustive(number)(given(st.one_of(all_cases(visits=3)))(check_sql))()
 
 
 def check_sql(case):
@@ -156,7 +156,7 @@ def test_the_drawn_logs_have_every_case():
     reasons = collections.Counter()
     sessions = []
 
-    @drawn(200)
+    @exhaustive(200)
     @given(st.one_of(all_cases(visits=3)))
     def draw(case):
         found = oracle.expected(*case)
@@ -185,13 +185,13 @@ def test_the_drawn_logs_have_every_case():
 @examples(4, 15)
 def test_the_job_agrees_on_csv(number):
     cases = all_cases(visits=8)[0]
-    drawn(number, AS_DRAWN)(example(JUST_ENDED)(given(cases)(check_csv)))()
+    exhaustive(number, AS_DRAWN)(example(JUST_ENDED)(given(cases)(check_csv)))()
 
 
 @examples(3, 10)
 def test_the_job_agrees_on_clocks(number):
     cases = all_cases(visits=8)[1]
-    drawn(number, AS_DRAWN)(given(cases)(check_clocks))()
+    exhaustive(number, AS_DRAWN)(given(cases)(check_clocks))()
 
 
 def check_csv(case):

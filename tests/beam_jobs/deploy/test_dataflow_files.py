@@ -203,4 +203,4 @@ def test_workers_can_install_the_package(tmp_path):
         modules = (tmp_path / name).rglob("*.py")
         assert {str(path.relative_to(tmp_path)) for path in modules} <= held
     assert "beam_jobs/tfds/cikm16/README.md" in held
-    assert "jump_tf/presets/paper.yaml" in held
+    assert "jump_tf/config/presets/paper.yaml" in held
