@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from jump_tf.layers.embedding_table import ItemTable
+from jump_tf.layers.embedding_table import EmbeddingTable
 
 IDS = np.int32([[3, 5, 3], [0, 6, 1]])
 
 
 @pytest.fixture
 def table():
-    table = ItemTable(7, 4, keras.initializers.RandomNormal(seed=2))
+    table = EmbeddingTable(7, 4, keras.initializers.RandomNormal(seed=2))
     table.build()
     return table
 
@@ -47,7 +47,7 @@ def test_rows_and_whole_table_learn_together(table):
 
 
 def test_mixed_precision_casts_the_rows_alone(table):
-    mixed = ItemTable(7, 4, dtype="mixed_bfloat16")
+    mixed = EmbeddingTable(7, 4, dtype="mixed_bfloat16")
     mixed.build()
     mixed.set_weights(table.get_weights())
     with tf.GradientTape() as tape:
@@ -68,7 +68,7 @@ def test_symbolic_call_knows_its_shape_and_dtype(table):
 
 def test_config_survives_json(table):
     config = json.loads(json.dumps(table.get_config()))
-    clone = ItemTable.from_config(config)
+    clone = EmbeddingTable.from_config(config)
     assert (clone.vocabulary_size, clone.units) == (7, 4)
     clone.build()
     np.testing.assert_array_equal(clone.embeddings, table.embeddings)
