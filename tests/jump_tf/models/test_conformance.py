@@ -76,8 +76,6 @@ class Sessions:
         random = np.random.default_rng(1)
         for weight in model.trainable_weights:
             weight.assign(0.5 * random.normal(size=weight.shape))
-        if model.learns_page_load:
-            model.drawn_dwell = lambda _: backend_outputs.NEWEST
 
 
 class Lists:
