@@ -3,12 +3,7 @@
 import dataclasses
 from typing import ClassVar
 
-from jump_tf.config.checks import above_zero
-from jump_tf.config.checks import at_least
-from jump_tf.config.checks import check_types
-from jump_tf.config.checks import one_of
-from jump_tf.config.checks import rate
-from jump_tf.config.checks import refuse
+from jump_tf.config.checks import Checked
 
 CONCATENATE = "concatenate"
 MEAN = "mean"
@@ -19,7 +14,7 @@ OBJECTIVES = ("cross_entropy", "survival")
 
 
 @dataclasses.dataclass(frozen=True)
-class ListConfig:
+class ListConfig(Checked):
     """What every model of lists has: its inputs, heads and loss.
 
     Attributes:
@@ -81,23 +76,22 @@ class ListConfig:
     )
 
     def __post_init__(self):
-        check_types(self)
-        at_least(self, 1, "num_fields", "embedding_size", "head_units")
-        at_least(self, 1, "max_list_length")
-        at_least(self, 0, "positions", "head_layers", "l2", "seed")
-        at_least(self, 0, "point_weight", "censor_weight")
-        above_zero(self, "click_positive_weight", "conversion_positive_weight")
-        rate(self, "dropout", "head_dropout")
-        one_of(self, "combine", COMBINERS)
-        one_of(self, "objective", OBJECTIVES)
-        if not 0 <= self.conversion_weight <= 1:
-            refuse(self, "conversion_weight", "be in [0, 1]")
+        self.check_types()
+        self.at_least(1, "num_fields", "embedding_size", "head_units")
+        self.at_least(1, "max_list_length")
+        self.at_least(0, "positions", "head_layers", "l2", "seed")
+        self.at_least(0, "point_weight", "censor_weight")
+        self.above_zero("click_positive_weight", "conversion_positive_weight")
+        self.rate("dropout", "head_dropout")
+        self.one_of("combine", COMBINERS)
+        self.one_of("objective", OBJECTIVES)
+        self.share("conversion_weight")
         if self.head_units % 2 ** max(self.head_layers - 1, 0):
-            refuse(self, "head_units", "be halved by each of `head_layers`")
+            self.refuse("head_units", "be halved by each of `head_layers`")
         if self.objective == "survival":
             for name in ("click_positive_weight", "conversion_positive_weight"):
                 if getattr(self, name) != 1:
-                    refuse(self, name, "be 1 for objective='survival'")
+                    self.refuse(name, "be 1 for objective='survival'")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,17 +129,17 @@ class HeroesConfig(ListConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        at_least(self, 1, "units")
-        one_of(self, "cell", CELLS)
-        one_of(self, "feedback", FEEDBACKS)
+        self.at_least(1, "units")
+        self.one_of("cell", CELLS)
+        self.one_of("feedback", FEEDBACKS)
         if self.cell == "soft" and not self.hierarchy:
-            refuse(self, "hierarchy", "be on for cell='soft'")
+            self.refuse("hierarchy", "be on for cell='soft'")
         if self.label_leak and (self.cell == "soft" or not self.hierarchy):
-            refuse(self, "label_leak", "be off where clicks drive nothing")
+            self.refuse("label_leak", "be off where clicks drive nothing")
         if self.accumulate_decay and not (
             self.cell == "hawkes" and self.hierarchy
         ):
-            refuse(self, "accumulate_decay", "be off where nothing is copied")
+            self.refuse("accumulate_decay", "be off where nothing is copied")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,7 +156,7 @@ class ListRNNConfig(ListConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        at_least(self, 1, "units")
+        self.at_least(1, "units")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,7 +196,7 @@ class MMoEConfig(ListConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        at_least(self, 1, "experts", "expert_units")
+        self.at_least(1, "experts", "expert_units")
 
 
 LIST_MODELS: dict[str, type[ListConfig]] = {

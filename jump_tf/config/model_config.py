@@ -3,11 +3,6 @@
 import dataclasses
 from typing import ClassVar
 
-from jump_tf.config.checks import above_zero
-from jump_tf.config.checks import at_least
-from jump_tf.config.checks import one_of
-from jump_tf.config.checks import rate
-from jump_tf.config.checks import refuse
 from jump_tf.config.session_models import OWN_DWELL_HEAD
 from jump_tf.config.session_models import SOFTMAX_LOSSES
 from jump_tf.config.session_models import SessionConfig
@@ -61,12 +56,12 @@ class JumpConfig(SessionConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        at_least(self, 0, "pointer_clicks")
+        self.at_least(0, "pointer_clicks")
         if self.pointer_clicks and self.click_loss not in SOFTMAX_LOSSES:
             must = f"be 0 for click_loss={self.click_loss!r}"
-            refuse(self, "pointer_clicks", must)
-        above_zero(self, "micro_step_seconds")
-        one_of(self, "row_spacing", ROW_SPACINGS)
+            self.refuse("pointer_clicks", must)
+        self.above_zero("micro_step_seconds")
+        self.one_of("row_spacing", ROW_SPACINGS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,7 +101,7 @@ class NARMConfig(ClickConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        rate(self, "decoder_dropout")
+        self.rate("decoder_dropout")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,7 +121,7 @@ class DTGRUConfig(ClickConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        one_of(self, "dwell_join", DWELL_JOINS)
+        self.one_of("dwell_join", DWELL_JOINS)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,10 +145,10 @@ class SASRecConfig(ClickConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        at_least(self, 1, "blocks", "heads", "feed_forward_ratio")
-        at_least(self, 1, "max_positions")
+        self.at_least(1, "blocks", "heads", "feed_forward_ratio")
+        self.at_least(1, "max_positions")
         if self.units % self.heads:
-            refuse(self, "heads", f"divide units={self.units}")
+            self.refuse("heads", f"divide units={self.units}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,9 +193,9 @@ class RMTPPConfig(PointProcessConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        one_of(self, "activation", ACTIVATIONS)
-        one_of(self, "slope", SLOPES)
-        above_zero(self, "time_scale_seconds")
+        self.one_of("activation", ACTIVATIONS)
+        self.one_of("slope", SLOPES)
+        self.above_zero("time_scale_seconds")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -220,7 +215,7 @@ class ATRPConfig(PointProcessConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        at_least(self, 1, "series_bins", "series_units")
+        self.at_least(1, "series_bins", "series_units")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -238,7 +233,7 @@ class NSRConfig(PointProcessConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        at_least(self, 2, "bins")
+        self.at_least(2, "bins")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -257,8 +252,8 @@ class HeroesSessionsConfig(SessionConfig):
 
     def __post_init__(self):
         super().__post_init__()
-        one_of(self, "cell", UNITS_OF_HEROES)
-        above_zero(self, "satisfied_seconds")
+        self.one_of("cell", UNITS_OF_HEROES)
+        self.above_zero("satisfied_seconds")
 
 
 SESSION_MODELS: dict[str, type[SessionConfig]] = {

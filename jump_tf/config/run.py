@@ -9,10 +9,7 @@ from typing import Any
 import yaml
 
 from jump_tf import schema
-from jump_tf.config.checks import above_zero
-from jump_tf.config.checks import at_least
-from jump_tf.config.checks import check_types
-from jump_tf.config.checks import one_of
+from jump_tf.config.checks import Checked
 from jump_tf.config.list_models import LIST_MODELS
 from jump_tf.config.list_models import ListConfig
 from jump_tf.config.model_config import SESSION_MODELS
@@ -31,7 +28,7 @@ _PRESETS = importlib.resources.files("jump_tf.config") / "presets"
 
 
 @dataclasses.dataclass(frozen=True)
-class TrainingConfig:
+class TrainingConfig(Checked):
     """How a model is trained.
 
     Attributes:
@@ -68,13 +65,13 @@ class TrainingConfig:
     checkpoint_seconds: float = 300.0
 
     def __post_init__(self):
-        check_types(self)
-        at_least(self, 1, "epochs", "batch_sessions", "batch_clicks")
-        at_least(self, 1, "patience")
-        at_least(self, 0, "seed", "checkpoint_seconds")
-        above_zero(self, "learning_rate", "clip_norm")
-        one_of(self, "schedule", SCHEDULES)
-        one_of(self, "precision", tuple(PRECISIONS))
+        self.check_types()
+        self.at_least(1, "epochs", "batch_sessions", "batch_clicks")
+        self.at_least(1, "patience")
+        self.at_least(0, "seed", "checkpoint_seconds")
+        self.above_zero("learning_rate", "clip_norm")
+        self.one_of("schedule", SCHEDULES)
+        self.one_of("precision", tuple(PRECISIONS))
 
     @property
     def dtype(self) -> str:

@@ -4,13 +4,7 @@ import dataclasses
 from typing import ClassVar
 
 from jump_tf import schema
-from jump_tf.config.checks import above_zero
-from jump_tf.config.checks import at_least
-from jump_tf.config.checks import check_types
-from jump_tf.config.checks import one_of
-from jump_tf.config.checks import rate
-from jump_tf.config.checks import refuse
-from jump_tf.config.checks import unset
+from jump_tf.config.checks import Checked
 
 DWELL_HEADS = ("item", "shared")
 OWN_DWELL_HEAD = "own"
@@ -21,7 +15,7 @@ SAMPLED_LOSSES = ("sampled_softmax", "bpr_max", "top1", "top1_max", "gbce")
 
 
 @dataclasses.dataclass(frozen=True)
-class SessionConfig:
+class SessionConfig(Checked):
     """What every session model has: its size, scores, heads and losses.
 
     Attributes:
@@ -117,28 +111,29 @@ class SessionConfig:
     )
 
     def __post_init__(self):
-        check_types(self)
-        at_least(self, 1, "units", "dwell_components")
-        at_least(self, 0, "negatives", "dwell_weight", "end_weight", "seed")
-        at_least(self, 0, "bpr_regularization")
-        above_zero(self, "max_dwell_seconds", "click_scale", "dwell_scale")
-        rate(self, "dropout", "dwell_dropout")
-        rate(self, "unknown_dwell_rate", "unknown_item_rate")
-        one_of(self, "dwell_head", self.dwell_heads)
-        one_of(self, "censoring", CENSORING)
+        self.check_types()
+        self.at_least(1, "units", "dwell_components")
+        self.at_least(0, "negatives", "dwell_weight", "end_weight", "seed")
+        self.at_least(0, "bpr_regularization")
+        self.above_zero("max_dwell_seconds", "click_scale", "dwell_scale")
+        self.rate("dropout", "dwell_dropout")
+        self.rate("unknown_dwell_rate", "unknown_item_rate")
+        self.one_of("dwell_head", self.dwell_heads)
+        self.one_of("censoring", CENSORING)
         if self.dwell_head != "shared":
-            unset(self, "end_weight", "dwell_history", "dwell_dropout")
+            for name in ("end_weight", "dwell_history", "dwell_dropout"):
+                if getattr(self, name):
+                    self.refuse(name, "be off unless `dwell_head` is 'shared'")
             if self.dwell_components > 1:
                 must = "be 1 unless `dwell_head` is 'shared'"
-                refuse(self, "dwell_components", must)
+                self.refuse("dwell_components", must)
         if self.end_weight and self.censoring == "all":
-            refuse(self, "end_weight", "be 0 for censoring='all'")
-        one_of(self, "click_loss", CATALOGUE_LOSSES + SAMPLED_LOSSES)
-        if not 0 <= self.gbce_calibration <= 1:
-            refuse(self, "gbce_calibration", "be in [0, 1]")
+            self.refuse("end_weight", "be 0 for censoring='all'")
+        self.one_of("click_loss", CATALOGUE_LOSSES + SAMPLED_LOSSES)
+        self.share("gbce_calibration")
         sampled = self.click_loss in SAMPLED_LOSSES
         if sampled != (self.negatives > 0):
             must = "be at least 1" if sampled else "be 0"
-            refuse(
-                self, "negatives", f"{must} for click_loss={self.click_loss!r}"
+            self.refuse(
+                "negatives", f"{must} for click_loss={self.click_loss!r}"
             )

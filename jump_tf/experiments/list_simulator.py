@@ -25,25 +25,23 @@ References: Hawkes, Biometrika 58(1), 1971; Dupret & Piwowarski, SIGIR 2008, for
 DRSR (Jin et al., SIGIR 2020) for "stop".
 """
 
-import csv
 import dataclasses
 import functools
-import pathlib
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 
-from jump_tf import schema
+from jump_tf.config.checks import Checked
+from jump_tf.experiments import simulated_log
 
 FIELDS = ("item", "category", "price_band")
 HEADER = ("list_id", "time_ms", *FIELDS, "click", "conversion")
-FIRST_START_MS = 1_700_000_000_000
 DECAY, STOP = "decay", "stop"
-_MS_PER_DAY = 86_400_000
 
 
 @dataclasses.dataclass(frozen=True)
-class ListSimulatorConfig:
+class ListSimulatorConfig(Checked):
     """Sizes and strengths of a simulated log of lists.
 
     Attributes:
@@ -100,40 +98,19 @@ class ListSimulatorConfig:
     seed: int = 0
 
     def __post_init__(self):
-        positive = ("fade", "mean_gap_seconds")
-        counts = [
-            *("num_lists", "num_categories", "num_price_bands"),
-            *("min_length", "days"),
-        ]
-        shares = ("ranked", "discouraging")
-        for name, holds, must in (
-            *((n, getattr(self, n) > 0, "be positive") for n in positive),
-            *((n, getattr(self, n) >= 1, "be at least 1") for n in counts),
-            *((n, 0 <= getattr(self, n) <= 1, "be 0 to 1") for n in shares),
-            ("num_items", self.num_items >= 2, "be at least 2"),
-            *(
-                (
-                    n,
-                    getattr(self, n) >= self.min_length,
-                    "be at least `min_length`",
-                )
-                for n in ("mean_length", "max_length")
-            ),
-            (
-                "observation",
-                self.observation in (DECAY, STOP),
-                f"be {DECAY!r} or {STOP!r}",
-            ),
-            ("keep", 0 < self.keep <= 1, "be above 0 and at most 1"),
-        ):
-            if not holds:
-                raise schema.InputError(
-                    f"`{name}` must {must}. Received: {getattr(self, name)}"
-                )
+        self.above_zero("fade", "mean_gap_seconds")
+        self.at_least(1, "num_lists", "num_categories", "min_length")
+        self.at_least(1, "num_price_bands", "days")
+        self.at_least(2, "num_items")
+        self.at_least(self.min_length, "mean_length", "max_length")
+        self.share("ranked", "discouraging")
+        self.one_of("observation", (DECAY, STOP))
+        if not 0 < self.keep <= 1:
+            self.refuse("keep", "be above 0 and at most 1")
 
 
 @dataclasses.dataclass(frozen=True)
-class Simulation:
+class Simulation(simulated_log.SimulatedLog):
     """A log of N shown items in S lists, end to end, and what is behind it.
 
     Attributes:
@@ -172,6 +149,8 @@ class Simulation:
     observed: np.ndarray
     clicked: np.ndarray
     converted: np.ndarray
+
+    header: ClassVar = HEADER
 
     @functools.cached_property
     def lists(self) -> np.ndarray:
@@ -218,13 +197,6 @@ class Simulation:
         ):
             yield name, time_ms, *features[item], click, conversion
 
-    def write_log(self, path: str | pathlib.Path) -> None:
-        """Writes the log as CSV, as `jump-tf prepare` reads lists from it."""
-        with pathlib.Path(path).open("w", newline="", encoding="utf-8") as log:
-            writer = csv.writer(log)
-            writer.writerow(HEADER)
-            writer.writerows(self.rows())
-
 
 def simulate(config: ListSimulatorConfig) -> Simulation:
     """Draws a log; the same configuration gives the same log."""
@@ -239,7 +211,9 @@ def simulate(config: ListSimulatorConfig) -> Simulation:
         category, price_band, config, generator
     )
     excitement = _excitement(config, generator)[category]
-    lengths = _lengths(config, generator)
+    lengths = simulated_log.lengths(
+        config, config.num_lists, config.min_length, generator
+    )
     items = _items(config, relevance, lengths, generator)
     real = np.arange(items.shape[1]) < lengths[:, np.newaxis]
     drawn = _behave(
@@ -276,19 +250,9 @@ def _excitement(config, generator):
     return config.excitement * generator.permutation(sign)
 
 
-def _lengths(config, generator):
-    more = generator.geometric(
-        1.0 / (config.mean_length - config.min_length + 1.0), config.num_lists
-    )
-    return np.minimum(config.min_length + more - 1, config.max_length)
-
-
 def _items(config, relevance, lengths, generator):
     """`[S, M]` items of each list in order, others beyond its length."""
-    weights = (
-        np.arange(1, config.num_items + 1.0) ** -config.popularity_exponent
-    )
-    weights = generator.permutation(weights / weights.sum())
+    weights = simulated_log.popularity(config, generator)
     shape = (len(lengths), int(lengths.max()))
     items = generator.choice(config.num_items, shape, p=weights)
     spread = max(float(np.std(relevance)), 1e-9)
@@ -351,9 +315,7 @@ def _look_on(config, looking, attraction, clicked):
 
 def _instants(config, lengths, real, generator):
     """`[N]` milliseconds, ascending in each list."""
-    starts = FIRST_START_MS + generator.integers(
-        0, config.days * _MS_PER_DAY, len(lengths)
-    )
+    starts = simulated_log.starts(config, len(lengths), generator)
     gaps = generator.exponential(1000.0 * config.mean_gap_seconds, real.shape)
     gaps = np.rint(gaps).astype(np.int64)
     gaps[:, 0] = 0

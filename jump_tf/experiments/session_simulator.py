@@ -6,23 +6,21 @@ else any item by popularity. A dwell is log-normal around the item's own median.
 So the best ranks and the true medians are known.
 """
 
-import csv
 import dataclasses
 import functools
-import pathlib
 from collections.abc import Iterator
+from typing import ClassVar
 
 import numpy as np
 
-from jump_tf import schema
+from jump_tf.config.checks import Checked
+from jump_tf.experiments import simulated_log
 
 HEADER = ("session_id", "item_id", "timestamp_ms")
-FIRST_START_MS = 1_700_000_000_000
-_MS_PER_DAY = 86_400_000
 
 
 @dataclasses.dataclass(frozen=True)
-class SimulatorConfig:
+class SimulatorConfig(Checked):
     """Sizes of a simulated log.
 
     Attributes:
@@ -57,27 +55,16 @@ class SimulatorConfig:
     seed: int = 0
 
     def __post_init__(self):
-        for name, holds, must in (
-            ("num_sessions", self.num_sessions >= 1, "be at least 1"),
-            ("num_items", self.num_items >= 2, "be at least 2"),
-            (
-                "followers",
-                1 <= self.followers < self.num_items,
-                "be at least 1 and below `num_items`",
-            ),
-            ("follow_share", 0 <= self.follow_share <= 1, "be 0 to 1"),
-            ("dwell_scale", self.dwell_scale > 0, "be positive"),
-            ("mean_length", self.mean_length >= 2, "be at least 2"),
-            ("max_length", self.max_length >= 2, "be at least 2"),
-        ):
-            if not holds:
-                raise schema.InputError(
-                    f"`{name}` must {must}. Received: {getattr(self, name)}"
-                )
+        self.at_least(1, "num_sessions", "followers")
+        self.at_least(2, "num_items", "mean_length", "max_length")
+        if self.followers >= self.num_items:
+            self.refuse("followers", "be below `num_items`")
+        self.share("follow_share")
+        self.above_zero("dwell_scale")
 
 
 @dataclasses.dataclass(frozen=True)
-class Simulation:
+class Simulation(simulated_log.SimulatedLog):
     """A log and its probabilities; items are numbered 0...I-1 here.
 
     Attributes:
@@ -99,6 +86,8 @@ class Simulation:
     items: np.ndarray
     dwell_seconds: np.ndarray
     time_ms: np.ndarray
+
+    header: ClassVar = HEADER
 
     @property
     def item_ids(self) -> list[str]:
@@ -123,33 +112,22 @@ class Simulation:
         ):
             yield f"session-{session:07d}", names[item], time_ms
 
-    def write_log(self, path: str | pathlib.Path) -> None:
-        """Writes the log as CSV, as `jump-tf prepare --format csv` reads it."""
-        with pathlib.Path(path).open("w", newline="", encoding="utf-8") as log:
-            writer = csv.writer(log)
-            writer.writerow(HEADER)
-            writer.writerows(self.rows())
-
 
 def simulate(config: SimulatorConfig) -> Simulation:
     """Draws a log; the same configuration gives the same log."""
     generator = np.random.default_rng(config.seed)
-    popularity = _popularity(config, generator)
+    popularity = simulated_log.popularity(config, generator)
     transitions = _transitions(config, popularity, generator)
     log_dwell = generator.normal(
         config.log_dwell, config.log_dwell_spread, config.num_items
     )
-    more = generator.geometric(
-        1.0 / (config.mean_length - 1.0), config.num_sessions
-    )
-    lengths = np.minimum(1 + more, config.max_length)
+    number = config.num_sessions
+    lengths = simulated_log.lengths(config, number, 2, generator)
     items = _walks(lengths, popularity, transitions, generator)
     dwell_seconds = np.exp(
         generator.normal(log_dwell[items], config.dwell_scale)
     )
-    starts = FIRST_START_MS + generator.integers(
-        0, config.days * _MS_PER_DAY, config.num_sessions
-    )
+    starts = simulated_log.starts(config, number, generator)
     return Simulation(
         config,
         popularity,
@@ -160,14 +138,6 @@ def simulate(config: SimulatorConfig) -> Simulation:
         dwell_seconds,
         _instants(starts, lengths, dwell_seconds),
     )
-
-
-def _popularity(config, generator):
-    weights = (
-        np.arange(1, config.num_items + 1.0) ** -config.popularity_exponent
-    )
-    # Shuffled, lest an item's number tell how popular it is.
-    return generator.permutation(weights / weights.sum())
 
 
 def _transitions(config, popularity, generator):

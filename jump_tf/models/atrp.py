@@ -110,18 +110,12 @@ class ATRP(JointModel):
     1703.08524).
     """
 
-    config_class = ATRPConfig
     config: ATRPConfig
 
     def __init__(self, vocabulary_size, **options):
         super().__init__(vocabulary_size, **options)
         config = self.config
-        self.events = keras.layers.LSTM(
-            config.units,
-            return_sequences=True,
-            name="events",
-            dtype=self.dtype_policy,
-        )
+        self.events = self.make_recurrent(keras.layers.LSTM, "events")
         self.series = keras.layers.LSTM(
             config.series_units,
             unroll=True,  # Few steps, of which all sessions have as many.

@@ -27,7 +27,6 @@ class DNN(ListModel):
     Reference: Ma et al., SIGIR 2018 (arXiv 1804.07931), section 3.1.
     """
 
-    config_class = DNNConfig
     config: DNNConfig
 
     def __init__(self, vocabulary_size, **options):

@@ -31,7 +31,6 @@ class DTGRU(JointModel):
     Reference: Dallmann et al., 2017 (arXiv 1706.10231).
     """
 
-    config_class = DTGRUConfig
     config: DTGRUConfig
 
     def __init__(self, vocabulary_size, **options):

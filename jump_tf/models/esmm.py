@@ -22,7 +22,6 @@ class ESMM(ListModel):
     1804.07931); the towers are HEROES' heads.
     """
 
-    config_class = ESMMConfig
     config: ESMMConfig
 
     def __init__(self, vocabulary_size, **options):

@@ -25,7 +25,6 @@ class ESMM2(ESMM):
     Behavior Decomposition, SIGIR 2020 (arXiv 1910.07099), eq. 3 to 6.
     """
 
-    config_class = ESMM2Config
     config: ESMM2Config
 
     def __init__(self, vocabulary_size, **options):

@@ -26,7 +26,6 @@ class GRU4Rec(JointModel):
     Karatzoglou, CIKM 2018 (arXiv 1706.03847).
     """
 
-    config_class = GRU4RecConfig
     config: GRU4RecConfig
 
     def __init__(self, vocabulary_size, **options):

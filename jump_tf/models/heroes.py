@@ -30,7 +30,6 @@ class Heroes(ListModel):
     Multi-Task Learning, CIKM 2022 (arXiv 2208.01889), by its authors' code.
     """
 
-    config_class = HeroesConfig
     config: HeroesConfig
 
     def __init__(self, vocabulary_size, **options):

@@ -32,7 +32,6 @@ class HeroesSessions(JointModel):
     Reference: HEROES, arXiv 2208.01889; that it is put on sessions is ours.
     """
 
-    config_class = HeroesSessionsConfig
     config: HeroesSessionsConfig
 
     def __init__(self, vocabulary_size, **options):

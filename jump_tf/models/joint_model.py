@@ -44,13 +44,7 @@ class JointModel(SessionModel):
 
     def make_gru(self):
         """The layer `[B, T, d] -> [B, T, d]` of encoders that are a GRU."""
-        return keras.layers.GRU(
-            self.config.units,
-            return_sequences=True,
-            reset_after=False,
-            name="gru",
-            dtype=self.dtype_policy,
-        )
+        return self.make_recurrent(keras.layers.GRU, "gru", reset_after=False)
 
     def make_dwell_head(self):
         """The layer `(features, items, rows) -> (distribution, end logits)`."""

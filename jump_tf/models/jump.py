@@ -39,7 +39,6 @@ class JUMP(JointModel):
     `JumpConfig`. Arguments, returns and masking: see `SessionModel`.
     """
 
-    config_class = JumpConfig
     config: JumpConfig
 
     def __init__(self, vocabulary_size, **options):

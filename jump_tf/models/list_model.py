@@ -1,7 +1,5 @@
 """Base of the models of lists: their interface and joint loss."""
 
-import dataclasses
-
 import keras
 from keras import ops
 
@@ -10,13 +8,14 @@ from jump_tf.config.list_models import ListConfig
 from jump_tf.layers.feature_embedding import FeatureEmbedding
 from jump_tf.layers.mlp_head import MLPHead
 from jump_tf.losses import multitask
+from jump_tf.models.configured_model import ConfiguredModel
 from jump_tf.survival import discrete_time
 
 CLICK = "click"
 CONVERSION = "conversion"
 
 
-class ListModel(keras.Model):
+class ListModel(ConfiguredModel):
     """Predicts the click on each item of a list, and the conversion after it.
 
     With pCTR = sigmoid(click) and r = sigmoid(conversion), the chance of a
@@ -25,12 +24,8 @@ class ListModel(keras.Model):
 
     A subclass says how an embedded item becomes the two logits.
 
-    Args:
-        vocabulary_size: number of feature ids V, padding and unknown included.
-        name: of the model; its architecture's if None.
-        trainable: whether `fit` may change the weights.
-        dtype: Keras dtype policy; logits and losses are float32.
-        **options: fields of `config_class`.
+    Arguments: see `ConfiguredModel`; ids are those of features, and `dtype` is
+    that of all but logits and losses.
 
     Call arguments:
         inputs: `features` `[B, M, K]` int, `feature_values` `[B, M, K]`,
@@ -48,33 +43,14 @@ class ListModel(keras.Model):
     2208.01889.
     """
 
-    config_class: type[ListConfig]
     config: ListConfig
+    loss_names = ("click_loss", "conversion_loss")
 
-    def __init__(
-        self,
-        vocabulary_size,
-        *,
-        name=None,
-        trainable=True,
-        dtype=None,
-        **options,
-    ):
-        config = self.config_class(**options)
-        super().__init__(
-            name=name or config.architecture,
-            trainable=trainable,
-            dtype=dtype,
-            autocast=False,
-        )
-        self.vocabulary_size = vocabulary_size
-        self.config = config
+    def __init__(self, vocabulary_size, **options):
+        super().__init__(vocabulary_size, **options)
+        config = self.config
         self.embedding = self.make_embedding("embedding")
         self.dropout_seeds = keras.random.SeedGenerator(config.seed)
-        self.loss_parts = {
-            name: keras.metrics.Mean(name)
-            for name in ("click_loss", "conversion_loss")
-        }
 
     @property
     def item_variables(self):
@@ -189,15 +165,3 @@ class ListModel(keras.Model):
             ops.sum(ops.square(ops.cast(weight, "float32")))
             for weight in self.trainable_weights
         )
-
-    def _sum(self, name, unreduced, weights):
-        """Sums a loss, and tells its metric the mean."""
-        self.loss_parts[name].update_state(unreduced, sample_weight=weights)
-        return ops.sum(unreduced * weights)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "vocabulary_size": self.vocabulary_size,
-            **dataclasses.asdict(self.config),
-        }

@@ -23,19 +23,12 @@ class ListRNN(ListModel):
     left.
     """
 
-    config_class = ListRNNConfig
     config: ListRNNConfig
 
     def __init__(self, vocabulary_size, **options):
         super().__init__(vocabulary_size, **options)
-        config = self.config
         self.click_lstm, self.conversion_lstm = (
-            keras.layers.LSTM(
-                config.units,
-                return_sequences=True,
-                name=name,
-                dtype=self.dtype_policy,
-            )
+            self.make_recurrent(keras.layers.LSTM, name)
             for name in ("click_lstm", "conversion_lstm")
         )
         self.click_head = self.make_head("click_head")

@@ -25,7 +25,6 @@ class MMoE(ListModel):
     with Multi-gate Mixture-of-Experts, KDD 2018, eq. 6 and 7.
     """
 
-    config_class = MMoEConfig
     config: MMoEConfig
 
     def __init__(self, vocabulary_size, **options):

@@ -28,7 +28,6 @@ class NARM(JointModel):
     Reference: Li et al., CIKM 2017 (arXiv 1711.04725).
     """
 
-    config_class = NARMConfig
     config: NARMConfig
 
     def __init__(self, vocabulary_size, **options):

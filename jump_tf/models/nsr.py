@@ -102,7 +102,6 @@ class NSR(JointModel):
     Reference: Jing & Smola, WSDM 2017.
     """
 
-    config_class = NSRConfig
     config: NSRConfig
 
     def __init__(self, vocabulary_size, **options):
@@ -111,12 +110,7 @@ class NSR(JointModel):
         self.dense = keras.layers.Dense(
             config.units, "tanh", name="dense", dtype=self.dtype_policy
         )
-        self.lstm = keras.layers.LSTM(
-            config.units,
-            return_sequences=True,
-            name="lstm",
-            dtype=self.dtype_policy,
-        )
+        self.lstm = self.make_recurrent(keras.layers.LSTM, "lstm")
 
     def make_dwell_head(self):
         edges = bin_edges(self.config.bins, self.config.max_dwell_seconds)

@@ -103,20 +103,17 @@ class RMTPP(JointModel):
     Reference: Du, Dai, Trivedi, Upadhyay, Gomez-Rodriguez & Song, KDD 2016.
     """
 
-    config_class = RMTPPConfig
     config: RMTPPConfig
 
     def __init__(self, vocabulary_size, **options):
         super().__init__(vocabulary_size, **options)
         config = self.config
-        self.rnn = keras.layers.SimpleRNN(
-            config.units,
-            config.activation,
-            return_sequences=True,
+        self.rnn = self.make_recurrent(
+            keras.layers.SimpleRNN,
+            "rnn",
+            activation=config.activation,
             # At gain one the first click would weigh as much as the last.
             recurrent_initializer=keras.initializers.Orthogonal(0.5),
-            name="rnn",
-            dtype=self.dtype_policy,
         )
 
     def make_dwell_head(self):

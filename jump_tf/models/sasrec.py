@@ -29,7 +29,6 @@ class SASRec(JointModel):
     Klenitskiy & Vasilev, RecSys 2023 (arXiv 2309.07602).
     """
 
-    config_class = SASRecConfig
     config: SASRecConfig
 
     def __init__(self, vocabulary_size, **options):

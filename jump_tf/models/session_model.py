@@ -1,6 +1,5 @@
 """Base of the models of sessions: their interface and joint loss."""
 
-import dataclasses
 import math
 
 import keras
@@ -11,23 +10,19 @@ from jump_tf.config.session_models import SAMPLED_LOSSES
 from jump_tf.config.session_models import SessionConfig
 from jump_tf.layers.popularity_sampler import PopularitySampler
 from jump_tf.losses import softmax
+from jump_tf.models.configured_model import ConfiguredModel
 from jump_tf.survival.distribution import Distribution
 from jump_tf.survival.distribution import censored_log_likelihood
 
 
-class SessionModel(keras.Model):
+class SessionModel(ConfiguredModel):
     """Predicts the next click and its dwell from the clicks so far.
 
     A subclass encodes sessions and says how an item is scored and how long it
     is looked at; the loss, the metrics, the evaluation and the export are
     written once, on this interface.
 
-    Args:
-        vocabulary_size: number of ids V, padding and unknown included.
-        name: of the model; its architecture's if None.
-        trainable: whether `fit` may change the weights.
-        dtype: Keras dtype policy of what a subclass says; all else is float32.
-        **options: fields of `config_class`.
+    Arguments: see `ConfiguredModel`.
 
     Call arguments:
         inputs: `items` `[B, T]` int and `dwell_seconds` `[B, T]` float.
@@ -38,34 +33,15 @@ class SessionModel(keras.Model):
     Masking: right padding changes nothing before it.
     """
 
-    config_class: type[SessionConfig]
     config: SessionConfig
+    loss_names = ("click_loss", "dwell_loss", "end_loss")
 
-    def __init__(
-        self,
-        vocabulary_size,
-        *,
-        name=None,
-        trainable=True,
-        dtype=None,
-        **options,
-    ):
-        config = self.config_class(**options)
-        super().__init__(
-            name=name or config.architecture,
-            trainable=trainable,
-            dtype=dtype,
-            autocast=False,
-        )
-        self.vocabulary_size = vocabulary_size
-        self.config = config
+    def __init__(self, vocabulary_size, **options):
+        super().__init__(vocabulary_size, **options)
+        config = self.config
         self.sampler = PopularitySampler(
             vocabulary_size, config.sampling_power, config.seed
         )
-        self.loss_parts = {
-            name: keras.metrics.Mean(name)
-            for name in ("click_loss", "dwell_loss", "end_loss")
-        }
 
     @property
     def item_variables(self):
@@ -271,15 +247,3 @@ class SessionModel(keras.Model):
         unreduced = ops.softplus(logits) - ended * logits
         known = ops.cast(ended != schema.UNKNOWN_END, weights.dtype)
         return self._sum("end_loss", unreduced, weights * known)
-
-    def _sum(self, name, unreduced, weights):
-        """Sums a loss, and tells its metric the mean."""
-        self.loss_parts[name].update_state(unreduced, sample_weight=weights)
-        return ops.sum(unreduced * weights)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "vocabulary_size": self.vocabulary_size,
-            **dataclasses.asdict(self.config),
-        }
