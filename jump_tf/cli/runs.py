@@ -121,18 +121,18 @@ def run_export(arguments: argparse.Namespace) -> int:
 def _index(arguments):
     """How the exported model searches its catalogue."""
     from jump_tf.export import ivf_search
-    from jump_tf.export.exact_search import Catalogue
+    from jump_tf.export.exact_search import ExactSearch
     from jump_tf.runs import folder as run_folder
     from jump_tf.runs import model_factory
 
     if arguments.clusters is None:
-        return Catalogue
+        return ExactSearch
     model = model_factory.load_run(arguments.run_folder)
-    clustering = ivf_search.Clustering(arguments.clusters, arguments.probes)
+    options = ivf_search.IVFOptions(arguments.clusters, arguments.probes)
     data = run_folder.read_data_folder(arguments.run_folder)
 
     def measured(vectors):
-        found = clustering(vectors)
+        found = options(vectors)
         queries = ivf_search.validation_queries(model, data)
         share = ivf_search.recall(vectors, found, queries)
         print(f"the index finds {share:.4f} of the 20 best items")

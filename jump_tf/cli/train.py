@@ -30,7 +30,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         type=pathlib.Path,
         metavar="RUN",
         help="start with the weights of another run, whose configuration is "
-        "the default; items may have come and gone since",
+        "the default; the data may have other items",
     )
     parser.add_argument(
         "--removed-items",
@@ -81,8 +81,9 @@ def run_train(arguments: argparse.Namespace) -> int:
     named = arguments.preset or arguments.config
     start = None
     if arguments.warm_start:
-        gone = arguments.removed_items or warm_start.DROP
-        start = warm_start.WarmStart(arguments.warm_start, removed_items=gone)
+        start = warm_start.WarmStart(
+            arguments.warm_start, arguments.removed_items or warm_start.DROP
+        )
     elif arguments.removed_items:
         raise schema.InputError(
             "`--removed-items` must come with `--warm-start`. "

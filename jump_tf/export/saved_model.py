@@ -29,8 +29,9 @@ def export_model(
         vocabulary: raw item ids, or features, in the order of their ids, from
             `FIRST_ITEM_ID` on. It becomes a file inside the SavedModel.
         output: the folder of all models.
-        signatures: returns, for the file of the vocabulary, what the model
-            answers: its `functions()` by name, and the `tables` they read.
+        signatures: returns, for the vocabulary file, an object whose
+            `functions()` are the traced signatures by name, and whose
+            `tables` are what they look up.
         name: of the model.
         version: a positive number; by default one more than the largest there.
         finish: called with the folder before it gets its final name, to add
@@ -86,8 +87,8 @@ def _write(vocabulary, folder, make_signatures):
         )
         signatures = make_signatures(vocabulary_file)
         functions = signatures.functions()
-        # What the answers read and nothing else: no optimizer, no counts, and
-        # no weight twice, as under the names that Keras has for it, too.
+        # Only what the functions read: no optimizer, no counts, and no weight
+        # twice, as Keras tracks it under several names.
         root = tf.Module()
         root.tables = signatures.tables
         root.weights = list(
