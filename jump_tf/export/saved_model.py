@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from jump_tf import schema
+from jump_tf.data import folders
 
 
 def export_model(
@@ -80,11 +81,7 @@ def _write(vocabulary, folder, make_signatures):
     # its own keeps the vocabularies of two exports apart.
     with tempfile.TemporaryDirectory() as scratch:
         vocabulary_file = pathlib.Path(scratch) / schema.VOCABULARY_FILE
-        vocabulary_file.write_text(
-            "".join(f"{item}\n" for item in vocabulary),
-            encoding="utf-8",
-            newline="\n",
-        )
+        folders.write_vocabulary(vocabulary_file, vocabulary)
         signatures = make_signatures(vocabulary_file)
         functions = signatures.functions()
         # Only what the functions read: no optimizer, no counts, and no weight

@@ -264,22 +264,22 @@ class TestEffects:
 def test_of_no_dwells():
     nothing = known(np.zeros(0, int)), np.zeros(0), 4
     one = known([2])
-    for bar in (
+    for baseline in (
         dwell_baselines.ConstantDwell,
         dwell_baselines.ConstantMeanDwell,
         dwell_baselines.ItemMedianDwell,
         dwell_baselines.PreviousDwell,
     ):
-        distribution = bar(*nothing).dwell_distribution(one)
+        distribution = baseline(*nothing).dwell_distribution(one)
         assert (
             np.isfinite(distribution.location).all() and distribution.scale > 0
         )
     none = np.zeros(0, int), np.zeros(0), np.zeros(0, bool)
-    for bar in (
+    for baseline in (
         dwell_baselines.SessionMeanDwell(*none),
         dwell_baselines.ItemEffectDwell(*none, 4),
     ):
-        distribution = bar.dwell_distribution(one)
+        distribution = baseline.dwell_distribution(one)
         assert (
             np.isfinite(distribution.location).all() and distribution.scale > 0
         )
