@@ -103,7 +103,7 @@ def build(options: ListOptions, pipeline: beam.Pipeline, folder: str) -> int:
 
 
 def _common_features(pipeline, paths):
-    log_format = ali_ccp.CommonFeatures()
+    log_format = ali_ccp.AliCCP(common=True)
     ranges = planning.plan(paths, log_format, split=False)
     read = pipeline | "ReadCommon" >> lines.ReadBlocks(
         ranges, log_format.has_header

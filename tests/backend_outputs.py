@@ -131,9 +131,9 @@ def layers():
         "head of kinds": SharedDwellHead(units=UNITS, components=3),
     }.items():
         layer.build((None, UNITS))
-        law, ends = given(layer)(features, items, vectors)
-        found |= {f"{name} {k}": v for k, v in enumerate(law.parameters())}
-        found[f"{name} quantile"] = law.quantile(np.float32(0.9))
+        dwell, ends = given(layer)(features, items, vectors)
+        found |= {f"{name} {k}": v for k, v in enumerate(dwell.parameters())}
+        found[f"{name} quantile"] = dwell.quantile(np.float32(0.9))
     found["ends"] = ends
     return found
 
@@ -142,17 +142,19 @@ def functions():
     """Losses, survival and metrics."""
     seconds = np.float32([0.3, 30.0, 700.0, 2000.0])
     censored = np.float32([0, 0, 1, 1])
-    law = distribution.LogNormal(normal(4) + 4.0, np.float32([0.5, 1, 1.5, 10]))
+    dwell = distribution.LogNormal(
+        normal(4) + 4.0, np.float32([0.5, 1, 1.5, 10])
+    )
     queries, table = normal(4, 3), normal(NUM_IDS, 3, seed=1)
     targets, negatives = np.int32([2, 5, 9, 3]), np.int32([3, 4, 9])
-    scores = softmax.catalogue_logits(queries, table)
+    scores = softmax.all_item_logits(queries, table)
     return {
         "likelihood": distribution.censored_log_likelihood(
-            law, seconds, censored
+            dwell, seconds, censored
         ),
-        "survival": law.log_survival(seconds),
-        "quantile": law.quantile(np.float32(0.9)),
-        "late quantile": law.quantile(np.float32(0.25), seconds),
+        "survival": dwell.log_survival(seconds),
+        "quantile": dwell.quantile(np.float32(0.9)),
+        "late quantile": dwell.quantile(np.float32(0.25), seconds),
         "tail": distribution.normal_upper_quantile(
             np.float32([-1e-3, -1, -50])
         ),
@@ -171,7 +173,7 @@ def functions():
 
 
 def sampler():
-    """The draws are each backend's own; their law is not."""
+    """The draws are each backend's own; their distribution is not."""
     layer = PopularitySampler(NUM_IDS, power=0.5, seed=3)
     layer.build()
     counts = np.arange(NUM_IDS) ** 2
@@ -200,14 +202,14 @@ def models():
         features = ops.convert_to_numpy(compiled(model)(INPUTS))
         clicks = np.count_nonzero(ITEMS, axis=1)
         last = features[np.arange(len(ITEMS)), clicks]
-        law = model.dwell_distribution(last, ITEMS[:, 0])
+        dwell = model.dwell_distribution(last, ITEMS[:, 0])
         found |= {
             f"{name} features": features[:, 1:][ITEMS != schema.PAD_ID],
             f"{name} start": features[:, 0],
             f"{name} scores": model.click_scores(last),
-            f"{name} median": law.median(),
+            f"{name} median": dwell.median(),
         }
-        parameters = enumerate(law.parameters())
+        parameters = enumerate(dwell.parameters())
         found |= {f"{name} parameter {k}": value for k, value in parameters}
     return found
 

@@ -1,4 +1,4 @@
-"""Batches of lists as the pipeline makes them, and models that know a truth."""
+"""Batches of lists as the pipeline makes them, and oracle models."""
 
 import types
 

@@ -1,4 +1,4 @@
-"""What the tests of models with a law of their own have in common."""
+"""What tests of models with a dwell distribution of their own share."""
 
 import keras
 import numpy as np
@@ -77,20 +77,20 @@ def dense_by_hand(layer, inputs):
 
 
 def asked(model, row, k, item):
-    """The law of the dwell on `item` after k clicks of a session."""
+    """The distribution of the dwell on `item` after k clicks of a session."""
     features = np.asarray(model(INPUTS))[row, k]
     return model.dwell_distribution(features[np.newaxis], np.int32([item]))
 
 
 def check_unknown_dwell(model):
-    """It is neither zero nor not a number, and moves the law."""
+    """It is neither zero nor not a number, and moves the distribution."""
     medians = []
     for seconds in (0.0, 60.0, -1.0, -7.0, np.nan):
         dwell = INPUTS[schema.DWELL_SECONDS].copy()
         dwell[0, 1] = seconds
         features = model({**INPUTS, schema.DWELL_SECONDS: dwell})[:1, 2]
-        law = model.dwell_distribution(features, np.int32([4]))
-        medians.append(float(law.median()[0]))
+        parametric = model.dwell_distribution(features, np.int32([4]))
+        medians.append(float(parametric.median()[0]))
     assert np.isfinite(medians).all()
     assert len(set(medians[:3])) == 3
     assert medians[2] == medians[3] == medians[4]
@@ -121,12 +121,12 @@ def check_finite_gradients(model, extreme):
     assert np.isfinite(tf.linalg.global_norm(gradients))
 
 
-def excess_after_training(model, truth, steps=40):
-    """Nats by which laws are worse than the truth: the model, a constant.
+def excess_after_training(model, oracle, steps=40):
+    """Nats by which the model, and a constant, are worse than the oracle.
 
     Args:
         model: to train, with adaptive steps.
-        truth: `[...]` items to the law from which dwells are drawn.
+        truth: `[...]` items to the distribution from which dwells are drawn.
         steps: of 64 sessions of 3 clicks.
     """
     random = np.random.default_rng(5)
@@ -134,7 +134,7 @@ def excess_after_training(model, truth, steps=40):
     def draw(shape):
         items = random.integers(2, VOCABULARY_SIZE, shape).astype(np.int32)
         return items, np.float32(
-            truth(items).quantile(np.float32(random.uniform(size=shape)))
+            oracle(items).quantile(np.float32(random.uniform(size=shape)))
         )
 
     model.compile(keras.optimizers.Adam(0.03))
@@ -153,13 +153,13 @@ def excess_after_training(model, truth, steps=40):
         model.train_on_batch(inputs, targets, np.ones((64, 3), np.float32))
     items, seconds = draw((2000, 2))
     features = model({schema.ITEMS: items, schema.DWELL_SECONDS: seconds})
-    law = model.dwell_distribution(features[:, 1], items[:, 1])
+    parametric = model.dwell_distribution(features[:, 1], items[:, 1])
     seconds = seconds[:, 1]
     logs = np.log(np.maximum(seconds, 1.0))
     constant = LogNormal(
         np.float32([logs.mean()] * 2000), np.float32([logs.std()] * 2000)
     )
-    best = np.mean(truth(items[:, 1]).log_prob(seconds))
+    best = np.mean(oracle(items[:, 1]).log_prob(seconds))
     return tuple(
-        best - np.mean(one.log_prob(seconds)) for one in (law, constant)
+        best - np.mean(one.log_prob(seconds)) for one in (parametric, constant)
     )

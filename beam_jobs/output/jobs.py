@@ -34,7 +34,7 @@ def make_folder(
         build: adds the whole job to a pipeline; it writes into a folder. It
             looks at the log's files before any of them is read, and returns
             the number of ranges that are to be read.
-        stages: the law that the job's counts must follow.
+        stages: the equations that the job's counts must satisfy.
         manifest: made of the counts, the vocabulary's size and its SHA-256.
 
     Returns:

@@ -1,7 +1,6 @@
 """Flags that several verbs share, and the configuration they ask for.
 
-The libraries are imported in the verbs, so that the flags can be listed
-without them.
+The verbs themselves import the libraries, so that `--help` answers at once.
 """
 
 import argparse
@@ -10,8 +9,6 @@ import pathlib
 from jump_tf import schema
 from jump_tf import tasks
 from jump_tf.config import run as configs
-
-STOPPED = 143  # As a shell names a process that SIGTERM ended.
 
 
 def add_task(parser: argparse.ArgumentParser) -> None:

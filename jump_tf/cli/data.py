@@ -1,8 +1,4 @@
-"""The verbs on data, `prepare`, `inspect` and `load-test`, and their flags.
-
-The libraries are imported in the verbs, so that the flags can be listed
-without them.
-"""
+"""The verbs on data, `prepare`, `inspect` and `load-test`, and their flags."""
 
 import argparse
 import pathlib
@@ -57,7 +53,7 @@ def run_inspect(arguments: argparse.Namespace) -> int:
 
 
 def run_load_test(arguments: argparse.Namespace) -> int:
-    """Puts load on a server, of sessions like those of a data folder."""
+    """Measures how fast a server answers under load."""
     from serving.load_test import command as load_command
 
     visits = None

@@ -1,12 +1,8 @@
-"""The verbs that run others: `reproduce` and `demo`.
-
-The libraries are imported in the verbs, so that the flags can be listed
-without them.
-"""
+"""The verbs that run others: `reproduce` and `demo`."""
 
 import argparse
+import functools
 import pathlib
-import sys
 
 from jump_tf import schema
 from jump_tf import tasks
@@ -73,11 +69,10 @@ def add_reproduce_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_reproduce(arguments: argparse.Namespace) -> int:
-    """Trains what the paper's tables and figures need, and writes them."""
+    """Trains the paper's tables and figures, or HEROES beside others."""
     from jump_tf.experiments.reproduction import plan as plans
     from jump_tf.experiments.reproduction import runner
     from jump_tf.experiments.reproduction import steps
-    from jump_tf.train import interruptions
 
     plan = plans.load(
         arguments.plan,
@@ -86,19 +81,15 @@ def run_reproduce(arguments: argparse.Namespace) -> int:
         arguments.epochs,
         shipped=tasks.TASKS[arguments.task or schema.SESSIONS].plan,
     )
-    try:
-        report = runner.reproduce(
-            plan,
-            arguments.results,
-            trials=arguments.trials,
-            seeds=arguments.seeds,
-            hours=arguments.budget,
-            only=arguments.only or tuple(steps.PARTS),
-            say=lambda line: print(line, flush=True),
-        )
-    except interruptions.TrainingStopped as stopped:
-        print(f"jump-tf: {stopped}", file=sys.stderr)
-        return cli_arguments.STOPPED
+    report = runner.reproduce(
+        plan,
+        arguments.results,
+        trials=arguments.trials,
+        seeds=arguments.seeds,
+        hours=arguments.budget,
+        only=arguments.only or tuple(steps.PARTS),
+        say=functools.partial(print, flush=True),
+    )
     print(f"written to {report}")
     return 0
 
@@ -122,7 +113,7 @@ def add_demo_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_demo(arguments: argparse.Namespace) -> int:
-    """Runs everything in order."""
+    """Runs all of the above in order."""
     from jump_tf.experiments import demo
 
     if bool(arguments.format) != bool(arguments.input):

@@ -10,6 +10,7 @@ import logging
 import os
 import sys
 import tempfile
+from collections.abc import Callable
 from collections.abc import Sequence
 
 import jump_tf
@@ -23,80 +24,27 @@ from serving.cli import predict as predict_command
 from serving.cli import serve as serve_command
 from serving.load_test import command as load_command
 
-_VERBS = (
-    (
-        "prepare",
-        data.add_prepare_arguments,
-        data.run_prepare,
-        "Turn a log into a data folder.",
-    ),
-    (
-        "inspect",
-        data.add_inspect_arguments,
-        data.run_inspect,
-        "Say what a data folder holds, and what changed.",
-    ),
-    (
-        "train",
-        train.add_train_arguments,
-        train.run_train,
-        "Train a model on a data folder.",
-    ),
-    (
-        "tune",
-        train.add_tune_arguments,
-        train.run_tune,
-        "Search for a better configuration.",
-    ),
-    (
-        "evaluate",
-        runs.add_evaluate_arguments,
-        runs.run_evaluate,
-        "Measure a run beside simple baselines.",
-    ),
-    (
-        "report",
-        cli_arguments.add_report_arguments,
-        runs.run_report,
-        "Write a run's report.html.",
-    ),
-    (
-        "export",
-        runs.add_export_arguments,
-        runs.run_export,
-        "Write a run's model as SavedModel.",
-    ),
-    (
-        "serve",
-        serve_command.add_serve_arguments,
-        serve_command.run_serve,
-        "Serve exported models over gRPC.",
-    ),
-    (
-        "predict",
+# Name, flags, and what the verb does, whose docstring is its help.
+_VERBS: dict[str, tuple[Callable[..., None], Callable[..., int]]] = {
+    "prepare": (data.add_prepare_arguments, data.run_prepare),
+    "inspect": (data.add_inspect_arguments, data.run_inspect),
+    "train": (train.add_train_arguments, train.run_train),
+    "tune": (train.add_tune_arguments, train.run_tune),
+    "evaluate": (runs.add_evaluate_arguments, runs.run_evaluate),
+    "report": (cli_arguments.add_report_arguments, runs.run_report),
+    "export": (runs.add_export_arguments, runs.run_export),
+    "serve": (serve_command.add_serve_arguments, serve_command.run_serve),
+    "predict": (
         predict_command.add_predict_arguments,
         predict_command.run_predict,
-        "Ask a server about a session or a list.",
     ),
-    (
-        "load-test",
-        load_command.add_arguments,
-        data.run_load_test,
-        "Measure how fast a server answers under load.",
-    ),
-    (
-        "reproduce",
+    "load-test": (load_command.add_arguments, data.run_load_test),
+    "reproduce": (
         experiments.add_reproduce_arguments,
         experiments.run_reproduce,
-        "Train the paper's tables and figures, or HEROES beside others.",
     ),
-    (
-        "demo",
-        experiments.add_demo_arguments,
-        experiments.run_demo,
-        "Run all of the above in order.",
-    ),
-)
+    "demo": (experiments.add_demo_arguments, experiments.run_demo),
+}
 _TAKE_BEAM_OPTIONS = ("prepare", "demo")
 
 
@@ -124,6 +72,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except Exception as error:
+        if code := getattr(error, "exit_code", None):  # Training was stopped.
+            return _fail(error, code)
         logging.getLogger(__name__).debug("failed", exc_info=True)
         if os.environ.get("JUMP_TF_TRACEBACK"):
             raise
@@ -183,7 +133,8 @@ def make_parser(task: str = schema.SESSIONS) -> argparse.ArgumentParser:
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-    for name, add_arguments, run, text in _VERBS:
+    for name, (add_arguments, run) in _VERBS.items():
+        text = (run.__doc__ or "").partition("\n")[0]
         verb = verbs.add_parser(
             name, help=text, description=text, allow_abbrev=False
         )

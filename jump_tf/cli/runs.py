@@ -1,8 +1,4 @@
-"""The verbs on a run: what they are told and what they call.
-
-The libraries are imported in the verbs, so that the flags can be listed
-without them.
-"""
+"""The verbs on a run, `evaluate`, `report` and `export`, and their flags."""
 
 import argparse
 import pathlib
@@ -30,7 +26,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_evaluate(arguments: argparse.Namespace) -> int:
-    """Measures a run, and says what beats it."""
+    """Measures a run beside simple baselines."""
     from jump_tf.runs import folder as run_folder
     from jump_tf.runs import model_factory
 
@@ -47,7 +43,7 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
 
 
 def run_report(arguments: argparse.Namespace) -> int:
-    """Writes a run's report."""
+    """Writes a run's report.html."""
     task = tasks.task_of(cli_arguments.config_of_run(arguments))
     print(f"written to {task.write_report(arguments.run_folder)}")
     return 0
@@ -89,7 +85,7 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--clusters",
         type=int,
-        help="search so many clusters of the catalogue instead of all items: "
+        help="search so many clusters of items instead of all items: "
         "for millions of them, where some of the best may be missed; the share "
         "that is found is printed, of validation sessions",
     )
@@ -119,20 +115,20 @@ def run_export(arguments: argparse.Namespace) -> int:
 
 
 def _index(arguments):
-    """How the exported model searches its catalogue."""
+    """Returns how the exported model searches its items."""
     from jump_tf.export import ivf_search
-    from jump_tf.export.exact_search import Catalogue
+    from jump_tf.export.exact_search import ExactSearch
     from jump_tf.runs import folder as run_folder
     from jump_tf.runs import model_factory
 
     if arguments.clusters is None:
-        return Catalogue
+        return ExactSearch
     model = model_factory.load_run(arguments.run_folder)
-    clustering = ivf_search.Clustering(arguments.clusters, arguments.probes)
+    options = ivf_search.IVFOptions(arguments.clusters, arguments.probes)
     data = run_folder.read_data_folder(arguments.run_folder)
 
     def measured(vectors):
-        found = clustering(vectors)
+        found = options(vectors)
         queries = ivf_search.validation_queries(model, data)
         share = ivf_search.recall(vectors, found, queries)
         print(f"the index finds {share:.4f} of the 20 best items")

@@ -1,12 +1,7 @@
-"""The verbs that train: `train` and `tune`.
-
-The libraries are imported in the verb, so that the flags can be listed
-without them.
-"""
+"""The verbs that train: `train` and `tune`."""
 
 import argparse
 import pathlib
-import sys
 
 from jump_tf import schema
 from jump_tf import tasks
@@ -30,7 +25,7 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         type=pathlib.Path,
         metavar="RUN",
         help="start with the weights of another run, whose configuration is "
-        "the default; items may have come and gone since",
+        "the default; the data may have other items",
     )
     parser.add_argument(
         "--removed-items",
@@ -44,7 +39,6 @@ def add_train_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FIRST,LAST",
         help="profile these batches, counted from 1, for TensorBoard",
     )
-
     parser.add_argument(
         "--strategy",
         default="none",
@@ -72,7 +66,6 @@ def run_train(arguments: argparse.Namespace) -> int:
     """Trains a model on a data folder."""
     from jump_tf.runs import folder as run_folder
     from jump_tf.train import distribution
-    from jump_tf.train import interruptions
     from jump_tf.train import warm_start
 
     if arguments.logical_cpus:
@@ -81,8 +74,9 @@ def run_train(arguments: argparse.Namespace) -> int:
     named = arguments.preset or arguments.config
     start = None
     if arguments.warm_start:
-        gone = arguments.removed_items or warm_start.DROP
-        start = warm_start.WarmStart(arguments.warm_start, removed_items=gone)
+        start = warm_start.WarmStart(
+            arguments.warm_start, arguments.removed_items or warm_start.DROP
+        )
     elif arguments.removed_items:
         raise schema.InputError(
             "`--removed-items` must come with `--warm-start`. "
@@ -102,19 +96,15 @@ def run_train(arguments: argparse.Namespace) -> int:
                 "`--data` must be given unless a run is resumed. Received: none"
             )
         data = run_folder.read_data_folder(run)
-    try:
-        best = tasks.train(
-            config,
-            data,
-            run,
-            resume=arguments.resume,
-            warm_start=start,
-            strategy=arguments.strategy,
-            profile=arguments.profile,
-        )
-    except interruptions.TrainingStopped as stopped:
-        print(f"jump-tf: {stopped}", file=sys.stderr)
-        return cli_arguments.STOPPED
+    best = tasks.train(
+        config,
+        data,
+        run,
+        resume=arguments.resume,
+        warm_start=start,
+        strategy=arguments.strategy,
+        profile=arguments.profile,
+    )
     print(f"best {tasks.task_of(config).one_line(best)}")
     return 0
 

@@ -123,6 +123,16 @@ def buckets(
     return order, sizes, starts
 
 
+def rows_of(columns: Columns) -> Columns:
+    """Joins the rows of `[R]` records: ragged `[R, (n), ...]` to `[S, ...]`."""
+    return {
+        name: column.merge_dims(0, 1)
+        if column.ragged_rank > 1
+        else column.values
+        for name, column in columns.items()
+    }
+
+
 def row_numbers(pool: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     """Numbers of a pool's rows that grow in the order of the files."""
     return pool * _ROWS_OF_A_POOL + tf.cast(rows, tf.int64)

@@ -1,8 +1,8 @@
 """What changed from one data folder of sessions to another.
 
-items       how many are `new` in the vocabulary, `gone` and `kept`; shares
-            of the clicks on known items that are on new ones, after, and
-            on gone ones, before
+items       how many are `new` in the vocabulary, `gone` (removed) and `kept`;
+            shares of the clicks on known items that are on new ones, after,
+            and on removed ones, before
 frequencies of the clicks on known items, by raw item id: `l_infinity`, the
             largest difference of an item's share, and of which `item`;
             `total_variation`, half the sum of all differences;
@@ -42,15 +42,15 @@ def items(
     )
     p, q = p / max(p.sum(), 1.0), q / max(q.sum(), 1.0)
     new = np.array([name not in before for name in names], bool)
-    gone = np.array([name not in after for name in names], bool)
+    removed = np.array([name not in after for name in names], bool)
     difference = np.abs(p - q)
     largest = int(np.argmax(difference)) if names else None
     return {
         "new": int(new.sum()),
-        "gone": int(gone.sum()),
-        "kept": int((~new & ~gone).sum()),
+        "gone": int(removed.sum()),
+        "kept": int((~new & ~removed).sum()),
         "clicks_on_new": float(q[new].sum()),
-        "clicks_on_gone": float(p[gone].sum()),
+        "clicks_on_gone": float(p[removed].sum()),
     }, {
         "l_infinity": float(difference.max(initial=0.0)),
         "item": None if largest is None else names[largest],
@@ -83,7 +83,7 @@ def kolmogorov_smirnov(
     Args:
         before: `[M]` values; NaN is the distance to none at all.
         after: `[N]`.
-        upper: from where on values are not told from each other.
+        upper: values from here on count as equal.
     """
     if not len(before) or not len(after):
         return float("nan")

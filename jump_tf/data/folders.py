@@ -2,6 +2,7 @@
 
 import json
 import pathlib
+from collections.abc import Iterable
 from typing import Any
 
 from jump_tf import schema
@@ -33,6 +34,12 @@ def read_vocabulary(path: str | pathlib.Path) -> list[str]:
     # Not `splitlines`, which also cuts at characters an id may hold.
     with pathlib.Path(path).open(encoding="utf-8", newline="\n") as lines:
         return [line.removesuffix("\n") for line in lines]
+
+
+def write_vocabulary(path: pathlib.Path, names: Iterable[str]) -> None:
+    """Writes raw ids in the order of their ids, one a line."""
+    text = "".join(f"{name}\n" for name in names)
+    path.write_text(text, encoding="utf-8", newline="\n")
 
 
 def vocabulary_length(data: str | pathlib.Path) -> int:

@@ -230,7 +230,7 @@ def draw_dwells(left: Any, right: Any, counted: Tree) -> None:
         z = (at - log["mean"]) / log["deviation"]
         normal = np.exp(-0.5 * z * z) / (log["deviation"] * math.sqrt(math.tau))
         right.set_ylim(0, 1.15 * max(*log["density"], *normal))
-        right.plot(at, normal, color=figures.TRUTH, label="normal law")
+        right.plot(at, normal, color=figures.REFERENCE, label="normal")
         right.legend(frameon=False, loc="upper right", fontsize=8)
 
 

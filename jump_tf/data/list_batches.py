@@ -15,6 +15,7 @@ counting from the list's first. Where the data folder has fields, K is their
 number; lists of similar length share a batch, see `batching`.
 """
 
+import functools
 import pathlib
 from typing import Any
 
@@ -53,14 +54,7 @@ def training_batches(
     Raises:
         InputError: the folder holds no lists, or not all of its files.
     """
-    num_fields = _num_fields(data)
-
-    def cut(pool, columns, order):
-        limits = (batch_lists, batch_items)
-        return _cut_pool(
-            columns, pool, limits, max_list_length, num_fields, order
-        )
-
+    cut = _bucketing(data, (batch_lists, batch_items), max_list_length)
     files = folders.shards(data, schema.TRAIN)
     return batching.epochs(files, list_records.decode, cut, seed, epoch)
 
@@ -86,14 +80,7 @@ def evaluation_batches(
     Raises:
         InputError: the folder holds no lists, or not all of its files.
     """
-    num_fields = _num_fields(data)
-
-    def cut(pool, columns):
-        limits = (batch_items, batch_items)
-        return _cut_pool(
-            columns, pool, limits, max_list_length, num_fields, None
-        )
-
+    cut = _bucketing(data, (batch_items, batch_items), max_list_length)
     files = folders.shards(data, split)
     return (
         batching.shuffle_pools(files, list_records.decode)
@@ -132,18 +119,25 @@ def read_manifest(data: str | pathlib.Path) -> dict[str, Any]:
     return manifest
 
 
-def _num_fields(data):
-    """Of the folder's lists; None where items have bags of features."""
-    return len(read_manifest(data)["fields"]) or None
+def _bucketing(data, limits, max_list_length):
+    """How pools of the folder's lists are cut into batches."""
+    return functools.partial(
+        _cut_pool,
+        limits=limits,
+        max_list_length=max_list_length,
+        # None where items have bags of features.
+        num_fields=len(read_manifest(data)["fields"]) or None,
+    )
 
 
 def _cut_pool(
-    columns: batching.Columns,
     pool: tf.Tensor,
+    columns: batching.Columns,
+    seed: tf.Tensor | None = None,
+    *,
     limits: tuple[int, int],
     max_list_length: int,
     num_fields: int | None,
-    seed: tf.Tensor | None,
 ) -> tf.data.Dataset:
     """Batches of lists of similar length out of one pool of them."""
     # Before batches are filled: what is cut off takes no room.

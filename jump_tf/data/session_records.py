@@ -1,11 +1,9 @@
 """Reads sessions into tensors from the records of `encoding`."""
 
-from collections.abc import Iterator
-from collections.abc import Sequence
-
 import tensorflow as tf
 
 from jump_tf import schema
+from jump_tf.data import batching
 
 _CLICKS = [tf.io.RaggedFeature.RowLengths(schema.SESSION_LENGTH)]
 _FEATURES = {
@@ -30,27 +28,7 @@ def decode(serialized: tf.Tensor) -> dict[str, tf.Tensor | tf.RaggedTensor]:
     columns[schema.SESSION_CUT] = _zeros_where_absent(
         columns[schema.SESSION_CUT], columns[schema.START_MS].row_lengths()
     )
-    return {
-        name: column.merge_dims(0, 1)
-        if column.ragged_rank > 1
-        else column.values
-        for name, column in columns.items()
-    }
-
-
-def read(paths: Sequence[str]) -> Iterator[schema.Session]:
-    """Yields the sessions of record files one by one, in file order."""
-    for record in tf.data.TFRecordDataset(list(paths), compression_type="GZIP"):
-        columns = decode(record[tf.newaxis])
-        names = [schema.ITEMS, schema.DWELL_SECONDS, schema.DWELL_CENSORED]
-        for session_id, *rest in zip(
-            columns[schema.SESSION_ID].numpy(),
-            columns[schema.START_MS].numpy().tolist(),
-            *(columns[name].to_list() for name in names),
-            columns[schema.SESSION_CUT].numpy().tolist(),
-            strict=True,
-        ):
-            yield schema.Session(session_id.decode(), *rest)
+    return batching.rows_of(columns)
 
 
 def _zeros_where_absent(column, numbers):

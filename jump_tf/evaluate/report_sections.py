@@ -32,7 +32,7 @@ def write(
 
     Args:
         run_folder: of a run that was evaluated.
-        files: names of evaluation files, in the order in which they are told;
+        files: names of evaluation files, in the order in which they are shown;
             of those that are not there, nothing is said.
         sections: makes sections of what the files hold.
         curves: names in `metrics.jsonl` to what the curves are called.

@@ -28,13 +28,13 @@ def best_possible(
     known, previous, item = _numbered(simulation, clicks, vocabulary)
     ranks = np.full(len(clicks), ranking.MISS)
     ranks[known] = simulation.rank_table[previous[known], item[known]]
-    law = LogNormal(
+    parametric = LogNormal(
         simulation.log_dwell[item],
         np.full(len(clicks), simulation.config.dwell_scale),
     )
     measures = {
         **session_metrics.click_measures(clicks, ranks),
-        **session_metrics.quick_dwell_measures(clicks, law),
+        **session_metrics.quick_dwell_measures(clicks, parametric),
     }
     return {name: measures[name].within(known).mean() for name in measures}
 

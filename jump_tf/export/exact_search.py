@@ -1,4 +1,4 @@
-"""The best items of a whole catalogue, for a graph that is served."""
+"""Exact search for the best items, in a graph that is served."""
 
 import math
 from collections.abc import Sequence
@@ -9,19 +9,19 @@ import tensorflow as tf
 from jump_tf import schema
 
 BLOCK_ITEMS = 2**16  # Their scores for a few sessions stay in the cache.
-_GROUP = 64  # Items of which the largest score alone is looked at first.
+_GROUP = 64  # Items whose maximum is compared first.
 
 
-class Catalogue:
-    """Exact scores of all items, block by block.
+class ExactSearch:
+    """Scores all items, block by block.
 
-    Of each block only its best items and the sum of its exponentials are kept:
-    no tensor of all scores is made. What queries are multiplied with is laid
-    down once, as the model sees it after all normalisation, and transposed,
-    which is how a matrix product of few rows reads it fastest.
+    Of each block only its best items and the sum of its exponentials are kept,
+    so there is no tensor of all scores. The vectors are stored transposed,
+    which a matrix product of few rows reads fastest.
 
     Args:
-        vectors: `[n, d]`, of items from `FIRST_ITEM_ID` on.
+        vectors: `[n, d]`, of items from `FIRST_ITEM_ID` on, normalised as the
+            model normalises them.
         block_items: at most so many items a block.
     """
 
@@ -34,11 +34,11 @@ class Catalogue:
         ]
 
     def best(self, queries, k):
-        """The items of the largest scores.
+        """Finds the items of the largest scores.
 
         Args:
             queries: `[B, d]`.
-            k: how many, a number or a scalar tensor; all there are if more.
+            k: number of items, an int or a scalar tensor; at most all.
 
         Returns:
             `[B, k]` ids and `[B, k]` scores, best first, of equals the lower
@@ -60,11 +60,11 @@ class Catalogue:
 
 
 def _largest(scores, size, k):
-    """`top_k` of `[B, size]`, in less time where k is small.
+    """Returns what `top_k` of `[B, size]` does, faster where k is small.
 
-    The k best items are in the k groups with the largest maxima: to take
-    maxima is much faster than to select. Of equals, lower columns come first,
-    as in `top_k`.
+    The k best items are in the k groups with the largest maxima, and maxima
+    are much cheaper than a selection. Of equals, lower columns come first, as
+    in `top_k`.
     """
     groups = size // _GROUP
     if groups < 2:
@@ -73,7 +73,7 @@ def _largest(scores, size, k):
     parts = tf.reshape(scores[:, :grouped], [-1, groups, _GROUP])
     number = tf.minimum(k, groups)
     _, chosen = tf.math.top_k(tf.reduce_max(parts, 2), number)
-    chosen = tf.sort(chosen, 1)  # In which order equals are looked at.
+    chosen = tf.sort(chosen, 1)  # Equals keep the order of their columns.
     inside = tf.gather(parts, chosen, axis=1, batch_dims=1)
     inside = tf.reshape(inside, [-1, number * _GROUP])
     candidates = tf.concat([inside, scores[:, grouped:]], 1)
@@ -87,7 +87,7 @@ def _largest(scores, size, k):
 
 
 def _merged(ids: Sequence, scores: Sequence, k):
-    """The best of what was best in each block."""
+    """Returns the best of the best items of each block."""
     if len(ids) == 1:
         return ids[0], scores[0]
     ids, scores = tf.concat(ids, 1), tf.concat(scores, 1)
@@ -96,7 +96,7 @@ def _merged(ids: Sequence, scores: Sequence, k):
 
 
 def _log_total(largest: Sequence, total: Sequence):
-    """Log of the sum over blocks of `total * exp(largest)`."""
+    """Returns the log of the sum over blocks of `total * exp(largest)`."""
     if len(largest) == 1:
         return largest[0] + tf.math.log(total[0])
     logs = tf.stack(largest, 1) + tf.math.log(tf.stack(total, 1))

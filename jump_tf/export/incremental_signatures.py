@@ -1,4 +1,4 @@
-"""Signatures of live sessions: state and click in, state and answer out."""
+"""Signatures for sessions in progress, which take and return a state."""
 
 import hashlib
 import pathlib
@@ -10,8 +10,8 @@ from jump_tf.export.request_reader import SessionReader
 from jump_tf.export.request_reader import after
 from jump_tf.export.request_reader import seconds_so_far
 from jump_tf.export.request_reader import with_rows
-from jump_tf.export.session_answers import Moment
 from jump_tf.export.session_answers import SessionAnswers
+from jump_tf.export.session_answers import SessionState
 from jump_tf.models import jump_incremental
 from jump_tf.models.jump import JUMP
 
@@ -20,19 +20,19 @@ _PAGE = schema.STATE_PREFIX + "page"
 _PAGE_DWELL = schema.STATE_PREFIX + "page_dwell_seconds"
 
 
-class LiveSignatures:
-    """Answers `start` and `step`, of JUMP, as `Signatures` says.
+class IncrementalSignatures:
+    """Computes `start` and `step` of JUMP, which `Signatures` describes.
 
-    What a state consists of, besides the version it belongs to: the clicks
-    before the page on screen, as `jump_incremental.Past` has them, that page,
-    and its dwell, so far as it is known.
+    A state consists of a fingerprint of the model, the clicks before the page
+    on screen as `jump_incremental.Past` has them, that page, and its dwell
+    where it is known.
 
     Args:
         model: a built model.
         vocabulary_file: raw ids, one a line.
         reader: of that vocabulary.
         answers: of that model.
-        max_session_length: clicks that are remembered, the last ones.
+        max_session_length: clicks that a state holds, the last ones.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class LiveSignatures:
         }
 
     def start(self, items, dwell_seconds, elapsed_seconds):
-        """The state after a whole session, and the answer there."""
+        """Returns the state after a whole session, and the answer."""
         elapsed = with_rows(schema.ELAPSED_SECONDS, elapsed_seconds, items)
         read = self._reader(items, dwell_seconds)
         before = tf.maximum(read.lengths - 1, 0)
@@ -88,7 +88,7 @@ class LiveSignatures:
     def step(
         self, item, last_dwell_seconds, elapsed_seconds, state_model, **state
     ):
-        """The state after one click more, and the answer there."""
+        """Returns the state after one more click, and the answer."""
         page, page_dwell = state[_PAGE], state[_PAGE_DWELL]
         past = jump_incremental.Past(
             *(state[_name(field)] for field in jump_incremental.Past._fields)
@@ -121,7 +121,7 @@ class LiveSignatures:
 
     def _answer(self, past, page, page_dwell, elapsed_seconds):
         now = jump_incremental.append(self._model, past, page, page_dwell)
-        moment = Moment(
+        session_state = SessionState(
             features=jump_incremental.features(self._model, now),
             lengths=now.lengths,
             page=page,
@@ -137,7 +137,7 @@ class LiveSignatures:
                 for field, value in past._asdict().items()
             },
         }
-        return {**self._answers(moment), **state}
+        return {**self._answers(session_state), **state}
 
 
 def _name(field: str) -> str:
@@ -145,7 +145,7 @@ def _name(field: str) -> str:
 
 
 def _fingerprint(model: JUMP, vocabulary_file: str | pathlib.Path):
-    """A number that other weights, or another vocabulary, do not have."""
+    """Returns a hash of the weights and the vocabulary."""
     digest = hashlib.blake2b(
         pathlib.Path(vocabulary_file).read_bytes(), digest_size=8
     )

@@ -1,4 +1,4 @@
-"""A catalogue of millions: the best items of the likeliest clusters."""
+"""Approximate search with an inverted file (IVF) of item clusters."""
 
 import dataclasses
 import pathlib
@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from jump_tf import schema
 from jump_tf.data import session_batches
-from jump_tf.export.exact_search import Catalogue
+from jump_tf.export.exact_search import ExactSearch
 from jump_tf.losses.logsumexp import NEVER
 from jump_tf.models.session_model import SessionModel
 
@@ -18,13 +18,14 @@ _QUERIES_AT_ONCE = 16
 
 
 @dataclasses.dataclass(frozen=True)
-class Clustering:
-    """How a catalogue is searched, approximately.
+class IVFOptions:
+    """Options of an IVF search.
 
     Attributes:
-        clusters: into which the items' vectors are divided.
-        probes: clusters whose items are scored, those nearest to the query.
-        seed: of the division.
+        clusters: number of clusters of the items' vectors.
+        probes: number of clusters whose items are scored: those whose means
+            score highest.
+        seed: of k-means.
     """
 
     clusters: int
@@ -38,39 +39,38 @@ class Clustering:
                 f"Received: probes={self.probes}, clusters={self.clusters}"
             )
 
-    def __call__(self, vectors: np.ndarray) -> "ClusteredCatalogue":
-        """The index of `[n, d]` vectors."""
-        return ClusteredCatalogue(vectors, self)
+    def __call__(self, vectors: np.ndarray) -> "IVFSearch":
+        """Returns the search over `[n, d]` vectors."""
+        return IVFSearch(vectors, self)
 
 
-class ClusteredCatalogue:
-    """What `Catalogue` answers, from a share of its items.
+class IVFSearch:
+    """Searches the items of the clusters nearest to a query.
 
-    The clusters are those of faiss (k-means); the search is made of core
-    operations, so that any server of SavedModels runs it. Items that no probed
-    cluster holds are missed, see `recall`. Their part of the normaliser is
-    estimated: a cluster of m items with mean c, whose members are spread evenly
-    around it with variance s^2 in each direction, adds
-    `m exp(q . c + s^2 |q|^2 / 2)`.
+    faiss clusters the items (k-means); the search consists of core operations,
+    so that any server of SavedModels runs it. It misses items outside the
+    probed clusters; `recall` measures how many. Their part of the normaliser
+    is estimated: a cluster of m items with mean c and variance s^2 in each
+    direction adds `m exp(q . c + s^2 |q|^2 / 2)`.
 
     Args:
         vectors: `[n, d]`, of items from `FIRST_ITEM_ID` on.
-        clustering: how to search.
+        options: of the clusters and the search.
 
     Raises:
         InputError: there are fewer items than clusters.
     """
 
-    def __init__(self, vectors: np.ndarray, clustering: Clustering):
+    def __init__(self, vectors: np.ndarray, options: IVFOptions):
         self.size, width = vectors.shape
-        if clustering.clusters > self.size:
+        if options.clusters > self.size:
             raise schema.InputError(
                 "`clusters` must not be more than the items. Received: "
-                f"clusters={clustering.clusters} for {self.size} items"
+                f"clusters={options.clusters} for {self.size} items"
             )
         vectors = np.ascontiguousarray(vectors, np.float32)
-        self._probes = clustering.probes
-        means, cluster = _divided(vectors, clustering)
+        self._probes = options.probes
+        means, cluster = _k_means(vectors, options)
         order = np.argsort(cluster, kind="stable")
         sizes = np.bincount(cluster, minlength=len(means))
         spread = ((vectors - means[cluster]) ** 2).sum(1)
@@ -84,7 +84,7 @@ class ClusteredCatalogue:
         self._ids = _constant((order + schema.FIRST_ITEM_ID).astype(np.int32))
 
     def best(self, queries, k):
-        """See `Catalogue.best`; at most as many as the probed ones have."""
+        """Returns what `ExactSearch.best` does, for the probed clusters."""
         alike = tf.matmul(queries, self._means)
         _, probed = tf.math.top_k(alike, self._probes)
         first = tf.gather(self._starts, probed)
@@ -114,7 +114,7 @@ class ClusteredCatalogue:
         return ids, best, total
 
     def _others(self, queries, alike, probed):
-        """`[B, clusters]` logs of what those that are not probed add."""
+        """Returns `[B, clusters]` logs of what unprobed clusters add."""
         square = tf.reduce_sum(tf.square(queries), 1, keepdims=True)
         sizes = tf.cast(self._sizes, tf.float32)
         logs = alike + tf.math.log(sizes) + square * self._half_variance
@@ -125,19 +125,19 @@ class ClusteredCatalogue:
 
 def recall(
     vectors: np.ndarray,
-    approximate: ClusteredCatalogue,
+    approximate: IVFSearch,
     queries: np.ndarray,
     k: int = 20,
 ) -> float:
-    """The share of the k best items that an approximate search finds.
+    """Returns the share of the k best items that an IVF search finds.
 
     Args:
         vectors: `[n, d]`, of all items.
         approximate: of the same.
-        queries: `[N, d]`, or fewer columns: what is beyond counts as zeros.
+        queries: `[N, d]`, or fewer columns; missing ones count as zeros.
         k: at most all items.
     """
-    exact, (rows, width) = Catalogue(vectors), queries.shape
+    exact, (rows, width) = ExactSearch(vectors), queries.shape
     beyond = np.zeros([rows, vectors.shape[1] - width], np.float32)
     queries = np.concatenate([queries, beyond], axis=1)
     found, asked = 0, 0
@@ -153,7 +153,7 @@ def recall(
 def validation_queries(
     model: SessionModel, data: str | pathlib.Path, most: int = 1000
 ) -> np.ndarray:
-    """`[N, d]` queries after clicks of the validation split."""
+    """Returns `[N, d]` queries after clicks of the validation split."""
     batches = session_batches.evaluation_batches(data, schema.VALIDATION)
     inputs, _, weights = next(iter(batches))
     features = model(inputs, training=False)
@@ -162,15 +162,15 @@ def validation_queries(
     return np.asarray(model.queries(tf.gather_nd(features, asked)))
 
 
-def _divided(vectors, clustering):
-    """Means `[clusters, d]`, and the cluster of each vector."""
+def _k_means(vectors, options):
+    """Returns means `[clusters, d]`, and the cluster of each vector."""
     import faiss
 
     kmeans = faiss.Kmeans(
         vectors.shape[1],
-        clustering.clusters,
+        options.clusters,
         niter=_ROUNDS,
-        seed=clustering.seed + 1,  # Which faiss takes for unset if 0.
+        seed=options.seed + 1,  # Which faiss takes for unset if 0.
         max_points_per_centroid=_TRAINING_PER_CLUSTER,
         min_points_per_centroid=1,
     )

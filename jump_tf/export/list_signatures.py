@@ -1,4 +1,4 @@
-"""The questions a served model of lists answers, as plain tf.functions."""
+"""The signatures of a served model of lists, as plain tf.functions."""
 
 import pathlib
 
@@ -42,7 +42,7 @@ _EXAMPLE = {
 
 
 class ListSignatures:
-    """Scores the items of lists, whatever is known of the clicks so far.
+    """Scores the items of lists, given the clicks that are known.
 
     `serving_default` takes
 
@@ -79,11 +79,11 @@ class ListSignatures:
 
     @property
     def tables(self) -> list:
-        """See `request_reader.SessionReader`."""
+        """The lookup tables, which a SavedModel does not find by itself."""
         return [self._lines_of_features]
 
     def functions(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
-        """The traced signatures by name."""
+        """Returns the traced signatures by name."""
         answers = {
             schema.SERVING_DEFAULT: self._score,
             schema.EXAMPLES: self._score_examples,
@@ -139,7 +139,7 @@ class ListSignatures:
         }
 
     def _checked(self, features, feature_values, offset_seconds, clicked):
-        """The features, once all shapes are sure to go together."""
+        """Returns the features after checks that all shapes agree."""
         checks = [
             tf.debugging.assert_equal(
                 tf.shape(features)[: tensor.shape.rank],
@@ -175,14 +175,14 @@ class ListSignatures:
 
 
 def _widened(tensor, filler, fields):
-    """The same, but that a batch without items has all fields, too."""
+    """Gives a batch without items the columns of all fields."""
     batch, items, found = tf.unstack(tf.shape(tensor))
     missing = tf.where(tf.size(tensor) > 0, 0, fields - found)
     return tf.concat([tensor, tf.fill([batch, items, missing], filler)], 2)
 
 
 def _left(tensor, shown):
-    """The rows of shown items, without the gaps, padded by zeros."""
+    """Moves the rows of shown items to the left; zeros follow them."""
     rows = tf.ragged.boolean_mask(tensor, shown)
     # A recurrent layer cannot run over zero steps.
     steps = tf.maximum(
@@ -194,7 +194,7 @@ def _left(tensor, shown):
 
 
 def _back(tensor, shown):
-    """What belongs to shown items, where they stand; 0 elsewhere."""
+    """Moves values back to the places of shown items; others get 0."""
     place = tf.cumsum(tf.cast(shown, tf.int32), axis=1) - 1
     values = tf.gather(tensor, tf.maximum(place, 0), axis=1, batch_dims=1)
     return tf.where(shown, values, 0.0)

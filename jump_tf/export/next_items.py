@@ -1,4 +1,4 @@
-"""Which items come next: the best of the catalogue, filtered as asked."""
+"""The likeliest next items after a session, filtered."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from jump_tf import schema
-from jump_tf.export.exact_search import Catalogue
+from jump_tf.export.exact_search import ExactSearch
 from jump_tf.losses.logsumexp import NEVER
 from jump_tf.models.session_model import SessionModel
 
@@ -21,14 +21,14 @@ class NextItems:
 
     Args:
         model: a built model.
-        index: makes what has `best` and `size` as `Catalogue` has, of the
-            vectors of all items.
+        index: returns the search over the vectors of all items, with `best`
+            and `size` as `ExactSearch` has them.
     """
 
     def __init__(
         self,
         model: SessionModel,
-        index: Callable[[np.ndarray], Any] = Catalogue,
+        index: Callable[[np.ndarray], Any] = ExactSearch,
     ):
         self._model = model
         vectors = np.asarray(model.item_vectors())
@@ -36,13 +36,13 @@ class NextItems:
         if not model.config.learned_start:
             self._popularity = tf.Variable(_log_popularity(model))
             vectors = np.column_stack([vectors, self._popularity])
-        self._catalogue = index(vectors[schema.FIRST_ITEM_ID :])
-        self.size = self._catalogue.size
+        self._search = index(vectors[schema.FIRST_ITEM_ID :])
+        self.size = self._search.size
 
     def __call__(self, features, lengths, k, excluded=None, allowed=None):
-        """Ids `[B, K]`, best first, and their probabilities.
+        """Returns ids `[B, K]`, best first, and their probabilities.
 
-        K is `k`, or less where the catalogue and `allowed` have no more. Where
+        K is `k`, or less where there are fewer items. Where
         filters leave less, ids are `PAD_ID` and probabilities 0.
 
         Args:
@@ -56,13 +56,13 @@ class NextItems:
         queries = self._queries(features, lengths)
         pointers = self._model.pointers(features)
         if pointers is None and excluded is None and allowed is None:
-            ids, scores, total = self._catalogue.best(queries, k)
+            ids, scores, total = self._search.best(queries, k)
             return ids, tf.exp(scores - total[:, tf.newaxis])
         extra = [] if pointers is None else [pointers.ids]
         reserve = sum(
             tf.shape(ids)[1] for ids in [*extra, excluded] if ids is not None
         )
-        ids, scores, total = self._catalogue.best(queries, k + reserve)
+        ids, scores, total = self._search.best(queries, k + reserve)
         if allowed is not None:
             any_allowed = tf.reduce_any(
                 allowed != schema.PAD_ID, 1, keepdims=True
@@ -97,7 +97,7 @@ class NextItems:
         return tf.concat([queries, tf.cast(empty, tf.float32)], 1)
 
     def _scores(self, queries, ids):
-        """`[B, C]` of the items `[B, C]`."""
+        """Returns the scores of items `[B, C]`."""
         vectors = tf.cast(self._model.item_vectors(ids), tf.float32)
         if self._popularity is not None:
             popularity = tf.gather(self._popularity, ids)[..., tf.newaxis]
@@ -107,7 +107,7 @@ class NextItems:
 
 
 def _once(ids, scores):
-    """Columns by rising id, where every id but the first of equals is gone."""
+    """Sorts columns by id; repeated ids become `PAD_ID`."""
     order = tf.argsort(ids, axis=1, stable=True)
     ids = tf.gather(ids, order, axis=1, batch_dims=1)
     scores = tf.gather(scores, order, axis=1, batch_dims=1)
@@ -116,7 +116,7 @@ def _once(ids, scores):
 
 
 def _log_popularity(model: SessionModel) -> np.ndarray:
-    """`[V]` up to a constant, as the sampler of negatives was told it."""
+    """Returns `[V]` up to a constant, from the rates of the sampler."""
     power = model.sampler.power
     rates = np.asarray(model.sampler.log_rates)
     popularity = rates / power if power else np.zeros_like(rates)

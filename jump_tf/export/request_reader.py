@@ -1,4 +1,4 @@
-"""Raw sessions of a request -> ids and dwells as models read them."""
+"""Turns raw sessions of a request into the inputs of models."""
 
 import pathlib
 from typing import NamedTuple
@@ -23,7 +23,7 @@ class Read(NamedTuple):
 
 
 class SessionReader:
-    """Reads raw sessions as `Signatures` says.
+    """Reads raw sessions by the rules that `Signatures` lists.
 
     Args:
         vocabulary_file: raw ids, one a line, from `FIRST_ITEM_ID` on.
@@ -43,11 +43,11 @@ class SessionReader:
 
     @property
     def tables(self) -> list:
-        """What a SavedModel must be told of: it finds variables by itself."""
+        """The lookup tables, which a SavedModel does not find by itself."""
         return [self._lines_of_items, self._items_of_lines]
 
     def __call__(self, items, dwell_seconds) -> Read:
-        """Reads `[B, T]` items and dwells.
+        """Returns the sessions of `[B, T]` items and dwells.
 
         Args:
             items: raw ids, "" where there is no click.
@@ -81,24 +81,29 @@ class SessionReader:
         )
 
     def ids(self, items):
-        """Ids of raw ones, `OOV_ID` of those unknown."""
+        """Returns the ids of raw ids; `OOV_ID` where they are unknown."""
         lines = self._lines_of_items.lookup(items)
         return tf.cast(lines, tf.int32) + schema.FIRST_ITEM_ID
 
     def names(self, ids):
-        """Raw ids; "" of padding and of the unknown item."""
+        """Returns raw ids; "" for padding and for the unknown item."""
         lines = tf.cast(ids, tf.int64) - schema.FIRST_ITEM_ID
         return self._items_of_lines.lookup(lines)
 
 
 def seconds_so_far(elapsed_seconds):
-    """Seconds already spent on the page on screen, 0 where unknown."""
+    """Returns the seconds spent on the page on screen; 0 where unknown."""
     known = (elapsed_seconds > 0.0) & tf.math.is_finite(elapsed_seconds)
     return tf.where(known, elapsed_seconds, 0.0)
 
 
 def lookup_table(vocabulary_file, items_to_lines: bool):
-    """A vocabulary's texts to lines, from 0, or its lines to texts."""
+    """Returns a table from a vocabulary's texts to lines, or back.
+
+    Args:
+        vocabulary_file: texts, one a line; lines count from 0.
+        items_to_lines: whether keys are texts.
+    """
     text = (tf.string, tf.lookup.TextFileIndex.WHOLE_LINE)
     line = (tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER)
     key, value = (text, line) if items_to_lines else (line, text)
@@ -110,7 +115,7 @@ def lookup_table(vocabulary_file, items_to_lines: bool):
 
 
 def with_rows(name, tensor, items):
-    """The tensor, once it is sure to have as many rows as `items`."""
+    """Returns the tensor after a check that its rows are those of `items`."""
     check = tf.debugging.assert_equal(
         tf.shape(tensor)[0],
         tf.shape(items)[0],
@@ -120,9 +125,9 @@ def with_rows(name, tensor, items):
 
 
 def after(check, tensor):
-    """The tensor; whatever reads it waits for the check.
+    """Returns the tensor; operations that read it run after the check.
 
-    Otherwise what is wrong may fail first somewhere else, in worse words.
+    Otherwise a wrong input may fail elsewhere, with an unrelated message.
     """
     with tf.control_dependencies([check]):
         return tf.identity(tensor)

@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from jump_tf import schema
+from jump_tf.data import folders
 
 
 def export_model(
@@ -29,8 +30,9 @@ def export_model(
         vocabulary: raw item ids, or features, in the order of their ids, from
             `FIRST_ITEM_ID` on. It becomes a file inside the SavedModel.
         output: the folder of all models.
-        signatures: returns, for the file of the vocabulary, what the model
-            answers: its `functions()` by name, and the `tables` they read.
+        signatures: returns, for the vocabulary file, an object whose
+            `functions()` are the traced signatures by name, and whose
+            `tables` are what they look up.
         name: of the model.
         version: a positive number; by default one more than the largest there.
         finish: called with the folder before it gets its final name, to add
@@ -79,15 +81,11 @@ def _write(vocabulary, folder, make_signatures):
     # its own keeps the vocabularies of two exports apart.
     with tempfile.TemporaryDirectory() as scratch:
         vocabulary_file = pathlib.Path(scratch) / schema.VOCABULARY_FILE
-        vocabulary_file.write_text(
-            "".join(f"{item}\n" for item in vocabulary),
-            encoding="utf-8",
-            newline="\n",
-        )
+        folders.write_vocabulary(vocabulary_file, vocabulary)
         signatures = make_signatures(vocabulary_file)
         functions = signatures.functions()
-        # What the answers read and nothing else: no optimizer, no counts, and
-        # no weight twice, as under the names that Keras has for it, too.
+        # Only what the functions read: no optimizer, no counts, and no weight
+        # twice, as Keras tracks it under several names.
         root = tf.Module()
         root.tables = signatures.tables
         root.weights = list(

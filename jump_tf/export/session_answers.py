@@ -1,4 +1,4 @@
-"""From a session's features to what a served model answers."""
+"""Computes the outputs of session signatures from a session's features."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -13,8 +13,8 @@ from jump_tf.models.session_model import SessionModel
 _MEDIAN = 0.5
 
 
-class Moment(NamedTuple):
-    """Where B sessions stand when they are asked about.
+class SessionState(NamedTuple):
+    """The state of `B` sessions when a request comes.
 
     Attributes:
         features: `[B, W]`, after all clicks.
@@ -31,14 +31,15 @@ class Moment(NamedTuple):
     elapsed_seconds: tf.Tensor
 
 
-class Wishes(NamedTuple):
-    """What a request may ask for, each row for itself.
+class RequestOptions(NamedTuple):
+    """What a request asks for, a row a session.
 
     Attributes:
         k: `[B]` items at most.
         excluded: `[B, E]` ids that are not recommended.
-        allowed: `[B, A]`, see `NextItems`.
-        times_seconds: `[B, S]`, at which survival is asked.
+        allowed: `[B, A]` the only ids that are recommended; a row of
+            `PAD_ID` allows all.
+        times_seconds: `[B, S]`, at which survival is computed.
     """
 
     k: tf.Tensor
@@ -48,13 +49,13 @@ class Wishes(NamedTuple):
 
 
 class SessionAnswers:
-    """Answers `serving_default` and `recommend`, see `Signatures`.
+    """Computes the outputs that `Signatures` describes.
 
     Args:
         model: a built model.
-        reader: knows the vocabulary.
-        next_items: of the model.
-        top_k: items without wishes.
+        reader: of its vocabulary.
+        next_items: search of the same model.
+        top_k: items recommended where no `k` is given.
         quantiles: levels of the dwell quantiles.
     """
 
@@ -75,13 +76,15 @@ class SessionAnswers:
         # Several signatures share one trace.
         self._traced = tf.function(self._answer, autograph=False)
 
-    def __call__(self, moment: Moment, wishes: Wishes | None = None):
-        """The outputs of a signature, by name."""
-        return self._traced(moment, wishes)
+    def __call__(
+        self, state: SessionState, options: RequestOptions | None = None
+    ):
+        """Returns the outputs of `serving_default`, or of `recommend`."""
+        return self._traced(state, options)
 
-    def _answer(self, moment, wishes):
-        features, lengths = moment.features, moment.lengths
-        if wishes is None:
+    def _answer(self, state, options):
+        features, lengths = state.features, state.lengths
+        if options is None:
             ids, probabilities = self._next_items(
                 features, lengths, self._top_k
             )
@@ -89,21 +92,21 @@ class SessionAnswers:
             ids, probabilities = self._next_items(
                 features,
                 lengths,
-                tf.reduce_max(tf.concat([wishes.k, [1]], 0)),
-                wishes.excluded,
-                wishes.allowed,
+                tf.reduce_max(tf.concat([options.k, [1]], 0)),
+                options.excluded,
+                options.allowed,
             )
-            asked = tf.range(tf.shape(ids)[1]) < wishes.k[:, tf.newaxis]
+            asked = tf.range(tf.shape(ids)[1]) < options.k[:, tf.newaxis]
             ids = tf.where(asked, ids, schema.PAD_ID)
         found = ids != schema.PAD_ID
-        laws = self._laws(moment, ids)
-        of_items, of_page = laws.quantiles(
-            [_MEDIAN, *self._quantiles], moment.elapsed_seconds
+        dwells = self._dwells(state, ids)
+        of_items, of_page = dwells.quantiles(
+            [_MEDIAN, *self._quantiles], state.elapsed_seconds
         )
-        seen = moment.page != schema.PAD_ID
+        seen = state.page != schema.PAD_ID
         of_items = tf.where(found[..., tf.newaxis], of_items, 0.0)
         of_page = tf.where(seen[:, tf.newaxis], of_page, 0.0)
-        spent = tf.where(seen, moment.elapsed_seconds, 0.0)
+        spent = tf.where(seen, state.elapsed_seconds, 0.0)
         outputs = {
             schema.ITEMS: self._reader.names(ids),
             schema.PROBABILITIES: tf.where(found, probabilities, 0.0),
@@ -115,11 +118,11 @@ class SessionAnswers:
             - spent[:, tf.newaxis],
         }
         if self._model.config.end_weight:
-            ends = laws.session_end(moment.elapsed_seconds)
+            ends = dwells.session_end(state.elapsed_seconds)
             outputs[schema.SESSION_END_PROBABILITY] = tf.where(seen, ends, 0.0)
-        if wishes is not None:
-            of_items, of_page = laws.survival(
-                wishes.times_seconds, moment.elapsed_seconds
+        if options is not None:
+            of_items, of_page = dwells.survival(
+                options.times_seconds, state.elapsed_seconds
             )
             outputs[schema.SURVIVAL] = tf.where(
                 found[..., tf.newaxis], of_items, 0.0
@@ -129,59 +132,63 @@ class SessionAnswers:
             )
         return outputs
 
-    def dwell(self, moment: Moment, items, times_seconds):
-        """The outputs of `dwell`, of candidates `[B, C]`."""
-        laws = self._laws(moment, items)
-        seconds, _ = laws.quantiles(
-            [_MEDIAN, *self._quantiles], moment.elapsed_seconds
+    def dwell(self, state: SessionState, items, times_seconds):
+        """Returns the outputs of `dwell` for candidates `[B, C]`."""
+        dwells = self._dwells(state, items)
+        seconds, _ = dwells.quantiles(
+            [_MEDIAN, *self._quantiles], state.elapsed_seconds
         )
-        survival, _ = laws.survival(times_seconds, moment.elapsed_seconds)
+        survival, _ = dwells.survival(times_seconds, state.elapsed_seconds)
         return {
             schema.SURVIVAL: survival,
             schema.DWELL_MEDIAN_SECONDS: seconds[..., 0],
             schema.DWELL_QUANTILES_SECONDS: seconds[..., 1:],
-            schema.QUANTILE_LEVELS: self.levels(moment.lengths),
+            schema.QUANTILE_LEVELS: self.levels(state.lengths),
         }
 
     def levels(self, lengths):
-        """`[B, Q]` the levels of the quantiles."""
+        """Returns `[B, Q]`, the levels of the quantiles."""
         levels = tf.constant(self._quantiles, tf.float32)
         return tf.tile(levels[tf.newaxis], [tf.shape(lengths)[0], 1])
 
-    def _laws(self, moment, ids):
-        """What the model says of `[B, K]` next items and of the page."""
-        repeated = tf.repeat(moment.features, tf.shape(ids)[1], axis=0)
-        law, end_logits = self._model.dwell_and_end(
-            tf.concat([repeated, moment.page_features], 0),
-            tf.concat([tf.reshape(ids, [-1]), moment.page], 0),
+    def _dwells(self, state, ids):
+        """The dwell distributions of `[B, K]` next items and of the page."""
+        repeated = tf.repeat(state.features, tf.shape(ids)[1], axis=0)
+        dwell, end_logits = self._model.dwell_and_end(
+            tf.concat([repeated, state.page_features], 0),
+            tf.concat([tf.reshape(ids, [-1]), state.page], 0),
         )
-        number = tf.size(ids) + tf.size(moment.page)
-        law = law.map(
+        number = tf.size(ids) + tf.size(state.page)
+        dwell = dwell.map(
             lambda parameter: tf.broadcast_to(
                 tf.cast(parameter, tf.float32), [number]
             )
         )
-        return _Laws(law, end_logits, tf.shape(ids))
+        return _DwellDistributions(dwell, end_logits, tf.shape(ids))
 
 
-class _Laws:
-    """Laws of dwells, of `[B, K]` items and `[B]` pages in one go.
+class _DwellDistributions:
+    """Dwell distributions of `[B, K]` items and `[B]` pages, end to end.
 
-    A graph's time is mostly that of its number of operations.
+    Their parameters share tensors, as a graph's time depends mostly on its
+    number of operations.
     """
 
-    def __init__(self, law, end_logits, shape):
-        self._law = law
+    def __init__(self, dwell, end_logits, shape):
+        self._dwell = dwell
         self._end_logits = end_logits
         self._shape = shape
 
     def quantiles(self, levels, elapsed_seconds):
-        """`[B, K, L]` of items; `[B, L]` of pages, given the elapsed."""
+        """Returns quantiles `[B, K, L]` of items and `[B, L]` of pages.
+
+        Those of pages are given that the dwell exceeds the elapsed time.
+        """
         elapsed = tf.concat(
             [tf.zeros([tf.reduce_prod(self._shape)]), elapsed_seconds], 0
         )
-        law = self._law.map(lambda parameter: parameter[:, tf.newaxis])
-        seconds = law.quantile(
+        dwell = self._dwell.map(lambda parameter: parameter[:, tf.newaxis])
+        seconds = dwell.quantile(
             tf.constant(levels, tf.float32), elapsed[:, tf.newaxis]
         )
         of_items, of_page = self._parts(seconds)
@@ -189,27 +196,30 @@ class _Laws:
         return tf.reshape(of_items, shape), of_page
 
     def survival(self, times_seconds, elapsed_seconds):
-        """`[B, K, S]` of items; `[B, S]` of pages, of what is left."""
+        """Returns survivals `[B, K, S]` of items and `[B, S]` of pages.
+
+        Those of pages are of the remaining time.
+        """
         times = times_seconds[:, tf.newaxis, :]
         shape = tf.concat([self._shape, [1]], 0)
-        law = self._law.map(lambda p: tf.reshape(self._parts(p)[0], shape))
-        of_items = tf.exp(law.log_survival(times))
-        law = self._page().map(lambda parameter: parameter[:, tf.newaxis])
+        dwell = self._dwell.map(lambda p: tf.reshape(self._parts(p)[0], shape))
+        of_items = tf.exp(dwell.log_survival(times))
+        dwell = self._page().map(lambda parameter: parameter[:, tf.newaxis])
         of_page = tf.exp(
-            law.log_survival(times_seconds + elapsed_seconds[:, tf.newaxis])
+            dwell.log_survival(times_seconds + elapsed_seconds[:, tf.newaxis])
             - self._staying(elapsed_seconds)[:, tf.newaxis]
         )
-        # Everybody stays longer than nothing, whatever the shortest dwell is.
+        # Survival is 1 at time 0, whatever the shortest dwell is.
         return (
             tf.where(times <= 0.0, 1.0, of_items),
             tf.where(times_seconds <= 0.0, 1.0, of_page),
         )
 
     def session_end(self, elapsed_seconds):
-        """`[B]` that no click follows, as none has followed so far.
+        """Returns `[B]` probabilities that no click follows.
 
-        By Bayes: those whom another click awaits are fewer and fewer, as their
-        dwells end; the law is theirs alone.
+        By Bayes' rule: where a click follows, no click so far has the
+        probability of a dwell beyond the elapsed time; where none follows, 1.
         """
         logits = tf.cast(self._parts(self._end_logits)[1], tf.float32)
         return tf.sigmoid(logits - self._staying(elapsed_seconds))
@@ -220,9 +230,9 @@ class _Laws:
         return tf.where(elapsed_seconds > 0.0, staying, 0.0)
 
     def _page(self):
-        return self._law.map(lambda parameter: self._parts(parameter)[1])
+        return self._dwell.map(lambda parameter: self._parts(parameter)[1])
 
     def _parts(self, rows):
-        """Those of items and those of pages."""
+        """Splits rows into those of items and those of pages."""
         items = tf.reduce_prod(self._shape)
         return rows[:items], rows[items:]

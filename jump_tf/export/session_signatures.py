@@ -1,7 +1,7 @@
-"""The questions a served model answers, as plain tf.functions.
+"""The signatures of a served model of sessions, as plain tf.functions.
 
-Raw item ids in and out, a leading batch dimension everywhere, core ops only:
-nothing here needs Python, a custom op or XLA when it is served.
+Inputs and outputs hold raw item ids and have a leading batch dimension. The
+graphs consist of core ops and need no Python, custom op or XLA to be served.
 """
 
 import itertools
@@ -12,16 +12,16 @@ from collections.abc import Sequence
 import tensorflow as tf
 
 from jump_tf import schema
-from jump_tf.export.exact_search import Catalogue
-from jump_tf.export.incremental_signatures import LiveSignatures
+from jump_tf.export.exact_search import ExactSearch
+from jump_tf.export.incremental_signatures import IncrementalSignatures
 from jump_tf.export.next_items import NextItems
 from jump_tf.export.request_reader import SessionReader
 from jump_tf.export.request_reader import after
 from jump_tf.export.request_reader import seconds_so_far
 from jump_tf.export.request_reader import with_rows
-from jump_tf.export.session_answers import Moment
+from jump_tf.export.session_answers import RequestOptions
 from jump_tf.export.session_answers import SessionAnswers
-from jump_tf.export.session_answers import Wishes
+from jump_tf.export.session_answers import SessionState
 from jump_tf.models.jump import JUMP
 from jump_tf.models.session_model import SessionModel
 
@@ -49,7 +49,7 @@ _EXAMPLES = _specs(1, tf.string, schema.EXAMPLES)
 
 
 class Signatures:
-    """Answers questions about sessions in progress, for export.
+    """The signatures of a model of sessions, for export.
 
     How a session is read, by every signature:
 
@@ -120,10 +120,10 @@ class Signatures:
         top_k: items to recommend; at most all there are.
         max_k: items that a request may ask for.
         quantiles: levels of the dwell quantiles, rising, inside (0, 1).
-        index: how the best items of a catalogue are found, see `NextItems`.
+        index: returns the search over item vectors, such as `ExactSearch`.
 
     Raises:
-        InputError: a setting makes no sense.
+        InputError: a setting is out of its range.
     """
 
     def __init__(
@@ -135,7 +135,7 @@ class Signatures:
         top_k: int = 20,
         max_k: int = 100,
         quantiles: Sequence[float] = (0.1, 0.25, 0.5, 0.75, 0.9),
-        index: Callable = Catalogue,
+        index: Callable = ExactSearch,
     ):
         _check_settings(max_session_length, top_k, max_k, quantiles)
         self._model = model
@@ -151,9 +151,9 @@ class Signatures:
         )
         # Traced once, for `examples` too.
         self._recommending = tf.function(self._recommend, autograph=False)
-        self._live = None
+        self._incremental = None
         if isinstance(model, JUMP):
-            self._live = LiveSignatures(
+            self._incremental = IncrementalSignatures(
                 model,
                 vocabulary_file,
                 self._reader,
@@ -163,21 +163,24 @@ class Signatures:
 
     @property
     def tables(self) -> list:
-        """See `SessionReader`."""
+        """The lookup tables, which a SavedModel does not find by itself."""
         return self._reader.tables
 
     def functions(self) -> dict[str, tf.types.experimental.ConcreteFunction]:
-        """The traced signatures by name."""
+        """Returns the traced signatures by name."""
         answers = {
             schema.SERVING_DEFAULT: (self._serving_default, _SESSION),
             schema.RECOMMEND: (self._recommending, _RECOMMEND),
             schema.DWELL: (self._dwell, _DWELL),
             schema.EXAMPLES: (self._examples, _EXAMPLES),
         }
-        if self._live is not None:
+        if self._incremental is not None:
             answers |= {
-                schema.START: (self._live.start, _SESSION),
-                schema.STEP: (self._live.step, self._live.step_specs()),
+                schema.START: (self._incremental.start, _SESSION),
+                schema.STEP: (
+                    self._incremental.step,
+                    self._incremental.step_specs(),
+                ),
             }
         return {
             name: tf.function(answer, autograph=False).get_concrete_function(
@@ -188,8 +191,8 @@ class Signatures:
 
     def _serving_default(self, items, dwell_seconds, elapsed_seconds):
         elapsed = with_rows(schema.ELAPSED_SECONDS, elapsed_seconds, items)
-        moment, _ = self._moment(items, dwell_seconds, elapsed)
-        return self._answers(moment)
+        state, _ = self._state(items, dwell_seconds, elapsed)
+        return self._answers(state)
 
     def _recommend(
         self,
@@ -206,9 +209,9 @@ class Signatures:
         exclude_seen = with_rows(schema.EXCLUDE_SEEN, exclude_seen, items)
         allow = with_rows(schema.ALLOW, allow, items)
         deny = with_rows(schema.DENY, deny, items)
-        moment, seen = self._moment(items, dwell_seconds, elapsed)
+        state, seen = self._state(items, dwell_seconds, elapsed)
         seen = tf.where(exclude_seen[:, tf.newaxis], seen, schema.PAD_ID)
-        wishes = Wishes(
+        options = RequestOptions(
             k=self._checked_k(with_rows(schema.K, k, items)),
             excluded=tf.concat([self._reader.ids(deny), seen], 1),
             allowed=tf.where(
@@ -216,7 +219,7 @@ class Signatures:
             ),
             times_seconds=with_rows(schema.TIMES_SECONDS, times_seconds, items),
         )
-        return self._answers(moment, wishes)
+        return self._answers(state, options)
 
     def _examples(self, examples):
         columns = tf.io.parse_example(examples, self._example_features())
@@ -262,12 +265,12 @@ class Signatures:
     def _dwell(self, items, dwell_seconds, candidates, times_seconds):
         candidates = with_rows(schema.CANDIDATES, candidates, items)
         times_seconds = with_rows(schema.TIMES_SECONDS, times_seconds, items)
-        moment, _ = self._moment(items, dwell_seconds)
+        state, _ = self._state(items, dwell_seconds)
         ids = self._reader.ids(candidates)
-        return self._answers.dwell(moment, ids, times_seconds)
+        return self._answers.dwell(state, ids, times_seconds)
 
-    def _moment(self, items, dwell_seconds, elapsed_seconds=None):
-        """Where sessions stand, and the ids of their clicks `[B, T]`."""
+    def _state(self, items, dwell_seconds, elapsed_seconds=None):
+        """Returns the state of sessions, and ids `[B, T]` of their clicks."""
         if elapsed_seconds is None:
             elapsed_seconds = tf.zeros(tf.shape(items)[:1])
         read = self._reader(items, dwell_seconds)
@@ -279,14 +282,14 @@ class Signatures:
             training=False,
         )
         before = tf.maximum(read.lengths - 1, 0)
-        moment = Moment(
+        state = SessionState(
             features=tf.gather(features, read.lengths, axis=1, batch_dims=1),
             lengths=read.lengths,
             page=tf.gather(read.items, before, axis=1, batch_dims=1),
             page_features=tf.gather(features, before, axis=1, batch_dims=1),
             elapsed_seconds=seconds_so_far(elapsed_seconds),
         )
-        return moment, read.items
+        return state, read.items
 
     def _checked_k(self, k):
         inside = tf.reduce_all((k >= 1) & (k <= self._max_k))

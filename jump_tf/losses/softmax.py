@@ -19,7 +19,7 @@ from jump_tf.losses.logsumexp import logsumexp_of_products
 from jump_tf.losses.logsumexp import products
 
 
-def catalogue_logits(queries, item_vectors):
+def all_item_logits(queries, item_vectors):
     """Scores of all ids; padding and unknown items can never be clicked.
 
     Args:

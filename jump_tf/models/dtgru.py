@@ -1,4 +1,4 @@
-"""DTGRU: a gated recurrent unit that is told how long clicks were looked at."""
+"""DTGRU: a gated recurrent unit with the dwell of each click as input."""
 
 import math
 

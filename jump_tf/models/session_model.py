@@ -97,7 +97,7 @@ class SessionModel(ConfiguredModel):
 
     def click_scores(self, features):
         """`[N, V]` scores of all ids; padding and unknown cannot be clicked."""
-        return softmax.catalogue_logits(
+        return softmax.all_item_logits(
             self.queries(features), self.item_vectors()
         )
 

@@ -9,7 +9,7 @@ from typing import Any
 from jump_tf import schema
 
 MODEL = "#1f5fa8"
-TRUTH = "#b8860b"
+REFERENCE = "#b8860b"
 MUTED = "#8a8a8a"
 SESSION_CURVES = (
     ("loss", "training loss"),

@@ -64,11 +64,7 @@ def open_run(
     beside = run.with_name(f".{run.name}.writing")
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir(parents=True)
-    (beside / schema.VOCABULARY_FILE).write_text(
-        "".join(f"{name}\n" for name in vocabulary),
-        encoding="utf-8",
-        newline="\n",
-    )
+    folders.write_vocabulary(beside / schema.VOCABULARY_FILE, vocabulary)
     (beside / CONFIG_FILE).write_text(config.to_yaml())
     _write_json(
         beside / DATA_FILE,

@@ -108,7 +108,7 @@ class EpochRecorder(keras.callbacks.Callback):
 
 
 class StepRecorder(keras.callbacks.Callback):
-    """Between the ends of two epochs: saves in time, and stops when told.
+    """Between the ends of two epochs: saves in time, and stops on request.
 
     Args:
         checkpoints: of the run.

@@ -21,7 +21,13 @@ class TrainingError(RuntimeError):
 
 
 class TrainingStopped(Exception):  # noqa: N818 - It was asked for.
-    """Training was told to stop, and has saved what it did."""
+    """Training has saved its state and stopped, as SIGTERM asked.
+
+    Attributes:
+        exit_code: as a shell names a process that SIGTERM ended.
+    """
+
+    exit_code = 143
 
 
 @contextlib.contextmanager
@@ -49,7 +55,7 @@ def in_words(run: pathlib.Path, several_processes: bool):
 
     Args:
         run: the run folder.
-        several_processes: whether others take part, who may be gone.
+        several_processes: whether others take part, which may fail.
 
     Raises:
         TrainingError: of either.

@@ -66,7 +66,7 @@ def train(
     Raises:
         InputError: the data or the run folder is not fit for it.
         TrainingError: the loss is no longer a number, the disk is full or
-            another process is gone.
+            another process has failed.
         TrainingStopped: SIGTERM came, and a checkpoint is saved.
     """
     devices = Devices(strategy)

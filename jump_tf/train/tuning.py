@@ -82,7 +82,7 @@ def tune(
         trials: how many the study shall have in all.
         minutes: after which the present trial stops at its next epoch, to be
             taken up by the next call.
-        say: told of each trial.
+        say: called with a line on each trial.
         verbose: of Keras `fit`.
 
     Returns:

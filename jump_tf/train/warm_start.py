@@ -1,4 +1,4 @@
-"""Starts a run where another one ended, over a catalogue that has changed.
+"""Starts a run where another one ended, with a vocabulary that has changed.
 
 Ids go by popularity, so new data names old items by other ids. Whatever holds
 a row for each item moves with its item: the weights, and Adam's moments of
@@ -11,7 +11,7 @@ they belong together; its best epoch is kept without moments.
 
 A new item's row starts as in a new model, with moments of zero. (The unknown
 item's row and the mean row, both with noise, did no better on a news log where
-44 % of the clicks were on new items.) Items that are gone can be kept, with ids
+44 % of the clicks were on new items.) Removed items can be kept, with ids
 after those of the new data; they are never a target, nor drawn as a negative.
 """
 

@@ -106,7 +106,7 @@ def credentials(arguments: argparse.Namespace, *, http: bool = False) -> Any:
 
 
 def run_predict(arguments: argparse.Namespace) -> int:
-    """Asks a server and prints a table; returns the exit code.
+    """Asks a server about a session or a list.
 
     Raises:
         InputError: the request is wrong.

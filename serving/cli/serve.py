@@ -147,7 +147,7 @@ def _add_limit_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run_serve(arguments: argparse.Namespace) -> int:
-    """Serves until a signal; returns the exit code.
+    """Serves exported models until a signal.
 
     Raises:
         InputError: there is nothing to serve, or nowhere.

@@ -12,7 +12,7 @@ from beam_jobs import counting
 from beam_jobs.options import lists as list_options
 from beam_jobs.transforms import lists as list_transforms
 from jump_tf import schema
-from jump_tf.data import list_records
+from tests import records
 
 DAY_MS = 86_400_000
 START_MS = 16_000 * DAY_MS
@@ -100,7 +100,7 @@ def reference(rows, split_of=split_of, min_count=1):
 
 def read_split(folder, split):
     paths = sorted(map(str, folder.glob(f"{split}-*.tfrecord.gz")))
-    found = list(list_records.read(paths))
+    found = list(records.read_lists(paths))
     by_id = {
         each.list_id: (
             each.start_ms,

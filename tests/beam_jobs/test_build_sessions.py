@@ -19,7 +19,7 @@ from beam_jobs.options import sessions as session_options
 from beam_jobs.output import jobs
 from beam_jobs.transforms import sessionize
 from jump_tf import schema
-from jump_tf.data import session_records
+from tests import records
 
 DAY_MS = 86_400_000
 START_MS = 16_000 * DAY_MS  # A midnight UTC.
@@ -143,7 +143,7 @@ def _written(mine, ids):
 
 def read_split(folder, split):
     paths = sorted(map(str, folder.glob(f"{split}-*.tfrecord.gz")))
-    sessions = list(session_records.read(paths))
+    sessions = list(records.read_sessions(paths))
     found = {
         session.session_id: (
             session.start_ms,
@@ -247,7 +247,7 @@ def test_shards_are_shuffled_by_digest(made):
     for path in made[0].glob("*.tfrecord.gz"):
         digests = [
             hashlib.sha256(session.session_id.encode()).digest()
-            for session in session_records.read([str(path)])
+            for session in records.read_sessions([str(path)])
         ]
         assert digests == sorted(digests)
 

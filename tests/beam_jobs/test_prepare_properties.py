@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from beam_jobs import build_sessions
 from beam_jobs.options import sessions as session_options
 from jump_tf import schema
-from jump_tf.data import session_records
+from tests import records
 from tests.beam_jobs import oracle
 from tests.beam_jobs import sql_oracle
 from tests.beam_jobs.oracle import DAY_MS
@@ -287,5 +287,5 @@ def read_split(folder, split):
             list(session.dwell_censored),
             session.session_cut,
         )
-        for session in session_records.read(paths)
+        for session in records.read_sessions(paths)
     }

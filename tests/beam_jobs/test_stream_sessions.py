@@ -29,7 +29,7 @@ from beam_jobs.streaming import sessions as stream_transforms
 from beam_jobs.streaming import window_folders
 from beam_jobs.transforms import sessions as session_transforms
 from jump_tf import schema
-from jump_tf.data import session_records
+from tests import records
 
 START_MS = 1_600_000_000_000
 GAP, LATENESS = 100, 40  # Seconds.
@@ -396,7 +396,7 @@ def write_logs(folder, seed=4):
 def contents(folders, split):
     """Session id -> session, of some data folders."""
     paths = [str(p) for f in folders for p in f.glob(f"{split}-*.tfrecord.gz")]
-    read = list(session_records.read(sorted(paths)))
+    read = list(records.read_sessions(sorted(paths)))
     by_id = {session.session_id: session for session in read}
     assert len(by_id) == len(read)
     return by_id
@@ -477,7 +477,7 @@ def test_ids_are_those_of_the_vocabulary(tmp_path):
     )
     (folder,) = (tmp_path / "out").iterdir()
     assert folder.name == "20200913T120000Z-00000"
-    (session,) = session_records.read(
+    (session,) = records.read_sessions(
         sorted(map(str, folder.glob("*.tfrecord.gz")))
     )
     assert session.items == [3, 2, schema.OOV_ID]

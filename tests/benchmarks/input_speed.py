@@ -167,7 +167,9 @@ def _targets(clicks):
 def one_by_one(data: pathlib.Path, file: pathlib.Path) -> pathlib.Path:
     """Writes each training session as an Example of its own."""
     with tf.io.TFRecordWriter(str(file), "GZIP") as writer:
-        for session in session_records.read(folders.shards(data, schema.TRAIN)):
+        for session in records.read_sessions(
+            folders.shards(data, schema.TRAIN)
+        ):
             writer.write(
                 encoding.pack(
                     {

@@ -52,9 +52,9 @@ from jump_tf import schema
 from jump_tf import tasks
 from jump_tf.config import run as configs
 from jump_tf.data import folders
-from jump_tf.data import session_records
 from jump_tf.runs import folder as run_folder
 from jump_tf.train import callbacks
+from tests import records
 from tests.benchmarks import processes
 
 PRESETS = {"jump": "production", "gru4rec": "gru4rec"}
@@ -183,7 +183,7 @@ def export(data: pathlib.Path, split: str, path: pathlib.Path) -> None:
     Items count from 0, as PyTorch reads no `pandas.Series` without a label 0;
     the unknown item is then -1, of which its training has none.
     """
-    sessions = session_records.read(folders.shards(data, split))
+    sessions = records.read_sessions(folders.shards(data, split))
     with path.open("w") as file:
         file.write("SessionId\tItemId\tTime\n")
         for number, session in enumerate(sessions):

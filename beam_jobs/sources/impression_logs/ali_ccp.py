@@ -12,6 +12,7 @@ no clock. An item has a bag of features: its own and, if they are asked for,
 those of the index, which tell of the visitor.
 """
 
+import dataclasses
 import math
 
 from beam_jobs.sources import fields as sources_fields
@@ -29,38 +30,24 @@ _COMMON = _SKELETON[3:]
 _DELIMITER = ","
 
 
-class Skeleton:
-    """Reads the samples."""
+@dataclasses.dataclass(frozen=True)
+class AliCCP(base.ListFormat):
+    """Reads the samples, or what those of a list share, as one item a list.
 
-    fields: tuple[str, ...] = ()
-    starts_record = None
+    Attributes:
+        common: whether the files are those of common features.
+    """
+
+    common: bool = False
     has_header = False
-    once = False
 
     def parser(self, path: str, first_line: str) -> base.Parser:
-        """Checks that the first row has six columns."""
-        _check(path, first_line, _SKELETON)
-        return _parse_sample
-
-
-class CommonFeatures:
-    """Reads what the samples of a list share, as one item a list."""
-
-    fields: tuple[str, ...] = ()
-    starts_record = None
-    has_header = False
-    once = False
-
-    def parser(self, path: str, first_line: str) -> base.Parser:
-        """Checks that the first row has three columns."""
-        _check(path, first_line, _COMMON)
-        return _parse_common
-
-
-def _check(path, first_line, expected):
-    columns = first_line.split(_DELIMITER)
-    if len(columns) != len(expected):
-        raise sources_fields.columns_error(path, expected, columns)
+        """Checks the number of columns of the first row."""
+        expected = _COMMON if self.common else _SKELETON
+        columns = first_line.split(_DELIMITER)
+        if len(columns) != len(expected):
+            raise sources_fields.columns_error(path, expected, columns)
+        return _parse_common if self.common else _parse_sample
 
 
 def _parse_sample(lines: list[str], _: base.Place) -> base.Record:

@@ -4,8 +4,8 @@ import functools
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import ClassVar
 from typing import NamedTuple
-from typing import Protocol
 
 from beam_jobs.sources import fields as sources_fields
 
@@ -51,24 +51,21 @@ class Record(NamedTuple):
 Parser = Callable[[list[str], Place], Record]
 
 
-class ListFormat(Protocol):
-    """How the records of a log are read."""
+class ListFormat:
+    """How the records of a log are read; base of all formats.
 
-    @property
-    def fields(self) -> tuple[str, ...]:
-        """What each feature of an item tells; empty for bags of features."""
+    Attributes:
+        fields: the name of each feature of an item; empty for bags of features.
+        has_header: whether the first line names the columns.
+        starts_record: whether a line starts a record; None where each line is
+            one.
+        once: whether records of one list key are copies; the first is kept.
+    """
 
-    @property
-    def starts_record(self) -> Callable[[bytes], bool] | None:
-        """Whether a line starts a record; None where each line is one."""
-
-    @property
-    def once(self) -> bool:
-        """Whether records of one list key are copies; the first is kept."""
-
-    @property
-    def has_header(self) -> bool:
-        """Whether the first line names the columns."""
+    fields: tuple[str, ...] = ()
+    has_header: ClassVar[bool] = True
+    starts_record: ClassVar[Callable[[bytes], bool] | None] = None
+    once: ClassVar[bool] = False
 
     def parser(self, path: str, first_line: str) -> Parser:
         """Checks the columns of a file and returns the parser of its records.
@@ -80,6 +77,7 @@ class ListFormat(Protocol):
         Raises:
             schema.InputError: the file has other columns.
         """
+        raise NotImplementedError
 
 
 def row(line: str, delimiter: str, count: int) -> list[str]:

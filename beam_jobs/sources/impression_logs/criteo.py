@@ -22,7 +22,7 @@ _DELIMITER = "\t"
 
 
 @dataclasses.dataclass(frozen=True)
-class Criteo:
+class Criteo(base.ListFormat):
     """Reads `criteo_attribution_dataset.tsv`.
 
     Attributes:
@@ -30,10 +30,7 @@ class Criteo:
     """
 
     label: str
-    fields: tuple[str, ...] = _FIELDS
-    has_header: bool = True
-    starts_record: None = None
-    once: bool = False
+    fields = _FIELDS
 
     def parser(self, path: str, first_line: str) -> base.Parser:
         """Finds the columns that are needed."""

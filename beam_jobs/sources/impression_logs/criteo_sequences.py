@@ -21,7 +21,7 @@ _COLUMNS = ("time", "click", *Criteo.fields)
 
 
 @dataclasses.dataclass(frozen=True)
-class CriteoSequences:
+class CriteoSequences(base.ListFormat):
     """Reads sequences; one has no id but its place in the log.
 
     Attributes:
@@ -29,9 +29,8 @@ class CriteoSequences:
     """
 
     time_unit: float
-    fields: tuple[str, ...] = Criteo.fields
-    has_header: bool = False
-    once: bool = False
+    fields = Criteo.fields
+    has_header = False
 
     @staticmethod
     def starts_record(line: bytes) -> bool:

@@ -7,8 +7,8 @@ from beam_jobs.sources import fields as sources_fields
 from beam_jobs.sources.impression_logs import base
 
 
-@dataclasses.dataclass(frozen=True)
-class Delimited:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Delimited(base.ListFormat):
     """Reads one shown item a line; columns that are not named are ignored.
 
     Items of a list stand in the order of their times, then of the log. A
@@ -32,9 +32,6 @@ class Delimited:
     conversion: str | None
     fields: tuple[str, ...]
     delimiter: str
-    has_header: bool = True
-    starts_record: None = None
-    once: bool = False
 
     def parser(self, path: str, first_line: str) -> base.Parser:
         """Finds the columns in the header."""

@@ -17,7 +17,7 @@ def log_format(options: list_options.ListOptions) -> ListFormat:
     if options.format == list_options.CRITEO_SEQUENCES:
         return criteo_sequences.CriteoSequences(options.sequences_time_unit)
     if options.format == list_options.ALI_CCP:
-        return ali_ccp.Skeleton()
+        return ali_ccp.AliCCP()
     if options.format == list_options.JD_MICRO:
         return jd_micro.JDMicro(options.jd_engaged, options.jd_satisfied)
     if options.format == list_options.IMPRESSIONS:

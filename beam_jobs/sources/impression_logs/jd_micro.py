@@ -37,7 +37,7 @@ _ENTRANCES = {
 
 
 @dataclasses.dataclass(frozen=True)
-class JDMicro:
+class JDMicro(base.ListFormat):
     """Reads sessions; one has no id but its own text.
 
     Attributes:
@@ -47,10 +47,9 @@ class JDMicro:
 
     engaged: tuple[int, ...]
     satisfied: tuple[int, ...]
-    fields: tuple[str, ...] = ("sku", "category", "entrance")
-    has_header: bool = False
-    starts_record: None = None
-    once: bool = True
+    fields = ("sku", "category", "entrance")
+    has_header = False
+    once = True
 
     def parser(self, path: str, first_line: str) -> base.Parser:
         """Checks that the first behaviour has five columns."""

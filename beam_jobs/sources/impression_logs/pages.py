@@ -33,7 +33,7 @@ _SEPARATOR = "|"
 
 
 @dataclasses.dataclass(frozen=True)
-class Impressions:
+class Impressions(base.ListFormat):
     """Reads steps; a page is called `session/place in the log`.
 
     Attributes:
@@ -42,10 +42,7 @@ class Impressions:
     """
 
     conversion: str | None
-    fields: tuple[str, ...] = ("item", "price_rank")
-    has_header: bool = True
-    starts_record: None = None
-    once: bool = False
+    fields = ("item", "price_rank")
 
     def parser(self, path: str, first_line: str) -> base.Parser:
         """Finds the columns in the header."""

@@ -85,9 +85,9 @@ def calibration(result: Mapping[str, Any]) -> bytes:
             scale("function", functions=(_root, np.square))
         axis.plot([0, top], [0, top], ":", color=figures.MUTED)
         axis.vlines(
-            said, ends[:, 0], ends[:, 1], color=figures.TRUTH, alpha=0.6
+            said, ends[:, 0], ends[:, 1], color=figures.REFERENCE, alpha=0.6
         )
-        axis.plot(said, happened, "o", color=figures.TRUTH, markersize=4)
+        axis.plot(said, happened, "o", color=figures.REFERENCE, markersize=4)
         ticks = _ticks(top)
         axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axis.set_yticks(ticks, [f"{tick:g}" for tick in ticks])
@@ -117,12 +117,12 @@ def by_position(
         enough = np.array(mine["num_items"]) >= _FEW
         place = np.array(rates["position"])[enough]
         ends = _floats(mine["intervals"]).reshape(-1, 2)[enough]
-        axis.vlines(place, *ends.T, color=figures.TRUTH, alpha=0.6)
+        axis.vlines(place, *ends.T, color=figures.REFERENCE, alpha=0.6)
         axis.plot(
             place,
             _floats(mine["observed"])[enough],
             "o",
-            color=figures.TRUTH,
+            color=figures.REFERENCE,
             markersize=4,
             label="observed",
         )

@@ -8,7 +8,7 @@ import numpy as np
 
 from jump_tf.reporting.figures import MODEL
 from jump_tf.reporting.figures import MUTED
-from jump_tf.reporting.figures import TRUTH
+from jump_tf.reporting.figures import REFERENCE
 from jump_tf.reporting.figures import panels
 from jump_tf.reporting.figures import png
 
@@ -33,7 +33,7 @@ def dwell_calibration(calibration: Mapping[str, Any]) -> bytes:
         seconds,
         calibration["observed_survival"],
         "o",
-        color=TRUTH,
+        color=REFERENCE,
         label="observed",
     )
     left.plot(

@@ -119,7 +119,7 @@ def test_ali_ccp_sample():
 
 
 def test_ali_ccp_common_features():
-    parser = ali_ccp.CommonFeatures().parser("log", "ab,0,")
+    parser = ali_ccp.AliCCP(common=True).parser("log", "ab,0,")
     (item,) = parser(["ab,1,101\x0231\x030.5"], "0/1").items
     assert item == base.Item("ab", 0, 0, 0, ["101=31"], [0.5])
 

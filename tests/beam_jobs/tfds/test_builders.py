@@ -17,7 +17,7 @@ from beam_jobs.tfds.cikm16 import cikm16_dataset_builder
 from beam_jobs.tfds.recsys15 import recsys15_dataset_builder
 from beam_jobs.tfds.reddit_sessions import reddit_sessions_dataset_builder
 from jump_tf import schema
-from jump_tf.data import session_records
+from tests import records
 
 ROOT = pathlib.Path(beam_jobs.tfds.__file__).parent
 BUILDERS = {
@@ -101,7 +101,7 @@ def test_sessions_are_those_of_the_job(name, datasets, tmp_path):
     for split in schema.SPLITS:
         paths = map(str, data.glob(f"{split}-*"))
         expected = {
-            mine.session_id: mine for mine in session_records.read(list(paths))
+            mine.session_id: mine for mine in records.read_sessions(list(paths))
         }
         assert set(loaded[split]) == set(expected)
         for session_id, features in loaded[split].items():

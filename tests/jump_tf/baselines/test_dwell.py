@@ -63,18 +63,18 @@ class TestConstant:
         dwell = dwell_baselines.ConstantDwell(
             known(items), np.array([10.0, 20.0, 90.0]), 5
         )
-        law = dwell.dwell_distribution(known([2, 4]))
-        np.testing.assert_allclose(law.median(), [20, 20], rtol=1e-6)
+        distribution = dwell.dwell_distribution(known([2, 4]))
+        np.testing.assert_allclose(distribution.median(), [20, 20], rtol=1e-6)
         residual = np.log([0.5, 1.0, 4.5])
         expected = np.sqrt(np.mean(residual**2))
-        np.testing.assert_allclose(law.scale, expected)
+        np.testing.assert_allclose(distribution.scale, expected)
 
     def test_mean_is_of_seconds(self):
         dwell = dwell_baselines.ConstantMeanDwell(
             known([2, 2, 3]), np.array([10.0, 20.0, 90.0]), 5
         )
-        law = dwell.dwell_distribution(known([4]))
-        np.testing.assert_allclose(law.median(), 40, rtol=1e-6)
+        distribution = dwell.dwell_distribution(known([4]))
+        np.testing.assert_allclose(distribution.median(), 40, rtol=1e-6)
 
 
 class TestItemMedian:
@@ -132,9 +132,9 @@ class TestItemMedian:
                 dwell = dwell_baselines.ItemMedianDwell(
                     known(items[rest]), seconds[rest], 20, shrinkage
                 )
-                law = dwell.dwell_distribution(known(items[~rest]))
-                truth = np.maximum(seconds[~rest], 1.0)
-                error += np.sum(np.abs(np.exp(law.location) - truth))
+                distribution = dwell.dwell_distribution(known(items[~rest]))
+                oracle = np.maximum(seconds[~rest], 1.0)
+                error += np.sum(np.abs(np.exp(distribution.location) - oracle))
             errors.append(error)
         best = dwell_baselines.SHRINKAGES[int(np.argmin(errors))]
         chosen = dwell_baselines.ItemMedianDwell(known(items), seconds, 20)
@@ -146,18 +146,18 @@ class TestPrevious:
         items, _, seconds = log
         asked = dwell_baselines.asked(*log)
         dwell = dwell_baselines.PreviousDwell(asked, seconds, 5)
-        law = dwell.dwell_distribution(asked)
+        distribution = dwell.dwell_distribution(asked)
         some = asked.count > 0
         np.testing.assert_allclose(
-            np.asarray(law.median()),
+            np.asarray(distribution.median()),
             [30, 10, 20, 1, 30, 30, 40, 2000],
             rtol=1e-6,
         )
         steps = np.log([20 / 10, 1 / 20, 30, 2000 / 40, 30 / 2000])
         expected = np.sqrt(np.mean(steps**2))
-        np.testing.assert_allclose(law.scale[some], expected)
+        np.testing.assert_allclose(distribution.scale[some], expected)
         constant = dwell_baselines.ConstantDwell(known(items), seconds, 5)
-        np.testing.assert_allclose(law.scale[~some], constant.scale)
+        np.testing.assert_allclose(distribution.scale[~some], constant.scale)
 
 
 def marginal_nll(parameters, groups, values, censored):
@@ -232,11 +232,11 @@ class TestEffects:
         dwell = dwell_baselines.ItemEffectDwell(items, cut, seconds > 2000, 400)
         new = np.repeat(np.arange(2, 400), 50)
         logs = random.normal(level[new], 1.1)
-        law = dwell.dwell_distribution(known(new))
-        z = (logs - law.location) / law.scale
+        distribution = dwell.dwell_distribution(known(new))
+        z = (logs - distribution.location) / distribution.scale
         assert np.std(z) == pytest.approx(1.0, abs=0.05)
         unseen = dwell.dwell_distribution(known([399]))
-        assert unseen.scale > law.scale[0]
+        assert unseen.scale > distribution.scale[0]
 
     def test_session_mean_by_hand(self, log):
         random = np.random.default_rng(4)
@@ -248,15 +248,15 @@ class TestEffects:
         )
         assert dwell.effects.shrinkage == pytest.approx(1 / 0.81, rel=0.3)
         asked = dwell_baselines.asked(*log)
-        law = dwell.dwell_distribution(asked)
+        distribution = dwell.dwell_distribution(asked)
         s, mean = dwell.effects.shrinkage, dwell.effects.mean
-        assert law.location[0] == pytest.approx(mean)
-        assert law.location[3] == pytest.approx(
+        assert distribution.location[0] == pytest.approx(mean)
+        assert distribution.location[3] == pytest.approx(
             (np.log(10 * 20 * 1) + s * mean) / (3 + s)
         )
         # Nothing known: both deviations; much known: that of the noise.
         effects = dwell.effects
-        assert law.scale[0] == pytest.approx(
+        assert distribution.scale[0] == pytest.approx(
             np.hypot(effects.within, effects.between)
         )
 
@@ -264,18 +264,22 @@ class TestEffects:
 def test_of_no_dwells():
     nothing = known(np.zeros(0, int)), np.zeros(0), 4
     one = known([2])
-    for bar in (
+    for baseline in (
         dwell_baselines.ConstantDwell,
         dwell_baselines.ConstantMeanDwell,
         dwell_baselines.ItemMedianDwell,
         dwell_baselines.PreviousDwell,
     ):
-        law = bar(*nothing).dwell_distribution(one)
-        assert np.isfinite(law.location).all() and law.scale > 0
+        distribution = baseline(*nothing).dwell_distribution(one)
+        assert (
+            np.isfinite(distribution.location).all() and distribution.scale > 0
+        )
     none = np.zeros(0, int), np.zeros(0), np.zeros(0, bool)
-    for bar in (
+    for baseline in (
         dwell_baselines.SessionMeanDwell(*none),
         dwell_baselines.ItemEffectDwell(*none, 4),
     ):
-        law = bar.dwell_distribution(one)
-        assert np.isfinite(law.location).all() and law.scale > 0
+        distribution = baseline.dwell_distribution(one)
+        assert (
+            np.isfinite(distribution.location).all() and distribution.scale > 0
+        )

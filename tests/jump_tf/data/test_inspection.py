@@ -84,34 +84,34 @@ def one_spaced(said):
 
 class TestFacts:
     def test_table_1(self, today):
-        facts = inspection.read(today).statistics
-        assert facts["items"] == 3
-        assert facts["clicks"] == 12
-        assert facts["sessions"] == 4
-        assert facts["train_sessions"] == 3
-        assert facts["validation_sessions"] == 0
-        assert facts["test_sessions"] == 1
-        assert facts["average_length"] == 3.0
-        assert facts["max_dwell_seconds"] == 80.0
+        counted = inspection.read(today).statistics
+        assert counted["items"] == 3
+        assert counted["clicks"] == 12
+        assert counted["sessions"] == 4
+        assert counted["train_sessions"] == 3
+        assert counted["validation_sessions"] == 0
+        assert counted["test_sessions"] == 1
+        assert counted["average_length"] == 3.0
+        assert counted["max_dwell_seconds"] == 80.0
         seen = [10, 20, 40, 80, 9, 8, 5, 6]
-        assert facts["median_dwell_seconds"] == np.median(seen)
-        assert facts["share_cut"] == pytest.approx(1 / 8)
-        assert facts["share_last"] == pytest.approx(4 / 12)
-        assert facts["lengths"] == {
+        assert counted["median_dwell_seconds"] == np.median(seen)
+        assert counted["share_cut"] == pytest.approx(1 / 8)
+        assert counted["share_last"] == pytest.approx(4 / 12)
+        assert counted["lengths"] == {
             "clicks": [2, 3, 4],
             "sessions": [1, 2, 1],
         }
 
     def test_figure_2_is_of_dwells_seen_to_their_end(self, today):
-        facts = inspection.read(today).statistics
-        density, edges = np.array(facts["dwell"]["density"]), 2.5
+        counted = inspection.read(today).statistics
+        density, edges = np.array(counted["dwell"]["density"]), 2.5
         assert density @ np.full(40, edges) == pytest.approx(1)
         assert density[[2, 3, 4, 8, 16, 32]] * 8 * edges == pytest.approx(
             [2, 2, 1, 1, 1, 1]
         )
         logs = np.log([10, 20, 40, 80, 9, 8, 5, 6])
-        assert facts["log_dwell"]["mean"] == pytest.approx(logs.mean())
-        assert facts["log_dwell"]["deviation"] == pytest.approx(logs.std())
+        assert counted["log_dwell"]["mean"] == pytest.approx(logs.mean())
+        assert counted["log_dwell"]["deviation"] == pytest.approx(logs.std())
 
     def test_bins_count_those_cut_at_c1_beyond_all(self, today):
         bins = inspection.read(today).statistics["dwell_bins"]
@@ -126,11 +126,11 @@ class TestFacts:
         )
 
     def test_repeats_and_top_items_are_of_known_items(self, today):
-        facts = inspection.read(today).statistics
+        counted = inspection.read(today).statistics
         # Of 10 clicks: 2 after 2; and 2, 3 and 2 that came before.
-        assert facts["repeats"] == {"next": 0.1, "again": 0.3}
-        assert facts["top_items"] == {"1": 0.5}
-        assert facts["unseen"] == {
+        assert counted["repeats"] == {"next": 0.1, "again": 0.3}
+        assert counted["top_items"] == {"1": 0.5}
+        assert counted["unseen"] == {
             "train": 0.0,
             "validation": None,
             "test": pytest.approx(2 / 3),
@@ -149,10 +149,10 @@ class TestFacts:
         inspection.describe_changes(changes)
 
     def test_they_are_counted_once_for_the_results(self, today, tmp_path):
-        facts = datasets.statistics(today, tmp_path / "results")
-        assert facts.items() >= inspection.read(today).statistics.items()
+        counted = datasets.statistics(today, tmp_path / "results")
+        assert counted.items() >= inspection.read(today).statistics.items()
         (today / encoding.shard_name(schema.TRAIN, 0, 1)).unlink()
-        assert datasets.statistics(today, tmp_path / "results") == facts
+        assert datasets.statistics(today, tmp_path / "results") == counted
 
     def test_a_broken_split_is_refused(self, today):
         path = today / schema.MANIFEST_FILE

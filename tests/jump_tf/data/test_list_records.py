@@ -60,7 +60,7 @@ def test_written_files_are_read_back_in_order(
     mine = [dataclasses.replace(lists[0], list_id="Zürich/1"), *lists[1:]]
     path = str(tmp_path / "lists.tfrecord.gz")
     records.write_lists(path, mine)
-    assert list(list_records.read([path])) == mine
+    assert list(records.read_lists([path])) == mine
 
 
 def test_records_hold_a_bounded_number_of_features(
@@ -83,7 +83,7 @@ def test_records_hold_a_bounded_number_of_features(
 def test_a_file_without_lists_reads_as_none(tmp_path):
     path = str(tmp_path / "none.tfrecord.gz")
     records.write_lists(path, [])
-    assert list(list_records.read([path])) == []
+    assert list(records.read_lists([path])) == []
 
 
 def test_a_list_has_as_many_of_everything():

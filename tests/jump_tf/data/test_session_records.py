@@ -59,7 +59,7 @@ def test_written_files_are_read_back_in_order(tmp_path, sessions, monkeypatch):
     mine = [first, *mine[1:]]
     path = str(tmp_path / encoding.shard_name("train", 0, 1))
     records.write_sessions(path, mine)
-    assert list(session_records.read([path])) == mine
+    assert list(records.read_sessions([path])) == mine
 
 
 def test_a_session_has_as_many_dwells_as_clicks():

@@ -50,8 +50,8 @@ def ranked(better=0.0, seed=0, clicks=CLICKS):
 
 def timed(location, clicks=CLICKS):
     size = len(clicks)
-    law = LogNormal(np.full(size, location), np.full(size, 1.0))
-    return prediction_table.of(clicks, dwell=law)
+    parametric = LogNormal(np.full(size, location), np.full(size, 1.0))
+    return prediction_table.of(clicks, dwell=parametric)
 
 
 def compare(mine, theirs, replicates=comparison.REPLICATES, seed=0):

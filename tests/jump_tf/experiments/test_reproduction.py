@@ -528,10 +528,10 @@ def test_printed_numbers_are_the_papers():
     assert published.number("JUMP", "RecSys15", "dwell_mae_seconds") == 73.61
     assert published.number("NARM", "RecSys15", "dwell_mae_seconds") is None
     assert published.number(None, "RecSys15", "recall_at_20") is None
-    for name, facts in published.STATISTICS.items():
-        sessions = facts["train_sessions"] + facts["test_sessions"]
-        clicks = sessions * facts["average_length"]
-        assert clicks == pytest.approx(facts["clicks"], rel=0.002), name
+    for name, statistics in published.STATISTICS.items():
+        sessions = statistics["train_sessions"] + statistics["test_sessions"]
+        clicks = sessions * statistics["average_length"]
+        assert clicks == pytest.approx(statistics["clicks"], rel=0.002), name
 
 
 def test_every_model_has_the_best_of_its_own_search(

@@ -1,4 +1,4 @@
-"""The best of a catalogue, against sorting all of it."""
+"""The best of all items, against sorting all of it."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import tensorflow as tf
 from scipy import special
 
 from jump_tf import schema
-from jump_tf.export.exact_search import Catalogue
+from jump_tf.export.exact_search import ExactSearch
 
 
 def scored(items, width=5, rows=3, seed=0):
@@ -31,9 +31,9 @@ def scored(items, width=5, rows=3, seed=0):
 )
 def test_the_best_are_those_of_a_sort(items, block_items, k):
     vectors, queries = scored(items)
-    catalogue = Catalogue(vectors, block_items)
-    assert catalogue.size == items
-    ids, scores, total = catalogue.best(tf.constant(queries), tf.constant(k))
+    search = ExactSearch(vectors, block_items)
+    assert search.size == items
+    ids, scores, total = search.best(tf.constant(queries), tf.constant(k))
     expected = np.float64(queries) @ np.float64(vectors).T
     order = np.argsort(-expected, 1, kind="stable")[:, :k]
     np.testing.assert_array_equal(ids, order + schema.FIRST_ITEM_ID)
@@ -48,22 +48,22 @@ def test_of_equals_the_lower_id_comes_first(block_items):
     random = np.random.default_rng(2)
     vectors = random.integers(0, 4, size=(900, 1)).astype(np.float32)
     queries = np.float32([[1.0], [-2.0], [0.0]])
-    catalogue = Catalogue(vectors, block_items)
+    search = ExactSearch(vectors, block_items)
     for k in (1, 30, 300):
-        ids, _, _ = catalogue.best(tf.constant(queries), k)
+        ids, _, _ = search.best(tf.constant(queries), k)
         order = np.argsort(-queries @ vectors.T, 1, kind="stable")[:, :k]
         np.testing.assert_array_equal(ids, order + schema.FIRST_ITEM_ID)
 
 
 def test_no_sessions():
     vectors, _ = scored(200)
-    ids, scores, total = Catalogue(vectors).best(tf.zeros([0, 5]), 4)
+    ids, scores, total = ExactSearch(vectors).best(tf.zeros([0, 5]), 4)
     assert ids.shape == scores.shape == (0, 4)
     assert total.shape == (0,)
 
 
 def test_far_scores_stay_finite():
     vectors, queries = scored(300)
-    _, _, total = Catalogue(vectors, 100).best(tf.constant(queries * 1e3), 2)
+    _, _, total = ExactSearch(vectors, 100).best(tf.constant(queries * 1e3), 2)
     expected = special.logsumexp(1e3 * queries @ vectors.T, 1)
     np.testing.assert_allclose(total, expected, 1e-5)

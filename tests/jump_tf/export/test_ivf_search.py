@@ -6,9 +6,9 @@ import tensorflow as tf
 from scipy import special
 
 from jump_tf import schema
-from jump_tf.export.exact_search import Catalogue
-from jump_tf.export.ivf_search import ClusteredCatalogue
-from jump_tf.export.ivf_search import Clustering
+from jump_tf.export.exact_search import ExactSearch
+from jump_tf.export.ivf_search import IVFOptions
+from jump_tf.export.ivf_search import IVFSearch
 from jump_tf.export.ivf_search import recall
 from jump_tf.tasks import export_model
 from tests.small_models import OPTIONS
@@ -32,8 +32,8 @@ def queries(vectors):
 
 
 def test_all_clusters_are_everything(vectors, queries):
-    index = ClusteredCatalogue(vectors, Clustering(30, 30))
-    exact = Catalogue(vectors)
+    index = IVFSearch(vectors, IVFOptions(30, 30))
+    exact = ExactSearch(vectors)
     assert recall(vectors, index, queries) == 1.0
     for mine, theirs in zip(
         index.best(queries, 7), exact.best(queries, 7), strict=True
@@ -43,7 +43,7 @@ def test_all_clusters_are_everything(vectors, queries):
 
 def test_more_probes_find_more(vectors, queries):
     found = [
-        recall(vectors, ClusteredCatalogue(vectors, Clustering(30, n)), queries)
+        recall(vectors, IVFSearch(vectors, IVFOptions(30, n)), queries)
         for n in (1, 4, 12)
     ]
     assert found[0] < found[1] <= found[2]
@@ -51,7 +51,7 @@ def test_more_probes_find_more(vectors, queries):
 
 
 def test_the_normaliser_is_estimated(vectors, queries):
-    index = ClusteredCatalogue(vectors, Clustering(30, 3))
+    index = IVFSearch(vectors, IVFOptions(30, 3))
     total = index.best(queries / 8, 5)[2]
     expected = special.logsumexp(queries / 8 @ vectors.T, axis=1)
     assert np.abs(total - expected).mean() < 0.03
@@ -62,7 +62,7 @@ def test_the_normaliser_is_estimated(vectors, queries):
 
 
 def test_scores_are_exact_and_fall(vectors, queries):
-    index = ClusteredCatalogue(vectors, Clustering(30, 3))
+    index = IVFSearch(vectors, IVFOptions(30, 3))
     ids, scores, _ = (x.numpy() for x in index.best(queries, 9))
     own = np.einsum("bkd,bd->bk", vectors[ids - schema.FIRST_ITEM_ID], queries)
     np.testing.assert_allclose(scores, own, 1e-4)
@@ -70,27 +70,27 @@ def test_scores_are_exact_and_fall(vectors, queries):
 
 
 def test_no_sessions(vectors):
-    index = ClusteredCatalogue(vectors, Clustering(30, 3))
+    index = IVFSearch(vectors, IVFOptions(30, 3))
     ids, _, total = index.best(tf.zeros([0, 8]), 5)
     assert len(ids) == len(total) == 0
 
 
-@pytest.mark.parametrize("clustering", [(5, 6), (5, 0)])
-def test_probes_are_some_of_the_clusters(clustering):
+@pytest.mark.parametrize("options", [(5, 6), (5, 0)])
+def test_probes_are_some_of_the_clusters(options):
     with pytest.raises(schema.InputError, match="`probes` must be 1 to"):
-        Clustering(*clustering)
+        IVFOptions(*options)
 
 
 def test_more_clusters_than_items_are_refused():
     with pytest.raises(schema.InputError, match="not be more than the items"):
-        ClusteredCatalogue(np.ones([3, 2], np.float32), Clustering(4, 1))
+        IVFSearch(np.ones([3, 2], np.float32), IVFOptions(4, 1))
 
 
 def test_a_model_is_served_from_an_index(tmp_path):
     model = make_model(OPTIONS["shared"])
     folders = [
         export_model(model, VOCABULARY, tmp_path, top_k=3, index=index)
-        for index in (Catalogue, Clustering(4, 4))
+        for index in (ExactSearch, IVFOptions(4, 4))
     ]
     exact, approximate = (
         tf.saved_model.load(str(folder)).signatures["serving_default"](

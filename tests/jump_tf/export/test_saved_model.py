@@ -91,13 +91,13 @@ def features_of(model, items, dwell_seconds):
     return model(inputs, training=False).numpy()[0][: len(items) + 1]
 
 
-def law_of(model, features, items):
+def location_and_scale(model, features, items):
     """Location and scale of the log dwell on each of `items`."""
     ids = np.int32([item_id(item) for item in items])
-    law = model.dwell_distribution(
+    distribution = model.dwell_distribution(
         np.repeat(features[np.newaxis], len(items), 0), ids
     )
-    return np.float64(law.location), np.float64(law.scale)
+    return np.float64(distribution.location), np.float64(distribution.scale)
 
 
 def assert_same(left, right):
@@ -123,7 +123,7 @@ def test_recommendations_are_the_models_own(exported):
         np.testing.assert_allclose(
             outputs["probabilities"][row], probabilities[best], 1e-5
         )
-        location, scale = law_of(model, features, names)
+        location, scale = location_and_scale(model, features, names)
         np.testing.assert_allclose(
             outputs["dwell_median_seconds"][row], np.exp(location), 1e-5
         )
@@ -148,11 +148,13 @@ def test_page_dwell_is_the_conditional_median(exported):
             assert pages[row] == 0.0
             continue
         before = features_of(model, items, dwell)[-2]
-        (location,), (scale,) = law_of(model, before, items[-1:])
-        law = stats.norm(location, scale)
-        staying = law.sf(np.log(ELAPSED[row])) if ELAPSED[row] > 0 else 1.0
+        (location,), (scale,) = location_and_scale(model, before, items[-1:])
+        distribution = stats.norm(location, scale)
+        staying = (
+            distribution.sf(np.log(ELAPSED[row])) if ELAPSED[row] > 0 else 1.0
+        )
         np.testing.assert_allclose(
-            pages[row], np.exp(law.isf(staying / 2)), 1e-4
+            pages[row], np.exp(distribution.isf(staying / 2)), 1e-4
         )
 
 
@@ -175,9 +177,9 @@ def test_dwell_is_the_models_own(exported):
     outputs = ask_dwell(signatures, *arrays(SESSIONS), candidates, times)
     for row, (items, dwell) in enumerate(SESSIONS):
         features = features_of(model, items, dwell)[-1]
-        location, scale = law_of(model, features, candidates[row])
-        law = stats.norm(location[:, None], scale[:, None])
-        survival = law.sf(np.log(np.maximum(times[row], 1.0)))
+        location, scale = location_and_scale(model, features, candidates[row])
+        distribution = stats.norm(location[:, None], scale[:, None])
+        survival = distribution.sf(np.log(np.maximum(times[row], 1.0)))
         survival[:, 0] = 1.0
         np.testing.assert_allclose(
             outputs["survival"][row], survival, 1e-4, atol=1e-6
@@ -196,7 +198,7 @@ def test_dwell_is_the_models_own(exported):
         functools.partial(JUMP, dwell_head="shared", dwell_components=3),
     ],
 )
-def test_dwell_of_any_law_is_the_models_own(tmp_path, kind):
+def test_dwell_of_any_distribution_is_the_models_own(tmp_path, kind):
     model = kind(schema.FIRST_ITEM_ID + len(VOCABULARY), units=5)
     model.build()
     random = np.random.default_rng(6)
@@ -211,27 +213,33 @@ def test_dwell_of_any_law_is_the_models_own(tmp_path, kind):
     ids = np.int32([item_id(item) for item in candidates[0]])
     for row, (items, dwell) in enumerate(SESSIONS):
         features = features_of(model, items, dwell)
-        law = model.dwell_distribution(np.repeat(features[-1:], 3, 0), ids)
-        median = np.asarray(law.median())
+        distribution = model.dwell_distribution(
+            np.repeat(features[-1:], 3, 0), ids
+        )
+        median = np.asarray(distribution.median())
         np.testing.assert_allclose(
             outputs["dwell_median_seconds"][row], median, 1e-4
         )
         np.testing.assert_allclose(
             outputs["dwell_quantiles_seconds"][row],
-            np.stack([law.quantile(level) for level in QUANTILES], axis=1),
+            np.stack(
+                [distribution.quantile(level) for level in QUANTILES], axis=1
+            ),
             1e-4,
         )
-        survival = [np.exp(law.log_survival(time)) for time in times[row, 1:]]
+        survival = [
+            np.exp(distribution.log_survival(time)) for time in times[row, 1:]
+        ]
         np.testing.assert_allclose(
             outputs["survival"][row, :, 1:], np.transpose(survival), 1e-4, 1e-6
         )
         if items:
             page = np.int32([item_id(items[-1])])
-            law = model.dwell_distribution(features[-2:-1], page)
+            distribution = model.dwell_distribution(features[-2:-1], page)
             elapsed = np.float32(np.nan_to_num(ELAPSED[row]))
             np.testing.assert_allclose(
                 pages["page_dwell_median_seconds"][row],
-                law.quantile(np.float32(0.5), elapsed)[0],
+                distribution.quantile(np.float32(0.5), elapsed)[0],
                 1e-4,
             )
 

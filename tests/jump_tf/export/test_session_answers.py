@@ -41,15 +41,15 @@ def texts(rows):
     return [[*row, *[""] * (width - len(row))] for row in rows]
 
 
-def ask(signatures, sessions=SESSIONS, **wishes):
+def ask(signatures, sessions=SESSIONS, **options):
     rows = len(sessions)
-    wishes = {
+    options = {
         "k": [4] * rows,
         "exclude_seen": [False] * rows,
         "allow": [[]] * rows,
         "deny": [[]] * rows,
         "times_seconds": [[]] * rows,
-        **wishes,
+        **options,
     }
     items = texts([items for items, _, _ in sessions])
     dwell = np.full((rows, len(items[0])), 99.0)
@@ -59,11 +59,11 @@ def ask(signatures, sessions=SESSIONS, **wishes):
         items=tf.constant(items, tf.string, [rows, len(items[0])]),
         dwell_seconds=tf.constant(dwell, tf.float32),
         elapsed_seconds=tf.constant([e for _, _, e in sessions], tf.float32),
-        k=tf.constant(wishes["k"]),
-        exclude_seen=tf.constant(wishes["exclude_seen"]),
-        allow=as_strings(wishes["allow"]),
-        deny=as_strings(wishes["deny"]),
-        times_seconds=tf.constant(wishes["times_seconds"], tf.float32),
+        k=tf.constant(options["k"]),
+        exclude_seen=tf.constant(options["exclude_seen"]),
+        allow=as_strings(options["allow"]),
+        deny=as_strings(options["deny"]),
+        times_seconds=tf.constant(options["times_seconds"], tf.float32),
     )
     return {name: value.numpy() for name, value in outputs.items()}
 
@@ -73,7 +73,7 @@ def as_strings(rows):
     return tf.constant(rows, tf.string, [len(rows), len(rows[0])])
 
 
-def moment(model, items, dwell_seconds):
+def state(model, items, dwell_seconds):
     """Features before and after the last click, which may be going on."""
     known = {name: i for i, name in enumerate(VOCABULARY)}
     ids = [known.get(item, -1) + schema.FIRST_ITEM_ID for item in items]
@@ -88,7 +88,7 @@ def moment(model, items, dwell_seconds):
 
 def probabilities(model, items, dwell_seconds, _):
     """`[n]` of all items, by the model itself, whatever has elapsed."""
-    ids, _, features = moment(model, items, dwell_seconds)
+    ids, _, features = state(model, items, dwell_seconds)
     if not ids and not model.config.learned_start:
         return COUNTS[schema.FIRST_ITEM_ID :] / COUNTS[2:].sum()
     scores = np.float64(model.click_scores(features[np.newaxis]))[0]
@@ -109,10 +109,10 @@ def expected(model, session, k, exclude_seen=False, allow=(), deny=()):
     return [VOCABULARY[item] for item in order], chances[order]
 
 
-def check(model, outputs, **wishes):
+def check(model, outputs, **options):
     width = outputs["items"].shape[1]
     for row, session in enumerate(SESSIONS):
-        mine = {name: value[row] for name, value in wishes.items()}
+        mine = {name: value[row] for name, value in options.items()}
         names, chances = expected(model, session, **mine)
         missing = width - len(names)
         found = [item.decode() for item in outputs["items"][row]]
@@ -168,13 +168,13 @@ def test_filters_together(exported, seed):
         number = random.integers(0, most)
         return [names[i] for i in random.integers(0, len(names), number)]
 
-    wishes = {
+    options = {
         "k": random.integers(1, MAX_K + 1, 4).tolist(),
         "exclude_seen": (random.random(4) < 0.5).tolist(),
         "allow": [some(9) for _ in range(4)],
         "deny": [some(6) for _ in range(4)],
     }
-    check(model, ask(signatures, **wishes), **wishes)
+    check(model, ask(signatures, **options), **options)
 
 
 def test_only_unknown_items_allowed_is_nothing(exported):
@@ -183,7 +183,7 @@ def test_only_unknown_items_allowed_is_nothing(exported):
     assert (outputs["probabilities"] == 0.0).all()
 
 
-def test_without_wishes_it_is_the_default(exported):
+def test_without_options_it_is_the_default(exported):
     _, signatures = exported
     outputs = ask(signatures)
     rows = texts([items for items, _, _ in SESSIONS])
@@ -207,7 +207,7 @@ def test_without_wishes_it_is_the_default(exported):
 
 
 def test_time_elapsed_tells_of_the_page_and_the_end_alone(exported):
-    """The law of the page's dwell, given that it exceeds the time elapsed."""
+    """The page's dwell is distributed given that it exceeds that time."""
     _, signatures = exported
     times = {"times_seconds": [[0.5, 30.0, 900.0]] * 4}
     just_come = [(items, dwell, 0.0) for items, dwell, _ in SESSIONS]
@@ -253,15 +253,17 @@ def test_what_is_left_of_the_page(exported):
             assert (left[row] == 0).all()
             assert (survival[row] == 0).all()
             continue
-        ids, before, _ = moment(model, items, dwell)
-        law = model.dwell_distribution(before[None], np.int32(ids[-1:]))
-        staying = law.log_survival(elapsed) if elapsed else 0.0
+        ids, before, _ = state(model, items, dwell)
+        distribution = model.dwell_distribution(
+            before[None], np.int32(ids[-1:])
+        )
+        staying = distribution.log_survival(elapsed) if elapsed else 0.0
         np.testing.assert_allclose(
             survival[row, :4],
             [
                 1.0,
                 1.0,
-                np.exp(law.log_survival(20.0 + elapsed) - staying)[0],
+                np.exp(distribution.log_survival(20.0 + elapsed) - staying)[0],
                 0.0,
             ],
             atol=1e-5,
@@ -289,10 +291,14 @@ def test_the_session_ends_by_bayes(exported):
         if not items:
             assert found[row] == later[row] == 0.0
             continue
-        ids, before, _ = moment(model, items, dwell)
-        law, logits = model.dwell_and_end(before[None], np.int32(ids[-1:]))
+        ids, before, _ = state(model, items, dwell)
+        distribution, logits = model.dwell_and_end(
+            before[None], np.int32(ids[-1:])
+        )
         ends = special.expit(np.asarray(logits))[0]
-        stays = np.exp(law.log_survival(elapsed))[0] if elapsed else 1.0
+        stays = (
+            np.exp(distribution.log_survival(elapsed))[0] if elapsed else 1.0
+        )
         np.testing.assert_allclose(
             found[row], ends / (ends + (1 - ends) * stays), 1e-4
         )

@@ -245,10 +245,10 @@ def test_dwell_history_by_hand():
 def test_item_head_is_equation_11(random):
     head = ItemDwellHead(7, units=UNITS, scale=10.0, initial_log_seconds=3.5)
     features, items = normal(random, 4, UNITS), np.array([2, 6, 2, 3])
-    law, end_logits = head(features, items, None)
+    distribution, end_logits = head(features, items, None)
     assert end_logits is None
-    np.testing.assert_allclose(law.location, 3.5)
-    np.testing.assert_allclose(law.scale, 10.0)
+    np.testing.assert_allclose(distribution.location, 3.5)
+    np.testing.assert_allclose(distribution.scale, 10.0)
     randomize(head, random)
     w = np.asarray(head.kernel.embeddings)
     b = np.asarray(head.bias.embeddings)[:, 0]
@@ -278,24 +278,30 @@ def test_shared_head_of_kinds_of_dwell_matches_its_equation(random):
         units=UNITS, hidden_units=5, components=3, initial_log_seconds=4.25
     )
     features, rows = normal(random, 4, UNITS), normal(random, 4, UNITS)
-    law, _ = head(features, None, rows)
-    np.testing.assert_allclose(law.median(), np.exp(4.25), rtol=1e-5)
-    for location, start in zip(law.locations, [3.25, 4.25, 5.25], strict=True):
+    distribution, _ = head(features, None, rows)
+    np.testing.assert_allclose(distribution.median(), np.exp(4.25), rtol=1e-5)
+    for location, start in zip(
+        distribution.locations, [3.25, 4.25, 5.25], strict=True
+    ):
         np.testing.assert_allclose(location, start)
     randomize(head, random)
     joint = np.concatenate([features, rows], 1)
     y = np.tanh(joint @ head.hidden.kernel + head.hidden.bias)
     out = y @ head.from_hidden.kernel + head.from_hidden.bias
     mu = joint @ head.linear.kernel + head.linear.bias + out[:, :3]
-    law, end_logits = head(features, None, rows)
+    distribution, end_logits = head(features, None, rows)
     for k in range(3):
         np.testing.assert_allclose(
-            law.locations[k], mu[:, k] + k - 1, rtol=1e-4, atol=1e-5
+            distribution.locations[k], mu[:, k] + k - 1, rtol=1e-4, atol=1e-5
         )
         np.testing.assert_allclose(
-            law.scales[k], np.exp(head.log_scale + out[:, 3 + k]), rtol=1e-4
+            distribution.scales[k],
+            np.exp(head.log_scale + out[:, 3 + k]),
+            rtol=1e-4,
         )
-        np.testing.assert_allclose(law.logits[k], out[:, 6 + k], atol=1e-5)
+        np.testing.assert_allclose(
+            distribution.logits[k], out[:, 6 + k], atol=1e-5
+        )
     np.testing.assert_allclose(end_logits, out[:, 9], rtol=1e-4, atol=1e-5)
 
 
@@ -304,16 +310,16 @@ def test_shared_head_starts_at_the_mean_and_matches_its_equation(random):
         units=UNITS, hidden_units=5, initial_log_seconds=4.25
     )
     features, rows = normal(random, 4, UNITS), normal(random, 4, UNITS)
-    law, end_logits = head(features, None, rows)
-    np.testing.assert_allclose(law.location, 4.25)
-    np.testing.assert_allclose(law.scale, 1.0)
+    distribution, end_logits = head(features, None, rows)
+    np.testing.assert_allclose(distribution.location, 4.25)
+    np.testing.assert_allclose(distribution.scale, 1.0)
     randomize(head, random)
     joint = np.concatenate([features, rows], 1)
     y = np.tanh(joint @ head.hidden.kernel + head.hidden.bias)
     out = y @ head.from_hidden.kernel + head.from_hidden.bias
     mu = (joint @ head.linear.kernel + head.linear.bias)[:, 0] + out[:, 0]
     sigma = np.exp(head.log_scale + out[:, 1])
-    law, end_logits = head(features, None, rows)
-    np.testing.assert_allclose(law.location, mu, rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(law.scale, sigma, rtol=1e-4, atol=1e-5)
+    distribution, end_logits = head(features, None, rows)
+    np.testing.assert_allclose(distribution.location, mu, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(distribution.scale, sigma, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(end_logits, out[:, 2], rtol=1e-4, atol=1e-5)

@@ -18,7 +18,7 @@ def sampler_of(counts, **options):
     return sampler
 
 
-def law_of(keep, alias):
+def distribution_of(keep, alias):
     """The probabilities that an alias table draws with."""
     rest = np.bincount(alias, 1.0 - keep, minlength=len(keep))
     return (keep + rest) / len(keep)
@@ -37,12 +37,12 @@ RATES = {
 
 
 @pytest.mark.parametrize("name", RATES)
-def test_alias_table_holds_the_law(name):
+def test_alias_table_holds_the_distribution(name):
     rates = np.array(RATES[name], np.float64)
     keep, alias = alias_table(rates)
     assert ((keep >= 0.0) & (keep <= 1.0)).all()
     np.testing.assert_allclose(
-        law_of(keep, alias), rates / rates.sum(), rtol=1e-9
+        distribution_of(keep, alias), rates / rates.sum(), rtol=1e-9
     )
 
 
@@ -73,9 +73,11 @@ def test_the_rare_keep_their_chance_among_a_million():
     """A cumulative sum in float32 could not tell them apart."""
     counts = 1.0 / np.arange(1, 1_000_001)
     sampler = sampler_of(counts, power=1.0)
-    law = law_of(np.float64(sampler.keep), np.asarray(sampler.alias))
+    distribution = distribution_of(
+        np.float64(sampler.keep), np.asarray(sampler.alias)
+    )
     rates = counts[2:] / counts[2:].sum()
-    np.testing.assert_allclose(law[2:], rates, rtol=1e-5)
+    np.testing.assert_allclose(distribution[2:], rates, rtol=1e-5)
 
 
 def test_the_seed_decides_and_draws_differ():

@@ -324,14 +324,14 @@ class TestResampling:
     def test_intervals_cover(self):
         """In 95 % of samples, give or take, what a large one comes to."""
         given = draw(200_000, 40_000, 99, ties=False)
-        truth = {name: m.value() for name, m in self.some(*given).items()}
-        covered = dict.fromkeys(truth, 0)
+        oracle = {name: m.value() for name, m in self.some(*given).items()}
+        covered = dict.fromkeys(oracle, 0)
         for seed in range(200):
             scores = self.some(*draw(500, 100, seed, ties=False))
             drawn = bootstrap.resampled(scores, 200, seed)
             for name, replicates in drawn.items():
                 low, high = bootstrap.interval(replicates)
-                covered[name] += low <= truth[name] <= high
+                covered[name] += low <= oracle[name] <= high
         for name, times in covered.items():
             assert 178 <= times <= 199, (name, times)
 

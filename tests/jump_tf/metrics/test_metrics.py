@@ -13,12 +13,12 @@ from jump_tf.survival.distribution import LogNormal
 from tests import by_hand
 
 
-def law(location, scale):
+def parametric(location, scale):
     return LogNormal(np.array(location, float), np.array(scale, float))
 
 
 def draw(count=4000, seed=0):
-    """Dwells of a known law, cut at c1 = 2000 s."""
+    """Dwells of a known distribution, cut at c1 = 2000 s."""
     random = np.random.default_rng(seed)
     location = random.normal(4.5, 1.0, count)
     scale = random.uniform(0.8, 1.6, count)
@@ -120,18 +120,18 @@ class TestIntervals:
 class TestDwell:
     def test_absolute_error_is_to_the_median(self):
         error = dwell_metrics.absolute_error(
-            law([math.log(40)], [3.0]), np.array([100.0])
+            parametric([math.log(40)], [3.0]), np.array([100.0])
         )
         np.testing.assert_allclose(error, [60])
 
     def test_log_score_matches_scipy(self):
-        truth, seconds, censored = draw(500)
+        oracle, seconds, censored = draw(500)
         seconds = np.maximum(seconds, 1.0)  # Shorter ones count as one.
         expected = scipy.stats.lognorm(
-            truth.scale, scale=np.exp(truth.location)
+            oracle.scale, scale=np.exp(oracle.location)
         )
         np.testing.assert_allclose(
-            dwell_metrics.negative_log_likelihood(truth, seconds, censored),
+            dwell_metrics.negative_log_likelihood(oracle, seconds, censored),
             -np.where(censored, expected.logsf(2000), expected.logpdf(seconds)),
             rtol=1e-5,
         )
@@ -144,7 +144,7 @@ class TestDwell:
         expected = seconds * (2 * normal.cdf(omega) - 1) - 2 * np.exp(
             location + scale**2 / 2
         ) * (normal.cdf(omega - scale) + normal.cdf(scale / math.sqrt(2)) - 1)
-        given = law([location] * 4, [scale] * 4)
+        given = parametric([location] * 4, [scale] * 4)
         scores = dwell_metrics.crps(given, seconds, upper=1e9)
         np.testing.assert_allclose(scores, expected, rtol=5e-3)
 
@@ -161,13 +161,13 @@ class TestDwell:
                 squares, 1e-9, 2000, (seconds,), points=points, limit=500
             )
             scores = dwell_metrics.crps(
-                law([location], [scale]), np.array([seconds])
+                parametric([location], [scale]), np.array([seconds])
             )
             np.testing.assert_allclose(scores, expected, rtol=5e-3, atol=2e-3)
 
     def test_crps_of_a_certain_law_is_the_absolute_error(self):
         scores = dwell_metrics.crps(
-            law(np.log([50.0, 50]), [1e-4, 1e-4]), np.array([50.0, 80])
+            parametric(np.log([50.0, 50]), [1e-4, 1e-4]), np.array([50.0, 80])
         )
         np.testing.assert_allclose(scores, [0, 30], atol=0.01)
 
@@ -178,13 +178,13 @@ class TestDwell:
         seconds = np.minimum(np.exp(random.normal(6.5, 1.5, 60_000)), 2000)
 
         def loss(location):
-            given = law([location] * len(seconds), [1.5] * len(seconds))
+            given = parametric([location] * len(seconds), [1.5] * len(seconds))
             return np.mean(dwell_metrics.pinball(given, seconds, level, 2000))
 
         assert loss(6.5) <= min(loss(6.3), loss(6.7))
 
     def test_pinball_by_hand(self):
-        given = law([math.log(100)] * 3, [1.0] * 3)
+        given = parametric([math.log(100)] * 3, [1.0] * 3)
         seconds = np.array([60.0, 100, 150])
         half = dwell_metrics.pinball(given, seconds, 0.5, 2000.0)
         np.testing.assert_allclose(half, [20, 0, 25], rtol=1e-4, atol=1e-4)
@@ -240,39 +240,41 @@ class TestDwell:
         )
 
     def test_brier_of_a_perfect_law_is_the_binomial_variance(self):
-        truth, seconds, _ = draw(40_000)
+        oracle, seconds, _ = draw(40_000)
         staying = scipy.stats.lognorm.sf(
-            60, truth.scale, scale=np.exp(truth.location)
+            60, oracle.scale, scale=np.exp(oracle.location)
         )
-        scores = dwell_metrics.brier(truth, seconds, 60.0)
+        scores = dwell_metrics.brier(oracle, seconds, 60.0)
         expected = np.mean(staying * (1 - staying))
         assert np.mean(scores) == pytest.approx(expected, rel=0.02)
 
     def test_brier_by_hand(self):
         scores = dwell_metrics.brier(
-            law([math.log(60)] * 2, [1.0] * 2), np.array([59.0, 61]), 60.0
+            parametric([math.log(60)] * 2, [1.0] * 2),
+            np.array([59.0, 61]),
+            60.0,
         )
         np.testing.assert_allclose(scores, [0.25, 0.25], atol=1e-6)
 
     @pytest.mark.parametrize("share", [0.5, 0.8, 0.95])
     def test_true_law_covers(self, share):
-        truth, seconds, censored = draw(40_000)
+        oracle, seconds, censored = draw(40_000)
         assert censored.mean() > 0.01
-        transforms = dwell_metrics.probability_transform(truth, seconds)
+        transforms = dwell_metrics.probability_transform(oracle, seconds)
         covered = dwell_metrics.coverage(transforms, censored, share)
         assert np.mean(covered) == pytest.approx(share, abs=0.01)
 
     def test_too_sure_a_law_covers_too_little(self):
-        truth, seconds, censored = draw()
-        sure = LogNormal(truth.location, 0.5 * truth.scale)
+        oracle, seconds, censored = draw()
+        sure = LogNormal(oracle.location, 0.5 * oracle.scale)
         transforms = dwell_metrics.probability_transform(sure, seconds)
         assert np.mean(dwell_metrics.coverage(transforms, censored, 0.8)) < 0.6
         histogram = dwell_metrics.transform_histogram(transforms, censored)
         assert dwell_metrics.calibration_error(histogram) > 0.1
 
     def test_histogram_of_the_true_law_is_flat(self):
-        truth, seconds, censored = draw(40_000)
-        transforms = dwell_metrics.probability_transform(truth, seconds)
+        oracle, seconds, censored = draw(40_000)
+        transforms = dwell_metrics.probability_transform(oracle, seconds)
         histogram = dwell_metrics.transform_histogram(transforms, censored)
         assert histogram.sum() == pytest.approx(1.0)
         assert dwell_metrics.calibration_error(histogram) < 0.01

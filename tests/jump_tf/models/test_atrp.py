@@ -67,24 +67,26 @@ def test_law_is_laplace_around_a_linear_forecast(model):
     joint = np.concatenate([feature, point_processes.rows_by_hand(model, 4)])
     location = point_processes.dense_by_hand(model.dwell_head.linear, joint)
     scale = np.exp(float(model.dwell_head.log_scale))
-    law = point_processes.asked(model, 1, 2, 4)
-    np.testing.assert_allclose(law.location, location, rtol=1e-5)
-    np.testing.assert_allclose(law.scale, [scale], rtol=1e-5)
-    np.testing.assert_allclose(law.median(), np.exp(location), rtol=1e-5)
+    distribution = point_processes.asked(model, 1, 2, 4)
+    np.testing.assert_allclose(distribution.location, location, rtol=1e-5)
+    np.testing.assert_allclose(distribution.scale, [scale], rtol=1e-5)
+    np.testing.assert_allclose(
+        distribution.median(), np.exp(location), rtol=1e-5
+    )
     reference = scipy.stats.loglaplace(1 / scale, scale=np.exp(location))
     seconds = np.float32([1.0, 15.0, 900.0])
     np.testing.assert_allclose(
-        law.log_prob(seconds), reference.logpdf(seconds), rtol=1e-4
+        distribution.log_prob(seconds), reference.logpdf(seconds), rtol=1e-4
     )
     np.testing.assert_allclose(
-        law.log_survival(seconds), reference.logsf(seconds), rtol=1e-4
+        distribution.log_survival(seconds), reference.logsf(seconds), rtol=1e-4
     )
 
 
 def test_the_scale_may_be_fixed():
     model = point_processes.make(ATRP, dwell_scale=0.7)
-    law = point_processes.asked(model, 0, 1, 3)
-    np.testing.assert_allclose(law.scale, [0.7])
+    distribution = point_processes.asked(model, 0, 1, 3)
+    np.testing.assert_allclose(distribution.scale, [0.7])
 
 
 def test_series_counts_clicks_by_when_they_begin():
@@ -136,7 +138,7 @@ def test_gradients_are_finite_for_any_weights():
 
 
 def test_recovers_a_known_law():
-    def truth(items):
+    def oracle(items):
         location = np.where(items % 2, 5.0, 3.0).astype(np.float32)
         return LogLaplace(location, np.full_like(location, 0.4))
 
@@ -147,7 +149,7 @@ def test_recovers_a_known_law():
         learned_start=True,
         initial_log_dwell=4.0,
     )
-    mine, constant = point_processes.excess_after_training(model, truth)
+    mine, constant = point_processes.excess_after_training(model, oracle)
     assert -0.05 < mine < 0.3 * constant
 
 

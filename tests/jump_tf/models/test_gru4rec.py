@@ -47,9 +47,11 @@ def test_dwell_is_not_seen_and_forecast_by_its_mean(model, random):
     inputs = sessions(random, 2, 3)
     other = {**inputs, schema.DWELL_SECONDS: np.zeros((2, 3))}
     np.testing.assert_array_equal(model(inputs), model(other))
-    law = model.dwell_distribution(np.ones((2, 5), "f"), np.array([3, 9]))
-    np.testing.assert_allclose(law.location, [3.5, 3.5])
-    np.testing.assert_allclose(law.scale, [1.0, 1.0])
+    distribution = model.dwell_distribution(
+        np.ones((2, 5), "f"), np.array([3, 9])
+    )
+    np.testing.assert_allclose(distribution.location, [3.5, 3.5])
+    np.testing.assert_allclose(distribution.scale, [1.0, 1.0])
 
 
 def test_preset_differs_from_production_by_the_model_alone():

@@ -229,13 +229,13 @@ def test_training_dropout_and_hiding_are_off_at_inference(inputs):
     assert np.abs(one - other).max() > 1e-3
 
 
-def dwell_by_hand(law, seconds, cut):
+def dwell_by_hand(fitted, seconds, cut):
     """Log of the chance to stay longer, or of the density."""
-    if isinstance(law, LogNormal):
-        law = LogNormalMixture(([0.0],), (law.location,), (law.scale,))
-    logits = np.float64([one[0] for one in law.logits])
+    if isinstance(fitted, LogNormal):
+        fitted = LogNormalMixture(([0.0],), (fitted.location,), (fitted.scale,))
+    logits = np.float64([one[0] for one in fitted.logits])
     logs = []
-    for mu, sigma in zip(law.locations, law.scales, strict=True):
+    for mu, sigma in zip(fitted.locations, fitted.scales, strict=True):
         kind = scipy.stats.lognorm(s=float(sigma[0]), scale=np.exp(mu[0]))
         logs.append(kind.logsf(seconds) if cut else kind.logpdf(seconds))
     return np.logaddexp.reduce(logits + logs) - np.logaddexp.reduce(logits)
@@ -248,9 +248,11 @@ def loss_by_hand(model, targets, features, weights):
     table = np.asarray(model.item_vectors(), np.float64)
     for b, k in zip(*np.nonzero(weights), strict=True):
         item = int(targets[schema.ITEMS][b, k])
-        law = model.dwell_distribution(features[b, k][None], np.array([item]))
+        fitted = model.dwell_distribution(
+            features[b, k][None], np.array([item])
+        )
         if literal:
-            assert float(law.scale[0]) == literal
+            assert float(fitted.scale[0]) == literal
         if model.config.pointer_clicks:  # As test_session_pointer has them.
             scores = np.asarray(model.click_scores(features[b, k][None]))[0]
             scores = np.float64(scores[schema.FIRST_ITEM_ID :])
@@ -263,9 +265,9 @@ def loss_by_hand(model, targets, features, weights):
         seconds = max(targets[schema.DWELL_SECONDS][b, k], 1.0)
         last = targets[schema.SESSION_END][b, k]
         cut = targets[schema.DWELL_CENSORED][b, k]
-        untaught = {"all": 0, "followed": abs(last), "none": cut}
-        if not untaught[model.config.censoring]:
-            dwell.append(-dwell_by_hand(law, seconds, cut))
+        unused = {"all": 0, "followed": abs(last), "none": cut}
+        if not unused[model.config.censoring]:
+            dwell.append(-dwell_by_hand(fitted, seconds, cut))
         if model.config.end_weight and last != schema.UNKNOWN_END:
             logit = model.session_end_logits(
                 features[b, k][None], np.array([item])

@@ -46,17 +46,21 @@ def test_law_is_the_three_way_unit(model):
     joint = joint * dense(head.from_state, state)
     log_hazards = dense(head.state_hazards, state)
     log_hazards = log_hazards + dense(head.joint_hazards, joint)
-    law = point_processes.asked(model, 1, 2, 4)
+    distribution = point_processes.asked(model, 1, 2, 4)
     np.testing.assert_allclose(
-        np.ravel(law.log_hazards), np.clip(log_hazards, -14, 2), rtol=1e-5
+        np.ravel(distribution.log_hazards),
+        np.clip(log_hazards, -14, 2),
+        rtol=1e-5,
     )
-    assert all(hazard.shape == (1,) for hazard in law.log_hazards)
-    edges = np.array([*law.edges, np.inf])
+    assert all(hazard.shape == (1,) for hazard in distribution.log_hazards)
+    edges = np.array([*distribution.edges, np.inf])
     for seconds in (1.0, 15.0, 1500.0):
         spent = np.clip(seconds - edges[:-1], 0, np.diff(edges))
         total = np.sum(np.exp(np.clip(log_hazards, -14, 2)) * spent)
         np.testing.assert_allclose(
-            law.log_survival(np.float32([seconds])), [-total], rtol=1e-4
+            distribution.log_survival(np.float32([seconds])),
+            [-total],
+            rtol=1e-4,
         )
 
 
@@ -68,23 +72,27 @@ def test_bins_are_even_in_log_from_zero_on():
 def test_the_first_law_is_exponential():
     model = NSR(11, units=5, initial_log_dwell=4.2)
     model.build()
-    law = model.dwell_distribution(np.ones((3, 5), "f"), np.int32([3, 4, 5]))
+    distribution = model.dwell_distribution(
+        np.ones((3, 5), "f"), np.int32([3, 4, 5])
+    )
     reference = scipy.stats.expon(scale=np.exp(4.2) / np.log(2))
     seconds = np.float32([2.0, 50.0, 1999.0])
-    np.testing.assert_allclose(law.median(), np.exp([4.2] * 3), rtol=1e-5)
     np.testing.assert_allclose(
-        law.log_prob(seconds), reference.logpdf(seconds), rtol=1e-5
+        distribution.median(), np.exp([4.2] * 3), rtol=1e-5
     )
     np.testing.assert_allclose(
-        law.log_survival(seconds), reference.logsf(seconds), rtol=1e-5
+        distribution.log_prob(seconds), reference.logpdf(seconds), rtol=1e-5
+    )
+    np.testing.assert_allclose(
+        distribution.log_survival(seconds), reference.logsf(seconds), rtol=1e-5
     )
 
 
 def test_the_median_is_where_half_have_left(model):
     features = np.asarray(model(INPUTS))[:, 2]
-    law = model.dwell_distribution(features, np.int32([4, 5, 6]))
-    median = np.asarray(law.median())
-    stays = np.exp(law.log_survival(median))
+    distribution = model.dwell_distribution(features, np.int32([4, 5, 6]))
+    median = np.asarray(distribution.median())
+    stays = np.exp(distribution.log_survival(median))
     np.testing.assert_allclose(stays[median > 1.0], 0.5, rtol=1e-4)
 
 
@@ -99,9 +107,9 @@ def test_gradients_are_finite_for_any_weights():
 
 
 def test_recovers_a_known_law():
-    """Most leave at once or late, which none of the other laws can say."""
+    """Most leave at once or late, which no other distribution can express."""
 
-    def truth(items):
+    def oracle(items):
         soon = np.where(items % 2, -3.0, -1.0).astype(np.float32)
         hazards = (soon, np.full_like(soon, -6.5), np.full_like(soon, -3.0))
         return PiecewiseHazard(hazards, (0.0, 10.0, 100.0))
@@ -109,7 +117,7 @@ def test_recovers_a_known_law():
     model = point_processes.make(
         NSR, spread=0.1, bins=16, learned_start=True, initial_log_dwell=3.0
     )
-    mine, constant = point_processes.excess_after_training(model, truth)
+    mine, constant = point_processes.excess_after_training(model, oracle)
     assert -0.05 < mine < 0.3 * constant
 
 

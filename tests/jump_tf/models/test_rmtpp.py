@@ -65,18 +65,18 @@ def test_law_is_the_hazard_of_one_more_step(model, k):
     w = float(model.dwell_head.slope)
     if model.config.slope == "positive":
         w = np.log1p(np.exp(w))
-    law = point_processes.asked(model, 2, k, 8)
-    np.testing.assert_allclose(law.log_rate, log_rate, rtol=1e-5)
-    np.testing.assert_allclose(law.slope, [w / 30.0], rtol=1e-5)
-    assert law.log_rate.shape == law.slope.shape == (1,)
+    distribution = point_processes.asked(model, 2, k, 8)
+    np.testing.assert_allclose(distribution.log_rate, log_rate, rtol=1e-5)
+    np.testing.assert_allclose(distribution.slope, [w / 30.0], rtol=1e-5)
+    assert distribution.log_rate.shape == distribution.slope.shape == (1,)
     if w > 0:
         rate, slope = np.exp(log_rate), w / 30.0
         reference = scipy.stats.gompertz(rate / slope, scale=1 / slope)
         seconds = np.float32([1.0, 15.0, 90.0])
         for ours, theirs in (
-            (law.log_prob(seconds), reference.logpdf(seconds)),
-            (law.log_survival(seconds), reference.logsf(seconds)),
-            (law.median(), reference.median()),
+            (distribution.log_prob(seconds), reference.logpdf(seconds)),
+            (distribution.log_survival(seconds), reference.logsf(seconds)),
+            (distribution.median(), reference.median()),
         ):
             np.testing.assert_allclose(ours, theirs, rtol=1e-4)
 
@@ -99,8 +99,12 @@ def test_asking_for_a_click_is_the_step_that_reads_it(model):
 def test_the_first_median_is_the_mean_log_dwell(slope, log_dwell):
     model = RMTPP(11, units=5, slope=slope, initial_log_dwell=log_dwell)
     model.build()
-    law = model.dwell_distribution(np.ones((2, 7), "f"), np.int32([3, 4]))
-    np.testing.assert_allclose(np.log(law.median()), log_dwell, rtol=1e-5)
+    distribution = model.dwell_distribution(
+        np.ones((2, 7), "f"), np.int32([3, 4])
+    )
+    np.testing.assert_allclose(
+        np.log(distribution.median()), log_dwell, rtol=1e-5
+    )
 
 
 def test_only_a_free_slope_makes_a_law_defective():
@@ -108,9 +112,11 @@ def test_only_a_free_slope_makes_a_law_defective():
     for slope in ("free", "positive"):
         model = point_processes.make(RMTPP, slope=slope)
         model.dwell_head.slope.assign(-3.0)
-        law = point_processes.asked(model, 0, 2, 4)
-        stays[slope] = float(np.exp(law.log_survival(np.float32(1e5)))[0])
-        assert np.isfinite(law.median()).all()
+        distribution = point_processes.asked(model, 0, 2, 4)
+        stays[slope] = float(
+            np.exp(distribution.log_survival(np.float32(1e5)))[0]
+        )
+        assert np.isfinite(distribution.median()).all()
     assert stays["free"] > 1e-3
     assert stays["positive"] < 1e-6
 
@@ -147,14 +153,14 @@ def test_gradients_are_finite_for_any_weights(slope):
 
 
 def test_recovers_a_known_law():
-    def truth(items):
+    def oracle(items):
         log_rate = np.where(items % 2, -5.5, -2.5).astype(np.float32)
         return Gompertz(log_rate, np.full_like(log_rate, 4e-3))
 
     model = point_processes.make(
         RMTPP, spread=0.1, learned_start=True, initial_log_dwell=3.5
     )
-    mine, constant = point_processes.excess_after_training(model, truth)
+    mine, constant = point_processes.excess_after_training(model, oracle)
     assert -0.05 < mine < 0.3 * constant
 
 

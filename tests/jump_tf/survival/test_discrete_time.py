@@ -77,7 +77,7 @@ def test_likelihood_is_that_of_each_wait(alpha, beta):
 
 
 def test_chances_of_all_lists_sum_to_one():
-    """Point and censored terms are a law: no list is left out or twice in."""
+    """Point and censored terms sum to 1: no list is left out or twice in."""
     length = 4
     every = np.float32(list(itertools.product([0, 1], repeat=length)))
     logits = np.broadcast_to(LOGITS[:1, :length], every.shape)

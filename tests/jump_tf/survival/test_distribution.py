@@ -14,7 +14,7 @@ REFERENCE = scipy.stats.lognorm(s=SIGMA, scale=np.exp(MU))
 SECONDS = np.float32([1.0, 2.5, 17.0, 40.0, 333.0, 2000.0, 9e4])
 
 
-def law(size=None):
+def dwell(size=None):
     shape = () if size is None else (size,)
     return LogNormal(
         np.full(shape, MU, np.float32), np.full(shape, SIGMA, np.float32)
@@ -57,16 +57,18 @@ def test_upper_quantile_is_the_inverse_of_log_survival():
 
 def test_log_normal_matches_scipy():
     np.testing.assert_allclose(
-        law().log_prob(SECONDS), REFERENCE.logpdf(SECONDS), rtol=1e-5
+        dwell().log_prob(SECONDS), REFERENCE.logpdf(SECONDS), rtol=1e-5
     )
     np.testing.assert_allclose(
-        law().log_survival(SECONDS), REFERENCE.logsf(SECONDS), rtol=1e-5
+        dwell().log_survival(SECONDS), REFERENCE.logsf(SECONDS), rtol=1e-5
     )
     levels = np.float32([0.01, 0.1, 0.5, 0.8, 0.99])
     np.testing.assert_allclose(
-        law(5).quantile(levels), REFERENCE.ppf(levels), rtol=1e-4
+        dwell(5).quantile(levels), REFERENCE.ppf(levels), rtol=1e-4
     )
-    assert float(law().median()) == pytest.approx(REFERENCE.median(), rel=1e-6)
+    assert float(dwell().median()) == pytest.approx(
+        REFERENCE.median(), rel=1e-6
+    )
 
 
 @pytest.mark.parametrize("elapsed", [0.0, 5.0, 400.0, 6000.0])
@@ -74,7 +76,7 @@ def test_quantile_given_time_elapsed(elapsed):
     levels = np.float32([0.1, 0.5, 0.9])
     staying = REFERENCE.sf(elapsed)
     expected = REFERENCE.isf((1 - levels) * staying)
-    answer = np.asarray(law(3).quantile(levels, np.float32(elapsed)))
+    answer = np.asarray(dwell(3).quantile(levels, np.float32(elapsed)))
     np.testing.assert_allclose(answer, expected, rtol=1e-4)
     assert (answer >= elapsed).all()
 
@@ -96,15 +98,17 @@ def test_censored_likelihood_takes_density_or_survival():
         censored == 1, REFERENCE.logsf(SECONDS), REFERENCE.logpdf(SECONDS)
     )
     np.testing.assert_allclose(
-        censored_log_likelihood(law(7), SECONDS, censored), expected, rtol=1e-5
+        censored_log_likelihood(dwell(7), SECONDS, censored),
+        expected,
+        rtol=1e-5,
     )
 
 
 def test_density_and_censored_mass_sum_to_one():
     grid = np.linspace(1.0, 2000.0, 200_001)
-    density = np.exp(np.asarray(law().log_prob(grid.astype(np.float32))))
+    density = np.exp(np.asarray(dwell().log_prob(grid.astype(np.float32))))
     below = scipy.integrate.trapezoid(density, grid) + REFERENCE.cdf(1.0)
-    above = float(keras.ops.exp(law().log_survival(np.float32(2000.0))))
+    above = float(keras.ops.exp(dwell().log_survival(np.float32(2000.0))))
     assert below + above == pytest.approx(1.0, abs=1e-4)
 
 

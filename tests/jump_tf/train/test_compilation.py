@@ -111,9 +111,9 @@ def test_bfloat16_ends_where_the_heads_begin(data_folder, options):
     assert states.dtype == model.attention(states).dtype == tf.bfloat16
     features = model(inputs)
     ids = targets[schema.ITEMS][:, 0]
-    law = model.dwell_distribution(features[:, -1], ids)
+    distribution = model.dwell_distribution(features[:, -1], ids)
     scores = model.click_scores(features[:, -1])
-    for border in (features, law.location, law.scale, scores):
+    for border in (features, distribution.location, distribution.scale, scores):
         assert border.dtype == tf.float32
     np.testing.assert_allclose(features, make(options)(inputs), atol=0.05)
 

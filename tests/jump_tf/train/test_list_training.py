@@ -169,9 +169,15 @@ def test_the_verbs_take_a_run_of_lists(run, lists_folder, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("evaluate", "--model", "jump"), "must be given a model of sessions"),
+        (
+            ("evaluate", "--task", "sessions"),
+            "must be given a model of sessions",
+        ),
         (("evaluate", "--moment", "page_load"), "`--moment` must be given for"),
-        (("report", "--model", "jump"), "must be given a model of sessions"),
+        (
+            ("report", "--task", "sessions"),
+            "must be given a model of sessions",
+        ),
     ],
 )
 def test_flags_of_sessions_are_refused(run, arguments, sentence, capsys):

@@ -14,7 +14,6 @@ from jump_tf.cli import main as cli
 from jump_tf.config.run import preset
 from jump_tf.data import folders
 from jump_tf.data import session_batches
-from jump_tf.data import session_records
 from jump_tf.runs import folder as run_folder
 from jump_tf.runs import model_factory
 from jump_tf.train import optimizer
@@ -50,7 +49,7 @@ def rename(data, folder, names):
         for file in folders.shards(data, split):
             sessions = [
                 dataclasses.replace(s, items=[ids[item] for item in s.items])
-                for s in session_records.read([file])
+                for s in records.read_sessions([file])
             ]
             records.write_sessions(
                 file.replace(str(data), str(folder)), sessions

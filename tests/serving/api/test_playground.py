@@ -30,7 +30,9 @@ ITEMS = [
     "<b>bold</b>",
 ]
 LEVELS = np.float32([0.1, 0.25, 0.5, 0.75, 0.9])
-SHAPE = 0.7  # Of a Weibull law: the longer on a page, the longer to come.
+SHAPE = (
+    0.7  # Of a Weibull distribution: the longer on a page, the longer to come.
+)
 SIGNATURE = {
     schema.ITEMS: types_pb2.DT_STRING,
     schema.DWELL_SECONDS: types_pb2.DT_FLOAT,

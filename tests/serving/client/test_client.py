@@ -49,7 +49,7 @@ def test_answers_are_the_models_own(client, models, vocabulary, name):
         probabilities = np.exp(scores - scores.max())
         probabilities /= probabilities.sum()
         best = np.argsort(-scores, kind="stable")[:4]
-        law = model.dwell_distribution(np.repeat(feature, 4, 0), best)
+        distribution = model.dwell_distribution(np.repeat(feature, 4, 0), best)
         found = answer.recommendations
         assert [r.item for r in found] == [
             vocabulary[i - schema.FIRST_ITEM_ID] for i in best
@@ -58,7 +58,7 @@ def test_answers_are_the_models_own(client, models, vocabulary, name):
             [r.probability for r in found], probabilities[best], 1e-5
         )
         np.testing.assert_allclose(
-            [r.dwell_median_seconds for r in found], law.median(), 1e-5
+            [r.dwell_median_seconds for r in found], distribution.median(), 1e-5
         )
         for r in found:
             levels = list(r.dwell_quantiles_seconds)

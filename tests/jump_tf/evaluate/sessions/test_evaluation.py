@@ -87,8 +87,8 @@ class Ending(Stub):
     config = types.SimpleNamespace(end_weight=0.1, dwell_weight=1.0)
 
     def dwell_and_end(self, features, items):
-        law, _ = super().dwell_and_end(features, items)
-        return law, tf.fill([tf.shape(items)[0]], math.log(3.0))
+        parametric, _ = super().dwell_and_end(features, items)
+        return parametric, tf.fill([tf.shape(items)[0]], math.log(3.0))
 
 
 def predict(
@@ -225,9 +225,9 @@ class TestRanks:
             target = clicks.item[n : n + 1]
             rank = by_hand.conservative_ranks(scores, target)[0]
             assert answers.rank[n] == rank
-            law = model.dwell_distribution(features[:, -1], target)
+            parametric = model.dwell_distribution(features[:, -1], target)
             np.testing.assert_allclose(
-                answers.dwell.location[n], law.location[0], rtol=1e-5
+                answers.dwell.location[n], parametric.location[0], rtol=1e-5
             )
 
     def test_both_kinds_of_ties_match_numpy(self, tmp_path):

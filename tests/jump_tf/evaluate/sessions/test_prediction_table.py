@@ -30,16 +30,16 @@ def ranks(clicks):
 
 
 @pytest.fixture(scope="module")
-def law(clicks):
+def parametric(clicks):
     random = np.random.default_rng(1)
     location = random.normal(4.0, 1.0, len(clicks))
     return LogNormal(location, np.full(len(clicks), 1.4))
 
 
 @pytest.fixture(scope="module")
-def whole(clicks, ranks, law):
+def whole(clicks, ranks, parametric):
     return prediction_table.of(
-        clicks, rank=ranks, rank_standard=ranks, dwell=law
+        clicks, rank=ranks, rank_standard=ranks, dwell=parametric
     )
 
 
@@ -53,9 +53,11 @@ def test_file_reads_back(tmp_path, whole):
         assert read.dtype == prediction_table.COLUMNS[field.name]
 
 
-def test_columns_that_are_not_there_stay_away(tmp_path, clicks, ranks, law):
+def test_columns_that_are_not_there_stay_away(
+    tmp_path, clicks, ranks, parametric
+):
     ranking = prediction_table.of(clicks, rank=ranks)
-    timing = prediction_table.of(clicks, dwell=law)
+    timing = prediction_table.of(clicks, dwell=parametric)
     for table in (ranking, timing):
         path = prediction_table.write(tmp_path / "some.npz", table)
         again = prediction_table.read(path)
@@ -68,20 +70,20 @@ def test_columns_that_are_not_there_stay_away(tmp_path, clicks, ranks, law):
     assert not any(name.endswith("standard_ties") for name in ranked)
 
 
-def test_measures_are_those_of_the_metrics(whole, clicks, ranks, law):
+def test_measures_are_those_of_the_metrics(whole, clicks, ranks, parametric):
     found = prediction_table.measures(whole)
     expected = {
         **session_metrics.click_measures(clicks, ranks),
-        **session_metrics.quick_dwell_measures(clicks, law),
+        **session_metrics.quick_dwell_measures(clicks, parametric),
     }
     for name, measure in expected.items():
         assert found[name].mean() == pytest.approx(measure.mean(), rel=1e-5)
 
 
-def test_measures_by_hand(whole, clicks, law):
+def test_measures_by_hand(whole, clicks, parametric):
     found = {n: m.mean() for n, m in prediction_table.measures(whole).items()}
     later = clicks.predicted & clicks.followed
-    median = np.exp(law.location)
+    median = np.exp(parametric.location)
     error = np.abs(median - clicks.dwell_seconds)
     assert found["dwell_mae_seconds"] == pytest.approx(error[later].mean())
     all_clicks = error[clicks.followed].mean()
@@ -89,7 +91,9 @@ def test_measures_by_hand(whole, clicks, law):
     factor = np.log(median / np.maximum(clicks.dwell_seconds, 1))[later]
     assert found["dwell_log_mae"] == pytest.approx(np.abs(factor).mean())
     last = clicks.last & clicks.predicted
-    z = (np.log(schema.LAST_DWELL_SECONDS) - law.location) / law.scale
+    z = (
+        np.log(schema.LAST_DWELL_SECONDS) - parametric.location
+    ) / parametric.scale
     staying = -scipy.stats.norm.logsf(z)
     assert found["dwell_nll_last_clicks"] == pytest.approx(
         staying[last].mean(), rel=1e-4
