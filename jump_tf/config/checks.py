@@ -8,6 +8,7 @@ import typing
 from jump_tf import schema
 
 
+@dataclasses.dataclass(frozen=True)
 class Checked:
     """A configuration that checks its fields when it is made.
 

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from typing import Any
 from typing import ClassVar
 from typing import NamedTuple
 
@@ -64,7 +65,7 @@ class ListFormat:
 
     fields: tuple[str, ...] = ()
     has_header: ClassVar[bool] = True
-    starts_record: ClassVar[Callable[[bytes], bool] | None] = None
+    starts_record: ClassVar[Any] = None
     once: ClassVar[bool] = False
 
     def parser(self, path: str, first_line: str) -> Parser:
