@@ -72,6 +72,11 @@ class Scorer(abc.ABC):
         self.level = levels(np.bincount(item, minlength=vocabulary_size))
         self.level[: schema.FIRST_ITEM_ID] = -1
         self._sorted = np.sort(self.level[schema.FIRST_ITEM_ID :])
+        self._fit(*known_clicks(session, item))
+
+    def _fit(self, session, item) -> None:
+        """Learns more than popularity from the known clicks."""
+        del session, item
 
     def ranks(
         self,

@@ -56,7 +56,7 @@ def asked(
             page leave; 1 at page load, when the visitor still is on the page
             before. So the latest known is that of position k - 1 or k - 2.
     """
-    logs = np.log(np.maximum(seconds, SHORTEST_SECONDS))
+    logs = _logs(seconds)
     count = np.maximum(positions - 1 - hidden, 0)
     rows = np.arange(len(items))
     before = np.concatenate([[0.0], np.cumsum(logs)])
@@ -76,7 +76,7 @@ class ConstantDwell:
     """
 
     def __init__(self, known: Asked, seconds: np.ndarray, vocabulary_size: int):
-        log_seconds = np.log(np.maximum(seconds, SHORTEST_SECONDS))
+        log_seconds = _logs(seconds)
         self.location = np.full(vocabulary_size, self._middle(log_seconds))
         self.scale = _spread(log_seconds - self.location[known.items])
 
@@ -104,9 +104,7 @@ class ItemMedianDwell(ConstantDwell):
         log m_i = (n_i log median_i + s log median) / (n_i + s)
 
     Args:
-        known: see `ConstantDwell`.
-        seconds: see `ConstantDwell`.
-        vocabulary_size: see `ConstantDwell`.
+        known, seconds, vocabulary_size: see `ConstantDwell`.
         shrinkage: s, the dwells that the median of all is worth; None takes
             the one of `SHRINKAGES` whose absolute error is least when each
             fifth of the training is predicted from the others.
@@ -120,7 +118,7 @@ class ItemMedianDwell(ConstantDwell):
         shrinkage: float | None = None,
     ):
         super().__init__(known, seconds, vocabulary_size)
-        log_seconds = np.log(np.maximum(seconds, SHORTEST_SECONDS))
+        log_seconds = _logs(seconds)
         order = np.lexsort((log_seconds, known.items))
         items, logs = known.items[order], log_seconds[order]
         if shrinkage is None:
@@ -137,15 +135,12 @@ class ItemMedianDwell(ConstantDwell):
 class PreviousDwell:
     """The latest dwell known in the session; where none is, the constant.
 
-    Args:
-        known: see `ConstantDwell`.
-        seconds: see `ConstantDwell`.
-        vocabulary_size: see `ConstantDwell`.
+    Arguments: see `ConstantDwell`.
     """
 
     def __init__(self, known: Asked, seconds: np.ndarray, vocabulary_size: int):
         self.constant = ConstantDwell(known, seconds, vocabulary_size)
-        residual = np.log(np.maximum(seconds, SHORTEST_SECONDS)) - known.last
+        residual = _logs(seconds) - known.last
         self.scale = _spread(residual[known.count > 0])
 
     def dwell_distribution(self, known: Asked) -> LogNormal:
@@ -158,24 +153,35 @@ class PreviousDwell:
         )
 
 
-class SessionMeanDwell:
-    """The mean log dwell of the session so far, drawn toward that of all.
-
-    How far, and the spread left, are what sessions of the training show: see
-    `RandomEffects`, of which sessions are the groups.
+class _EffectsDwell:
+    """A law of `RandomEffects`, whose groups a subclass chooses.
 
     Args:
-        sessions: `[C]` number of each dwell's session, from 0.
+        groups: `[C]` number of each dwell's group, from 0.
         seconds: `[C]` dwells, c1 where censored there.
         censored: `[C]` bool.
+        num_groups: all of them, if some may have no dwell.
     """
 
     def __init__(
-        self, sessions: np.ndarray, seconds: np.ndarray, censored: np.ndarray
+        self,
+        groups: np.ndarray,
+        seconds: np.ndarray,
+        censored: np.ndarray,
+        num_groups: int | None = None,
     ):
-        log_seconds = np.log(np.maximum(seconds, SHORTEST_SECONDS))
-        size = int(sessions.max(initial=-1)) + 1
-        self.effects = random_effects.fit(sessions, log_seconds, censored, size)
+        size = num_groups or int(groups.max(initial=-1)) + 1
+        self.effects = random_effects.fit(
+            groups, _logs(seconds), censored, size
+        )
+
+
+class SessionMeanDwell(_EffectsDwell):
+    """The mean log dwell of the session so far, drawn toward that of all.
+
+    How far, and the spread left, are what sessions of the training show: they
+    are the groups.
+    """
 
     def dwell_distribution(self, known: Asked) -> LogNormal:
         """Law of the dwells asked for."""
@@ -187,29 +193,11 @@ class SessionMeanDwell:
         )
 
 
-class ItemEffectDwell:
+class ItemEffectDwell(_EffectsDwell):
     """Log-normal accelerated failure time with an effect of the item.
 
-    See `RandomEffects`, of which items are the groups.
-
-    Args:
-        items: `[C]` ids.
-        seconds: `[C]` dwells, c1 where censored there.
-        censored: `[C]` bool.
-        vocabulary_size: number of ids V, padding and unknown included.
+    Items are the groups, V of them.
     """
-
-    def __init__(
-        self,
-        items: np.ndarray,
-        seconds: np.ndarray,
-        censored: np.ndarray,
-        vocabulary_size: int,
-    ):
-        log_seconds = np.log(np.maximum(seconds, SHORTEST_SECONDS))
-        self.effects = random_effects.fit(
-            items, log_seconds, censored, vocabulary_size
-        )
 
     def dwell_distribution(self, known: Asked) -> LogNormal:
         """Law of the dwell on items; the session has no influence."""
@@ -218,6 +206,10 @@ class ItemEffectDwell:
             effects.mean + effects.effect[known.items],
             np.hypot(effects.within, effects.deviation[known.items]),
         )
+
+
+def _logs(seconds):
+    return np.log(np.maximum(seconds, SHORTEST_SECONDS))
 
 
 def _spread(residual) -> float:

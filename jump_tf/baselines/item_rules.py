@@ -5,6 +5,7 @@ they are fitted on, and how items are ranked that they leave unscored.
 """
 
 import abc
+from typing import Any
 
 import numpy as np
 
@@ -39,27 +40,12 @@ class SessionPopular(base.Scorer):
 
 
 class ItemRules(base.Scorer, abc.ABC):
-    """Scores items by their weight after the last item of the session.
+    """Scores items by their weight after the last item of the session."""
 
-    Args:
-        session: of each training click.
-        position: of each training click.
-        item: of each training click.
-        vocabulary_size: V.
-    """
-
-    def __init__(
-        self,
-        session: np.ndarray,
-        position: np.ndarray,
-        item: np.ndarray,
-        vocabulary_size: int,
-    ):
-        super().__init__(session, position, item, vocabulary_size)
-        source, self._item, self._weight = self._rules(
-            *base.known_clicks(session, item)
-        )
-        self._starts = np.searchsorted(source, np.arange(vocabulary_size + 1))
+    def _fit(self, session, item):
+        source, self._item, self._weight = self._rules(session, item)
+        bounds = np.arange(self.vocabulary_size + 1)
+        self._starts = np.searchsorted(source, bounds)
 
     @abc.abstractmethod
     def _rules(self, session, item):
@@ -122,26 +108,16 @@ class ItemNeighbours(ItemRules):
     keeps pairs of rare items from chance. No item is its own neighbour.
 
     Args:
-        session: of each training click.
-        position: of each training click.
-        item: of each training click.
-        vocabulary_size: V.
+        *log: the arguments of `Scorer`.
         shrinkage: s, in sessions.
 
     Reference: Item-KNN in Hidasi et al., Session-based Recommendations with
     Recurrent Neural Networks, ICLR 2016.
     """
 
-    def __init__(
-        self,
-        session: np.ndarray,
-        position: np.ndarray,
-        item: np.ndarray,
-        vocabulary_size: int,
-        shrinkage: float = 20.0,
-    ):
+    def __init__(self, *log: Any, shrinkage: float = 20.0):
         self.shrinkage = shrinkage
-        super().__init__(session, position, item, vocabulary_size)
+        super().__init__(*log)
 
     def _rules(self, session, item):
         def others(a, b, same):

@@ -12,6 +12,7 @@ lists are among the first m of each.
 """
 
 import abc
+from typing import Any
 
 import numpy as np
 
@@ -29,10 +30,7 @@ class SessionNeighbours(base.Scorer, abc.ABC):
     come first in the order of the sample.
 
     Args:
-        session: of each training click.
-        position: of each training click.
-        item: of each training click.
-        vocabulary_size: V.
+        *log: the arguments of `Scorer`.
         neighbours: k.
         sample: m, how many of the sessions that share an item are candidates.
         seed: of the order of the sample.
@@ -40,28 +38,27 @@ class SessionNeighbours(base.Scorer, abc.ABC):
 
     def __init__(
         self,
-        session: np.ndarray,
-        position: np.ndarray,
-        item: np.ndarray,
-        vocabulary_size: int,
+        *log: Any,
         neighbours: int = 100,
         sample: int = 1000,
         seed: int = 0,
     ):
-        super().__init__(session, position, item, vocabulary_size)
-        self.neighbours, self.sample = neighbours, sample
-        session, item = base.known_clicks(session, item)
+        self.neighbours, self.sample, self.seed = neighbours, sample, seed
+        super().__init__(*log)
+
+    def _fit(self, session, item):
+        size = self.vocabulary_size
         self.num_sessions = int(session.max(initial=-1)) + 1
-        order = np.random.default_rng(seed).permutation(self.num_sessions)
-        session, held, _ = base.distinct(order[session], item, vocabulary_size)
+        order = np.random.default_rng(self.seed).permutation(self.num_sessions)
+        session, held, _ = base.distinct(order[session], item, size)
         # From a session to its items, and from an item to its sessions.
         self._items = held
         self._lengths = np.bincount(session, minlength=self.num_sessions)
         self._starts = np.cumsum(self._lengths) - self._lengths
         self._holders = session[np.argsort(held, kind="stable")]
-        self.num_holders = np.bincount(held, minlength=vocabulary_size)
+        self.num_holders = np.bincount(held, minlength=size)
         self._holder_starts = np.cumsum(self.num_holders) - self.num_holders
-        self._item_weight = np.ones(vocabulary_size)
+        self._item_weight = np.ones(size)
 
     @abc.abstractmethod
     def _click_weights(self, place, clicks):
@@ -161,16 +158,11 @@ class VSKNN(SessionNeighbours):
     last one on an item of n; N(i) of N training sessions hold i.
 
     Args:
-        session: of each training click.
-        position: of each training click.
-        item: of each training click.
-        vocabulary_size: V.
-        neighbours: k.
-        sample: m.
-        seed: of the order of the sample.
+        *log: the arguments of `Scorer`.
         click_power: p; 1 is the linear weight of the paper, 2 the quadratic.
         age_power: q; 2 finds fewer clicks of diginetica's validation split.
         idf: weight of the inverse document frequency.
+        neighbours, sample, seed: see `SessionNeighbours`.
 
     Reference: V-SkNN, S-SkNN in Ludewig & Jannach, Evaluation of Session-based
     Recommendation Algorithms, UMUAI 2018; with all weights Ludewig, Mauro,
@@ -180,21 +172,15 @@ class VSKNN(SessionNeighbours):
 
     def __init__(
         self,
-        session: np.ndarray,
-        position: np.ndarray,
-        item: np.ndarray,
-        vocabulary_size: int,
+        *log: Any,
         neighbours: int = 200,
         sample: int = 2000,
         seed: int = 0,
-        *,
         click_power: float = 1.0,
         age_power: float = 1.0,
         idf: float = 5.0,
     ):
-        super().__init__(
-            session, position, item, vocabulary_size, neighbours, sample, seed
-        )
+        super().__init__(*log, neighbours=neighbours, sample=sample, seed=seed)
         self.click_power, self.age_power = click_power, age_power
         rarity = np.maximum(self.num_sessions, 1) / np.maximum(
             self.num_holders, 1

@@ -162,7 +162,8 @@ class FastSlow(ConfiguredLayer):
         training: whether there will be a gradient.
 
     Returns:
-        Fast and slow states after each click, `[B, T, d]` each.
+        Fast and slow states after each click, `[B, T, d]` each; in training
+        with varying shapes the fast ones alone.
 
     Masking: right padding changes nothing before it; `real` only saves work.
     """
@@ -229,7 +230,8 @@ class FastSlow(ConfiguredLayer):
             steps = ops.where(real, steps, 0)
         if training:
             ticks = fast_slow_scan.plan(steps)
-            return fast_slow_scan.fast_slow(clicks, ticks, *self._weights())
+            weights = self._weights()
+            return (fast_slow_scan.fast_slow(clicks, ticks, *weights),)
         return self._scan(clicks, fast_slow_scan.plan(steps, multiple=1))
 
     def _scan(self, clicks, ticks):

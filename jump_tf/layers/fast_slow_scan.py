@@ -77,7 +77,7 @@ def plan(num_steps, multiple=LANES):
 
 
 def fast_slow(clicks, ticks, input_kernel, fast, slow):
-    """Outputs of the fast-slow layer.
+    """The fast states of the layer, which alone are trained on.
 
     Args:
         clicks: `[sessions, T, d]`, T at least 1.
@@ -87,7 +87,7 @@ def fast_slow(clicks, ticks, input_kernel, fast, slow):
         slow: weights of S.
 
     Returns:
-        Fast and slow states after each click, `[sessions, T, d]` each.
+        `[sessions, T, d]`, the fast state after each click.
 
     Reference: JUMP, IJCAI 2018, eq. 14 and 15; see `FastSlowCell`.
     """
@@ -95,18 +95,12 @@ def fast_slow(clicks, ticks, input_kernel, fast, slow):
     inputs = ops.take(ops.reshape(clicks, (-1, size)), ticks.click, axis=0)
     inputs = ops.where(ticks.starts[..., None], inputs, 0.0)
     projection = times(inputs, ops.split(input_kernel, 2, axis=1))
-    return tuple(
-        ops.take(ops.reshape(states, (-1, size)), ticks.last, axis=0)
-        for states in _scan(projection, ticks.starts, fast, slow)
-    )
+    states = _scan(projection, ticks.starts, fast, slow)
+    return ops.take(ops.reshape(states, (-1, size)), ticks.last, axis=0)
 
 
 def _scan(projection, starts, fast, slow):
-    """Fast and slow states after each tick, from a pair of products.
-
-    Returns:
-        `[K, B, d]` each.
-    """
+    """`[K, B, d]` fast states after each tick, from a pair of products."""
 
     @ops.custom_gradient
     def scan(candidate, gate, *weights):
@@ -116,14 +110,10 @@ def _scan(projection, starts, fast, slow):
         tiled = ops.broadcast_to(starts[..., None], ops.shape(candidate))
         end, ticks = _forward(projection, tiled, *units)
 
-        def backward(*upstream):
+        def backward(upstream):
             return _backward(upstream, end, ticks, projection, tiled, *units)
 
-        after = (
-            _after(ticks.state, end.state),
-            _after(ticks.slow, end.slow),
-        )
-        return after, backward
+        return _after(ticks.state, end.state), backward
 
     return scan(*projection, *fast, *slow)
 
@@ -217,9 +207,8 @@ class BackwardTick(typing.NamedTuple):
     second: Gradients
 
 
-def _backward(upstream, end, ticks, projection, starts, fast, slow):
+def _backward(by_states, end, ticks, projection, starts, fast, slow):
     """Gradients by the projection and by the weights of both units."""
-    by_states, by_slows = upstream
 
     def step(later, time):
         first, middle, second = _transitions(
@@ -228,8 +217,7 @@ def _backward(upstream, end, ticks, projection, starts, fast, slow):
         by_state = by_states[time] + later.last
         by_second = second.backward(ops.where(starts[time], by_state, 0.0))
         by_slow = (
-            by_slows[time]
-            + later.last_slow
+            later.last_slow
             + back((later.slow.product, later.slow.gate), slow.recurrent)
             + back((by_second.inputs, by_second.gate), fast.kernel)
         )

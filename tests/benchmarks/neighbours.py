@@ -17,16 +17,15 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 
 from jump_tf import schema
-from jump_tf.baselines import counts
 from jump_tf.baselines import item_rules
 from jump_tf.baselines import session_knn
 from jump_tf.evaluate.sessions import predictions as session_predictions
 from jump_tf.metrics import ranking as metrics_ranking
 
 KINDS = (
-    counts.MostPopular,
+    item_rules.MostPopular,
     item_rules.SessionPopular,
-    counts.Markov,
+    item_rules.Markov,
     item_rules.AssociationRules,
     item_rules.ItemNeighbours,
     session_knn.SKNN,

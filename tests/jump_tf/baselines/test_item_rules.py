@@ -21,9 +21,8 @@ KINDS = [
 ]
 
 
-def fitted(kind, *args, **kwargs):
-    log = small_logs.columns(TRAINING)
-    return kind(*log, VOCABULARY, *args, **kwargs)
+def fitted(kind, **options):
+    return kind(*small_logs.columns(TRAINING), VOCABULARY, **options)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -104,7 +103,10 @@ def test_item_neighbours_by_definition(shrinkage):
         }
 
     small_logs.check_definition(
-        fitted(item_rules.ItemNeighbours, shrinkage), TRAINING, LOG, by_hand
+        fitted(item_rules.ItemNeighbours, shrinkage=shrinkage),
+        TRAINING,
+        LOG,
+        by_hand,
     )
 
 

@@ -16,7 +16,8 @@ SIZES = [(80, 80), (5, 80), (5, 9), (80, 6)]
 
 def fitted(kind, *sizes, **options):
     log = small_logs.columns(TRAINING)
-    return kind(*log, VOCABULARY, *sizes, **options)
+    named = zip(("neighbours", "sample", "seed"), sizes, strict=False)
+    return kind(*log, VOCABULARY, **dict(named), **options)
 
 
 def nearest(prefix, similarity, k, m):

@@ -25,13 +25,12 @@ def make_layer(random, units, use_bias, tie_inputs, multiplicative=True):
     return layer
 
 
-def outputs_and_gradients(layer, clicks, real, by_output, fixed_shapes, dwell):
-    """Of both states at real clicks, by clicks and weights."""
+def outputs_and_gradients(layer, clicks, real, by_output, dwell, **how):
+    """Of the fast states at real clicks, by clicks and weights."""
     clicks = tf.constant(clicks)
     with tf.GradientTape() as tape:
         tape.watch(clicks)
-        states = layer(clicks, dwell, real, fixed_shapes=fixed_shapes)
-        outputs = tf.concat(states, axis=-1)
+        outputs = layer(clicks, dwell, real, **how)[0]
         total = tf.reduce_sum(outputs[real] * by_output[real])
     weights = [weight.value for weight in layer.trainable_variables]
     return outputs[real], tape.gradient(total, [clicks, *weights])
@@ -60,19 +59,21 @@ def test_scan_equals_the_cell(
     dwell = np.exp(4.5 + 1.7 * normal(random, sessions, length))
     lengths = random.integers(1, length + 1, size=sessions)
     real = np.arange(length) < lengths[:, None]
-    by_output = normal(random, sessions, length, 2 * units)
+    by_output = normal(random, sessions, length, units)
 
-    def run(fixed_shapes):
+    def run(**how):
         return outputs_and_gradients(
-            layer, clicks, real, by_output, fixed_shapes, dwell
+            layer, clicks, real, by_output, dwell, **how
         )
 
     reference = run(fixed_shapes=True)
-    scanned = tf.function(run)(False) if in_graph else run(fixed_shapes=False)
-    np.testing.assert_allclose(scanned[0], reference[0], atol=1e-5)
-    for ours, theirs in zip(scanned[1], reference[1], strict=True):
-        scale = np.abs(theirs).max()
-        np.testing.assert_allclose(ours, theirs, atol=2e-5 * scale)
+    for training in (False, True):
+        scan = tf.function(run) if in_graph else run
+        scanned = scan(training=training)
+        np.testing.assert_allclose(scanned[0], reference[0], atol=1e-5)
+        for ours, theirs in zip(scanned[1], reference[1], strict=True):
+            scale = np.abs(theirs).max()
+            np.testing.assert_allclose(ours, theirs, atol=2e-5 * scale)
 
 
 def test_every_step_of_a_lane_is_a_step_of_its_session():
