@@ -233,7 +233,7 @@ class TestDwell:
         seconds = random.integers(1, 40, 211).astype(float)
         censored = random.random(211) < 0.3
         data = scipy.stats.CensoredData.right_censored(seconds, censored)
-        at = np.arange(0.5, 40)
+        at = np.arange(0.5, 40, 0.5)  # Dwells end at every second of these.
         np.testing.assert_allclose(
             dwell_metrics.kaplan_meier(seconds, censored, at),
             scipy.stats.ecdf(data).sf.evaluate(at),
