@@ -385,8 +385,7 @@ def task_of_data(data: pathlib.Path) -> Task:
     """
     from jump_tf.data import folders
 
-    manifest = folders.read_manifest(data)
-    return TASKS[manifest.get("kind", schema.SESSIONS)]
+    return TASKS[folders.read_manifest(data).get("kind", schema.SESSIONS)]
 
 
 def with_data(config: Config, data: pathlib.Path) -> Config:
@@ -420,8 +419,7 @@ def tune(
     """Searches for a better configuration; see `train.tuning.tune`."""
     from jump_tf.train import tuning
 
-    task = task_of(config)
-    return tuning.tune(task, config, data, folder, space, **options)
+    return tuning.tune(task_of(config), config, data, folder, space, **options)
 
 
 def export_model(
@@ -487,6 +485,5 @@ def export_run(
 def _task_of_model(model) -> Task:
     from jump_tf.models.list_model import ListModel
 
-    return TASKS[
-        schema.LISTS if isinstance(model, ListModel) else schema.SESSIONS
-    ]
+    lists = isinstance(model, ListModel)
+    return TASKS[schema.LISTS if lists else schema.SESSIONS]

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 
 from jump_tf import schema
+from jump_tf.data import batching
 from jump_tf.data import encoding
 from jump_tf.data import list_records
 from jump_tf.data import session_records
@@ -49,34 +49,9 @@ def write_lists(path: str, lists: Iterable[schema.ShownList]) -> None:
 
 def read_sessions(paths: Sequence[str]) -> Iterator[schema.Session]:
     """Yields the sessions of record files one by one, in file order."""
-    for record in tf.data.TFRecordDataset(list(paths), compression_type="GZIP"):
-        columns = session_records.decode(record[tf.newaxis])
-        names = [schema.ITEMS, schema.DWELL_SECONDS, schema.DWELL_CENSORED]
-        for session_id, *rest in zip(
-            columns[schema.SESSION_ID].numpy(),
-            columns[schema.START_MS].numpy().tolist(),
-            *(columns[name].to_list() for name in names),
-            columns[schema.SESSION_CUT].numpy().tolist(),
-            strict=True,
-        ):
-            yield schema.Session(session_id.decode(), *rest)
+    return batching.stored(paths, session_records.decode, schema.Session)
 
 
 def read_lists(paths: Sequence[str]) -> Iterator[schema.ShownList]:
     """Yields the lists of record files one by one, in file order."""
-    names = (
-        schema.OFFSET_SECONDS,
-        schema.FEATURES,
-        schema.FEATURE_VALUES,
-        schema.CLICKED,
-        schema.CONVERTED,
-    )
-    for record in tf.data.TFRecordDataset(list(paths), compression_type="GZIP"):
-        columns = list_records.decode(record[tf.newaxis])
-        for list_id, start_ms, *items in zip(
-            columns[schema.LIST_ID].numpy(),
-            columns[schema.START_MS].numpy(),
-            *(columns[name].to_list() for name in names),
-            strict=True,
-        ):
-            yield schema.ShownList(list_id.decode(), int(start_ms), *items)
+    return batching.stored(paths, list_records.decode, schema.ShownList)

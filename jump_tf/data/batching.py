@@ -5,7 +5,10 @@ thousands, in bulk, which costs little beside the parsing; one by one, as
 `bucket_by_sequence_length` does it, the pipeline becomes the bottleneck.
 """
 
+import dataclasses
 from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,11 +18,12 @@ RECORDS_PER_POOL = 64
 _ROWS_OF_A_POOL = 2**32  # At most.
 _ANY_ORDER = np.zeros(2, np.int64)
 Columns = dict[str, Any]
+Decode = Callable[[tf.Tensor], Columns]
 
 
 def shuffle_pools(
     files: list[str] | tf.data.Dataset,
-    decode: Callable[[tf.Tensor], Columns],
+    decode: Decode,
 ) -> tf.data.Dataset:
     """Numbered pools of decoded rows, each out of one file.
 
@@ -43,7 +47,7 @@ def shuffle_pools(
 
 def epochs(
     files: list[str],
-    decode: Callable[[tf.Tensor], Columns],
+    decode: Decode,
     bucketing: Callable[[tf.Tensor, Columns, tf.Tensor], tf.data.Dataset],
     seed: int,
     epoch: tf.Variable,
@@ -150,3 +154,24 @@ def _starts(sizes):
         (0, tf.TensorArray(tf.int32, 0, dynamic_size=True), 0),
     )
     return starts.stack()
+
+
+def stored(paths: Sequence[str], decode: Decode, kind: type) -> Iterator[Any]:
+    """Yields the rows of record files one by one, in file order.
+
+    Args:
+        paths: record files.
+        decode: `[R]` serialized records to columns of their rows.
+        kind: what a row becomes; its fields are named as the columns.
+    """
+    names = [field.name for field in dataclasses.fields(kind)]
+    for record in tf.data.TFRecordDataset(list(paths), "GZIP"):
+        columns = decode(record[tf.newaxis])
+        values = [
+            columns[name].to_list()
+            if isinstance(columns[name], tf.RaggedTensor)
+            else columns[name].numpy().tolist()
+            for name in names
+        ]
+        for row_id, *rest in zip(*values, strict=True):
+            yield kind(row_id.decode(), *rest)

@@ -13,6 +13,7 @@ from beam_jobs.options.sessions import PrepareOptions
 from jump_tf import schema
 from jump_tf import tasks
 from jump_tf.config.run import Config
+from jump_tf.data import batching
 from jump_tf.data import folders
 from jump_tf.data import list_records
 from jump_tf.data import session_records
@@ -140,7 +141,7 @@ def _example(demo, workdir):
 
 def _test_split(demo, workdir):
     files = folders.shards(workdir / "data", schema.TEST)
-    return demo.records.read(files)
+    return batching.stored(files, demo.decode, demo.record)
 
 
 def _summarize(config, workdir):
@@ -159,7 +160,7 @@ def _summarize(config, workdir):
 class _Sessions:
     simulated = "a log: Markov items, log-normal dwell by item"
     prepared = "sessions with censored dwell"
-    records = session_records
+    decode, record = staticmethod(session_records.decode), schema.Session
     request = PrepareOptions
 
     def simulate(self):
@@ -213,7 +214,7 @@ class _Sessions:
 class _Lists:
     simulated = "lists: clicks that excite, places that bias"
     prepared = "lists of shown items"
-    records = list_records
+    decode, record = staticmethod(list_records.decode), schema.ShownList
 
     def simulate(self):
         return list_simulator.simulate(list_simulator.ListSimulatorConfig())

@@ -86,7 +86,7 @@ def train(
         model = task.build_model(config, data, len(names))
         optimizer.compile_model(model, config.training)
         if warm_start is not None:
-            warm_start.take_over(model, names, _compiled)
+            warm_start.take_over(model, names, compiled)
         checkpoints = Checkpoints(run, model, position, devices.chief)
     devices.prepare(model)
     if resume:
@@ -153,8 +153,8 @@ def train(
     return recorder.best
 
 
-def _compiled(config, num_items):
-    """A model that knows no data, with its optimizer."""
+def compiled(config, num_items):
+    """Returns a fresh model that knows no data, with its optimizer."""
     model = model_factory.empty_model(config, num_items)
     optimizer.compile_model(model, config.training)
     return model

@@ -83,6 +83,7 @@ def concordance(simulated, settings, run):
     )
 
 
+@pytest.mark.exhaustive
 def test_hazards_come_nearer_to_the_true_order(simulated, tmp_path):
     found = {
         name: concordance(simulated, settings, tmp_path / name)

@@ -25,7 +25,7 @@ PRESETS = pathlib.Path(configs.__file__).parent / "presets"
 LIST_PRESETS = sorted(
     path.stem
     for path in PRESETS.glob("*.yaml")
-    if preset(path.stem).kind == schema.LISTS
+    if preset(path.stem).task == schema.LISTS
 )
 SMALL = (
     "model.embedding_size=3",

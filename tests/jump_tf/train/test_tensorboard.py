@@ -240,7 +240,7 @@ def test_tensorboard_compares_the_runs(tensorboard):
         )
     )["sessionGroups"]
     rates = {g["name"]: g["hparams"]["training.learning_rate"] for g in groups}
-    assert rates == {"one": 0.005, "two": 0.01}
+    assert rates == {"one": 0.005, "finished": 0.01}  # As trained
     metrics = [
         (metric["name"]["group"], metric["name"]["tag"])
         for metric in groups[0]["metricValues"]

@@ -46,7 +46,7 @@ class FakeTraining:
         self.diverge = False
         self.resumed = []
 
-    def train(self, config, data, run, *, resume, callbacks, verbose):
+    def train(self, task, config, data, run, *, resume, callbacks, verbose):
         rate = config.training.learning_rate
         if self.diverge and rate > 0.05:
             raise interruptions.TrainingError("The loss must be a number.")

@@ -17,6 +17,7 @@ from jump_tf.data import session_batches
 from jump_tf.runs import folder as run_folder
 from jump_tf.runs import model_factory
 from jump_tf.train import optimizer
+from jump_tf.train import trainer
 from jump_tf.train import warm_start
 from jump_tf.train.warm_start import WarmStart
 from tests import evaluated
@@ -102,7 +103,7 @@ def started(source, data, **options):
     config = run_folder.read_config(source)
     model = tasks.build_model(config, data, len(names))
     optimizer.compile_model(model, config.training)
-    start.take_over(model, names, model_factory.compiled)
+    start.take_over(model, names, trainer.compiled)
     return model, names
 
 
@@ -122,7 +123,7 @@ def rows(model):
 
 def test_item_variables_are_all_that_grow_with_the_catalogue(source):
     """Built at an odd size, which no other axis has."""
-    model = model_factory.compiled(run_folder.read_config(source), 1231)
+    model = trainer.compiled(run_folder.read_config(source), 1231)
     sampler = {id(weight) for weight in model.sampler.weights}
     grown = {
         weight.path

@@ -119,7 +119,7 @@ def test_values_reach_the_arrays():
 def test_the_command_prints_a_score_for_each_item(address, capsys):
     code = predict_command.run_predict(
         commands_arguments(
-            *("--address", address, "--task", "lists", "--clicked", "1,"),
+            *("--address", address, "--model", "heroes", "--clicked", "1,"),
             *("--shown", "field=0,field=4;field=7,field=2;new,field=9"),
         )
     )

@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from jump_tf import schema
-from jump_tf.cli import arguments as cli_arguments
+from jump_tf.cli import data as cli_data
 from serving.load_test import command as load_command
 from serving.load_test import generator
 from serving.load_test import report as load_report
@@ -324,12 +324,12 @@ def test_sessions_of_a_data_folder(data_folder, sessions, tmp_path, capsys):
     data = ["--data", str(data_folder), *SHORT]
     with fake_service.serving(answer) as address:
         flags = load_flags("--address", address, *data)
-        assert cli_arguments.run_load_test(flags) == 0
+        assert cli_data.run_load_test(flags) == 0
         assert len(asked) == 13  # One before the clock starts, three warm up.
         assert {tuple(items) for items, _ in asked} <= known
         del asked[:]
         drawn = load_flags("--address", address, *data, "--exponent", "9")
-        assert cli_arguments.run_load_test(drawn) == 0
+        assert cli_data.run_load_test(drawn) == 0
     items = [item for items, _ in asked for item in items]
     assert items.count("item-0") > 0.9 * len(items)
     (filters,) = {frozenset(inputs) for _, inputs in asked}
