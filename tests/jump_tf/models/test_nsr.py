@@ -106,6 +106,7 @@ def test_gradients_are_finite_for_any_weights():
         point_processes.check_finite_gradients(model, extreme)
 
 
+@pytest.mark.exhaustive
 def test_recovers_a_known_law():
     """Most leave at once or late, which no other distribution can express."""
 

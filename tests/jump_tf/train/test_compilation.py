@@ -160,6 +160,7 @@ def test_bfloat16_learns_as_float32(data_folder):
     assert logs[-1]["loss"] == pytest.approx(expected[-1]["loss"], rel=0.01)
 
 
+@pytest.mark.exhaustive
 def test_a_compiled_run_in_bfloat16_is_evaluated_in_float32(
     data_folder, tmp_path
 ):
