@@ -189,10 +189,10 @@ def test_flags_of_sessions_are_refused(run, arguments, sentence, capsys):
 
 def test_the_items_table_gives_the_evaluation_again(run, lists_folder):
     model = model_factory.load_run(run)
-    result = list_prediction_table.evaluate_run(run, model, lists_folder)
+    result = list_evaluation.evaluate_run(run, model, lists_folder)
     shown, answers = list_prediction_table.read(run, schema.TEST)
     for feedback, numbers in (("known", result), ("free", result["free"])):
-        judged = list_evaluation.Judged(shown, answers[feedback], (), 9, 0)
+        judged = list_evaluation.judge(shown, answers[feedback], 9, 0, ())
         for name in list_comparison.METRICS:
             assert judged.numbers[name] == pytest.approx(numbers[name])
 
