@@ -67,7 +67,7 @@ def write_model(
     config = configs.preset("production").override(
         [f"model.units={units}", "model.initial_log_dwell=4.0"]
     )
-    model = model_factory.compiled(config, num_items)
+    model = model_factory.empty_model(config, num_items)
     known = traffic.read_vocabulary(data / "vocabulary.txt")[:num_items]
     made_up = [f"made-up-{n}" for n in range(num_items - len(known))]
     return tasks.export_model(
