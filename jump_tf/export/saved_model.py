@@ -1,5 +1,6 @@
 """Writes a model as a SavedModel version folder that TF Serving takes."""
 
+import contextlib
 import pathlib
 import shutil
 import tempfile
@@ -72,7 +73,8 @@ def export_model(
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         if new:
-            base.rmdir()
+            with contextlib.suppress(OSError):  # Another export came first.
+                base.rmdir()
         raise
 
 
