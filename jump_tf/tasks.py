@@ -465,14 +465,29 @@ def export_model(
 
 
 def export_run(
-    run: pathlib.Path, output: str | pathlib.Path, **options: Any
+    run: pathlib.Path,
+    output: str | pathlib.Path,
+    index: Callable[[Any], Any] | None = None,
+    **options: Any,
 ) -> pathlib.Path:
-    """Exports a run's model with warm-up requests; see `export_model`."""
+    """Exports a run's model with warm-up requests; see `export_model`.
+
+    Args:
+        run: the run folder.
+        output: the folder of all models.
+        index: gives the `index` of `export_model` for the loaded model.
+        **options: of `export_model`, by name.
+
+    Returns:
+        The version folder.
+    """
     from jump_tf.runs import folder as run_folder
     from jump_tf.runs import model_factory
 
     model = model_factory.load_run(run)
     task = _task_of_model(model)
+    if index is not None:
+        options["index"] = index(model)
     return export_model(
         model,
         run_folder.read_vocabulary(run),

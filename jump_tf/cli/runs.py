@@ -1,6 +1,7 @@
 """The verbs on a run, `evaluate`, `report` and `export`, and their flags."""
 
 import argparse
+import functools
 import pathlib
 
 from jump_tf import schema
@@ -108,22 +109,20 @@ def run_export(arguments: argparse.Namespace) -> int:
         top_k=arguments.top,
         max_k=arguments.max_k,
         max_session_length=arguments.max_session_length,
-        index=_index(arguments),
+        index=functools.partial(_index, arguments),
     )
     print(f"written to {folder}")
     return 0
 
 
-def _index(arguments):
+def _index(arguments, model):
     """Returns how the exported model searches its items."""
     from jump_tf.export import ivf_search
     from jump_tf.export.exact_search import ExactSearch
     from jump_tf.runs import folder as run_folder
-    from jump_tf.runs import model_factory
 
     if arguments.clusters is None:
         return ExactSearch
-    model = model_factory.load_run(arguments.run_folder)
     options = ivf_search.IVFOptions(arguments.clusters, arguments.probes)
     data = run_folder.read_data_folder(arguments.run_folder)
 

@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from jump_tf.config.model_config import ROW_SPACINGS
+from jump_tf.layers.configured_layer import ConfiguredLayer
 
 LOG_ROWS_PER_E = 8  # Rows per factor e of dwell when spaced by the log.
 
@@ -40,7 +41,7 @@ def num_dwell_rows(max_dwell_seconds, spacing):
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class ClickEmbedding(keras.layers.Layer):
+class ClickEmbedding(ConfiguredLayer):
     """`x_j = BatchNorm(V[i_j] + T[row(tau_j)])`  (JUMP, IJCAI 2018, eq. 16).
 
     Args:
@@ -90,11 +91,3 @@ class ClickEmbedding(keras.layers.Layer):
         )
         # Also ends Keras' implicit mask here: padding is the weights' matter.
         return ops.where(real[..., None], clicks, 0.0)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "max_dwell_seconds": self.max_dwell_seconds,
-            "row_spacing": self.row_spacing,
-        }

@@ -3,6 +3,8 @@
 import keras
 from keras import ops
 
+from jump_tf.layers.configured_layer import ConfiguredLayer
+
 HISTORY_SIZE = 4
 GAP_SIZE = 2
 _CENTER = 4.0  # About the mean and twice the spread of log dwells,
@@ -10,7 +12,7 @@ _SCALE = 2.0  # so that the numbers are of order one.
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class DwellHistory(keras.layers.Layer):
+class DwellHistory(ConfiguredLayer):
     """Summaries of the dwells up to each click, for the dwell head.
 
     Visitors differ in pace more than items do. The encoder sees dwells only
@@ -53,13 +55,6 @@ class DwellHistory(keras.layers.Layer):
         last = ops.where(is_known, relative, mean)
         position = ops.cumsum(ops.ones_like(known), axis=1)
         return ops.stack([last, mean, ops.log1p(position), known], axis=-1)
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "max_dwell_seconds": self.max_dwell_seconds,
-            "center": self.center,
-        }
 
 
 def gap_features(dwell_seconds, max_dwell_seconds):

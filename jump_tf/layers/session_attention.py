@@ -5,6 +5,8 @@ import math
 import keras
 from keras import ops
 
+from jump_tf.layers.configured_layer import ConfiguredLayer
+
 
 def causal_softmax(scores):
     """Softmax of each row over itself and the clicks before it.
@@ -40,7 +42,7 @@ def attention_weights(states):
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class SessionAttention(keras.layers.Layer):
+class SessionAttention(ConfiguredLayer):
     """Sums a session's states, weighted by likeness to the newest.
 
         v_k = sum_{i <= k} a(i, k) h_i        (JUMP, IJCAI 2018, eq. 12, 13)
@@ -67,6 +69,3 @@ class SessionAttention(keras.layers.Layer):
         weights = ops.cast(attention_weights(states), states.dtype)
         summary = ops.matmul(weights, states)
         return states + summary if self.residual else summary
-
-    def get_config(self):
-        return {**super().get_config(), "residual": self.residual}

@@ -8,6 +8,7 @@ import keras
 from keras import ops
 
 from jump_tf import schema
+from jump_tf.layers.configured_layer import ConfiguredLayer
 from jump_tf.losses.logsumexp import NEVER
 
 LARGEST_VOCABULARY = 2**24  # float32, in which ids travel, holds these exactly.
@@ -15,7 +16,7 @@ _RARELY = -3.0  # Where logits start: about one click in twenty is pointed at.
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class SessionPointer(keras.layers.Layer):
+class SessionPointer(ConfiguredLayer):
     """How likely each of the last clicks is clicked again, and none of them.
 
         s(k, i) = (A v_k + a) . x_i / sqrt(d) + (B v_k + b)[k - i]
@@ -111,13 +112,6 @@ class SessionPointer(keras.layers.Layer):
         flat = flat[:, steps - 1 : steps - 1 + steps * width]
         moved = ops.reshape(flat, (-1, steps, width))[:, :, : self.clicks]
         return ops.reshape(moved, (-1, steps, self.clicks))  # A known size.
-
-    def get_config(self):
-        return {
-            **super().get_config(),
-            "units": self.units,
-            "clicks": self.clicks,
-        }
 
 
 class Pointers(typing.NamedTuple):

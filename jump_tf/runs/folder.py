@@ -1,5 +1,7 @@
 """The run folder: what a training leaves behind, and how it is read."""
 
+import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -7,6 +9,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,6 +35,28 @@ def is_new(folder: pathlib.Path) -> bool:
     if not folder.exists():
         return True
     return folder.is_dir() and not any(folder.iterdir())
+
+
+@contextlib.contextmanager
+def alone(lock_file: pathlib.Path) -> Iterator[None]:
+    """Keeps a second process out of a folder while this one works in it.
+
+    Args:
+        lock_file: a file of the folder; it is made if it is not there, and
+            free when the process ends, however that is.
+
+    Raises:
+        InputError: another process works in the folder.
+    """
+    with lock_file.open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise schema.InputError(
+                "One process at a time must work in a folder. Received: "
+                f"{lock_file.parent}, which another one uses"
+            ) from None
+        yield
 
 
 def open_run(

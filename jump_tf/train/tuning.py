@@ -18,14 +18,11 @@ one goes on after its last finished epoch: a study that was interrupted ends as
 one that was not.
 """
 
-import contextlib
 import dataclasses
-import fcntl
 import pathlib
 import shutil
 import time
 from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 
@@ -94,7 +91,7 @@ def tune(
     _check_budget(trials, minutes)
     _open(task, folder, config, data, space)
     end = None if minutes is None else time.monotonic() + 60.0 * minutes
-    with _alone(folder):
+    with run_folder.alone(folder / STUDY_FILE):
         study = _study(folder)
         try:
             start = _within(space, config)
@@ -263,17 +260,3 @@ def _study(folder) -> optuna.Study:
         direction="maximize",
         load_if_exists=True,
     )
-
-
-@contextlib.contextmanager
-def _alone(folder: pathlib.Path) -> Iterator[None]:
-    """Keeps a second process out of the study."""
-    with (folder / STUDY_FILE).open() as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise schema.InputError(
-                "A study must be worked on by one process at a time. "
-                f"Received: {folder}, which is in use"
-            ) from error
-        yield

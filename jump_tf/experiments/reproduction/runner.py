@@ -1,12 +1,9 @@
 """Runs a plan step by step; a second call goes on where the first ended."""
 
-import contextlib
-import fcntl
 import pathlib
 import shutil
 import time
 from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Sequence
 
 import keras
@@ -120,31 +117,13 @@ def reproduce(
     for step in experiment.steps():
         if _is_there(experiment, step):
             experiment.check(step)
-    with _alone(results):
+    results.mkdir(parents=True, exist_ok=True)
+    with run_folder.alone(results / ".lock"):
         try:
             _Runner(experiment, end, say, verbose).run()
         finally:
             report = experiment.protocol.report(experiment)
     return report
-
-
-@contextlib.contextmanager
-def _alone(results: pathlib.Path) -> Iterator[None]:
-    """Makes the folder, and keeps a second call out of it.
-
-    Raises:
-        InputError: another call is training into it.
-    """
-    results.mkdir(parents=True, exist_ok=True)
-    with (results / ".lock").open("w") as lock:  # Free when this one ends.
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise schema.InputError(
-                "`--results` must not be in use by another `jump-tf "
-                f"reproduce`. Received: {results}"
-            ) from None
-        yield
 
 
 def _is_there(experiment, step) -> bool:

@@ -229,7 +229,7 @@ def test_a_folder_in_use_is_refused(plan_path, tmp_path, capsys):
         fcntl.flock(lock, fcntl.LOCK_EX)
         before = (tmp_path / "results" / found_results.RESULTS_FILE).stat()
         assert cli.main(asked) == 2
-    assert "in use by another" in capsys.readouterr().err
+    assert "which another one uses" in capsys.readouterr().err
     assert (tmp_path / "results" / found_results.RESULTS_FILE).stat() == before
     assert cli.main(asked) == 0
 

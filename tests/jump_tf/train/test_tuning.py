@@ -216,8 +216,8 @@ def test_another_study_in_the_folder_is_refused(fake, search, tmp_path):
 def test_a_second_process_is_kept_out(fake, search, tmp_path):
     search(trials=1)
     with (
-        tuning._alone(tmp_path / "study"),
-        pytest.raises(schema.InputError, match="one process at a time"),
+        run_folder.alone(tmp_path / "study" / tuning.STUDY_FILE),
+        pytest.raises(schema.InputError, match="One process at a time"),
     ):
         search(trials=2)
 
