@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import pathlib
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
 from typing import Any
 from typing import ClassVar
@@ -386,6 +387,18 @@ def task_of_data(data: pathlib.Path) -> Task:
     from jump_tf.data import folders
 
     return TASKS[folders.read_manifest(data).get("kind", schema.SESSIONS)]
+
+
+def inspect(
+    data: pathlib.Path,
+    against: pathlib.Path | None,
+    output: pathlib.Path | None,
+) -> Iterator[str]:
+    """Yields what a data folder holds, in lines to print; see `_Task`."""
+    task = task_of_data(data)
+    if against and task_of_data(against) is not task:
+        task = TASKS[schema.LISTS]  # Which compares nothing, and says so.
+    return task.inspect(data, against, output)
 
 
 def with_data(config: Config, data: pathlib.Path) -> Config:

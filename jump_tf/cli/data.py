@@ -43,11 +43,9 @@ def add_inspect_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_inspect(arguments: argparse.Namespace) -> int:
     """Says what a data folder holds, and what changed against another."""
-    data, against = arguments.data, arguments.against
-    asked = {tasks.task_of_data(one) for one in (data, against) if one}
-    # Folders of two tasks have nothing to compare: the stricter task says so.
-    task = max(asked, key=lambda task: task.name == schema.LISTS)
-    for text in task.inspect(data, against, arguments.output):
+    for text in tasks.inspect(
+        arguments.data, arguments.against, arguments.output
+    ):
         print(text)
     return 0
 
