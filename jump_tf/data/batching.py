@@ -42,7 +42,7 @@ def shuffle_pools(
         )
     )
     # The next pool is read while this one is cut into batches.
-    return packed.map(decode).enumerate().prefetch(1)
+    return _as_written(packed.map(decode).enumerate().prefetch(1))
 
 
 def epochs(
@@ -82,9 +82,23 @@ def epochs(
         ),
     )
     dataset = tf.data.Dataset.from_tensors(0).flat_map(one_epoch)
-    return dataset.apply(
-        tf.data.experimental.assert_cardinality(number)
-    ).prefetch(8)
+    return _as_written(
+        dataset.apply(tf.data.experimental.assert_cardinality(number)).prefetch(
+            8
+        )
+    )
+
+
+def _as_written(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Without autotuning, which has nothing to tune here: all sizes are given.
+
+    Where one thread runs the operations (one processor, or two trainings that
+    share a machine), its loop sleeps up to a minute in that very thread while
+    the first batch of an epoch waits.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
 
 
 def buckets(
