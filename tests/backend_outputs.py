@@ -1,10 +1,11 @@
 """Numbers that every backend of Keras must agree on.
 
-    KERAS_BACKEND=jax python -m tests.backend_outputs OUTPUTS.npz
+    KERAS_BACKEND=jax python -m tests.backend_outputs OUTPUTS.npz [few]
 
 Nothing here is random but by NumPy, and nothing imports TensorFlow.
 """
 
+import functools
 import sys
 
 import keras
@@ -64,6 +65,7 @@ MODELS = {
     **ARCHITECTURES,
     "sampled": (JUMP, {**OPTIONS["shared"], **SAMPLED}),
 }
+FEW = {"sampled", "shared", "survival"}  # JUMP and HEROES.
 # What differs in a step of training, which random numbers would make unequal.
 IN_TRAINING = {
     "jump": FEW_STEPS,
@@ -73,10 +75,12 @@ IN_TRAINING = {
 }
 
 
-def all_outputs():
-    """Name -> array."""
-    parts = (layers, functions, sampler, models, training_steps)
-    parts = (*parts, list_models, list_training_steps)
+def all_outputs(few=False):
+    """Name -> array; with `few`, of the layers and the models in `FEW`."""
+    among = FEW if few else {*MODELS, *small_list_models.ARCHITECTURES}
+    parts = (layers, functions, sampler)
+    for_each = (models, training_steps, list_models, list_training_steps)
+    parts = (*parts, *(functools.partial(part, among) for part in for_each))
     return {
         name: ops.convert_to_numpy(value)
         for part in parts
@@ -193,9 +197,11 @@ def sampler():
     return {"rates": layer.log_rates}
 
 
-def models():
+def models(among):
     found = {}
     for name, (kind, options) in ARCHITECTURES.items():
+        if name not in among:
+            continue
         if name in ("dtgru sum", "dtgru scalar"):  # As "dtgru", but for a sum.
             continue
         model = given(make_model(options, kind=kind))
@@ -214,7 +220,7 @@ def models():
     return found
 
 
-def training_steps():
+def training_steps(among):
     """After a step of plain descent the weights show the gradient."""
     found = {}
     for name, optimizer, steps in (
@@ -227,6 +233,8 @@ def training_steps():
         ("atrp", keras.optimizers.SGD(0.1), 1),
         ("nsr", keras.optimizers.SGD(0.1), 1),
     ):
+        if name not in among:
+            continue
         kind, options = MODELS[name]
         options = {**options, **IN_TRAINING.get(name, {})}
         model = given(make_model(options, kind=kind))
@@ -246,23 +254,23 @@ def training_steps():
     return found
 
 
-def list_models():
+def list_models(among):
     """Logits where some of the feedback is not known."""
     found = {}
     known = normal(*small_list_models.CLICKED.shape) > 0.0
     clicked = np.where(known, small_list_models.CLICKED, np.nan)
     inputs = small_list_models.with_feedback(clicked)
-    for name in small_list_models.ARCHITECTURES:
+    for name in among & small_list_models.ARCHITECTURES.keys():
         model = given(small_list_models.make_model(name))
         outputs = compiled(model)(inputs)
         found |= {f"list {name} {key}": logit for key, logit in outputs.items()}
     return found
 
 
-def list_training_steps():
+def list_training_steps(among):
     """As `training_steps`, of models of lists."""
     found = {}
-    for name in ("survival", "soft", "mmoe"):
+    for name in among & {"survival", "soft", "mmoe"}:
         model = given(small_list_models.make_model(name, l2=0.01))
         model.compile(keras.optimizers.SGD(1.0))
         logs = model.train_on_batch(
@@ -294,7 +302,7 @@ def random_step():
 
 
 if __name__ == "__main__":
-    np.savez(sys.argv[1], **all_outputs())
+    np.savez(sys.argv[1], **all_outputs(few=sys.argv[2:] == ["few"]))
     random_step()
     if keras.backend.backend() != "tensorflow":
         assert "tensorflow" not in sys.modules

@@ -32,6 +32,7 @@ def whole(data_folder, tmp_path_factory):
     return folder
 
 
+@pytest.mark.exhaustive  # Two workers, below, say as much and more.
 def test_two_devices_train_as_one(whole, data_folder, tmp_path):
     process = small_runs.train_there(
         data_folder,

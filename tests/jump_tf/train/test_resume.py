@@ -24,7 +24,7 @@ SETTINGS = small_runs.SHARED
 MANY = pytest.param(20, marks=pytest.mark.exhaustive)
 
 
-@pytest.mark.parametrize("kills", [5, MANY])
+@pytest.mark.parametrize("kills", [3, MANY])
 def test_killed_at_random_moments(kills, finished_run, data_folder, tmp_path):
     """SIGKILL in a step, while saving, in validation, before the first save."""
     run = tmp_path / "run"
@@ -44,23 +44,8 @@ def test_killed_at_random_moments(kills, finished_run, data_folder, tmp_path):
     small_runs.assert_same_run(run, finished_run)
 
 
-def test_told_to_stop(finished_run, data_folder, tmp_path):
-    run = tmp_path / "run"
-    process = small_runs.train_there(data_folder, run, SETTINGS)
-    while not list(run.glob("checkpoints/last-*.index")):
-        time.sleep(0.02)
-        assert process.poll() is None
-    process.send_signal(signal.SIGTERM)
-    code, said = small_runs.finish(process)
-    assert code == 143
-    assert "saved after batch" in said
-    assert "go on with --resume" in said
-    small_runs.train_here(data_folder, run, SETTINGS, resume=True)
-    small_runs.assert_same_run(run, finished_run)
-
-
 def after_batch(number, monkeypatch, do):
-    """Calls `do(model)` before the next batch, once."""
+    """Calls `do(model)` before the next batch of that number, once."""
     begin = callbacks.StepRecorder.on_train_batch_begin
 
     def act(self, batch, logs=None):
@@ -73,9 +58,33 @@ def after_batch(number, monkeypatch, do):
     monkeypatch.setattr(callbacks.StepRecorder, "on_train_batch_begin", act)
 
 
-def test_a_loss_that_is_no_number_is_noticed_within_the_epoch(
+def test_what_ends_a_run_one_after_the_other(
     finished_run, data_folder, tmp_path, monkeypatch
 ):
+    """SIGTERM, then a loss that is no number, then a full disk."""
+    run = tmp_path / "run"
+    told_to_stop(data_folder, run)
+    no_number(data_folder, run, monkeypatch)
+    full_disk(data_folder, run, monkeypatch)
+    small_runs.train_here(data_folder, run, SETTINGS, resume=True)
+    small_runs.assert_same_run(run, finished_run)
+
+
+def told_to_stop(data, run):
+    process = small_runs.train_there(data, run, SETTINGS)
+    while not list(run.glob("checkpoints/last-*.index")):
+        time.sleep(0.02)
+        assert process.poll() is None
+    process.send_signal(signal.SIGTERM)
+    code, said = small_runs.finish(process)
+    assert code == 143
+    assert "saved after batch" in said
+    assert "go on with --resume" in said
+
+
+def no_number(data, run, monkeypatch):
+    """It is noticed within the epoch."""
+
     def spoil(model):
         model.start.assign(np.full(model.start.shape, np.nan))
 
@@ -83,12 +92,10 @@ def test_a_loss_that_is_no_number_is_noticed_within_the_epoch(
     with pytest.raises(
         interruptions.TrainingError, match="loss must be a number"
     ):
-        small_runs.train_here(data_folder, tmp_path / "run", SETTINGS)
-    small_runs.train_here(data_folder, tmp_path / "run", SETTINGS, resume=True)
-    small_runs.assert_same_run(tmp_path / "run", finished_run)
+        small_runs.train_here(data, run, SETTINGS, resume=True)
 
 
-def test_a_full_disk(finished_run, data_folder, tmp_path, monkeypatch):
+def full_disk(data, run, monkeypatch):
     error = tf.errors.ResourceExhaustedError(
         None, None, "last.data; No space left on device"
     )
@@ -102,11 +109,9 @@ def test_a_full_disk(finished_run, data_folder, tmp_path, monkeypatch):
     write = tf.train.Checkpoint.write
     after_batch(3, monkeypatch, fill)
     with pytest.raises(interruptions.TrainingError, match="must have room"):
-        small_runs.train_here(data_folder, tmp_path / "run", SETTINGS)
+        small_runs.train_here(data, run, SETTINGS, resume=True)
     monkeypatch.setattr(tf.train.Checkpoint, "write", write)
-    assert not (tmp_path / "run" / "checkpoints" / "writing").exists()
-    small_runs.train_here(data_folder, tmp_path / "run", SETTINGS, resume=True)
-    small_runs.assert_same_run(tmp_path / "run", finished_run)
+    assert not (run / "checkpoints" / "writing").exists()
 
 
 def make_checkpoints(run, units=4):

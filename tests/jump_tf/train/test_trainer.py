@@ -43,11 +43,20 @@ class Killed(BaseException):
 @pytest.mark.parametrize(
     ("place", "epochs_on_record"),
     [
-        ((validation_summaries.ImageSummaries, "on_epoch_end"), 1),
-        ((trainer.Checkpoints, "save_last"), 1),
-        ((trainer.Checkpoints, "save_best"), 0),
+        pytest.param(
+            *((validation_summaries.ImageSummaries, "on_epoch_end"), 1),
+            id="after all",
+            marks=pytest.mark.exhaustive,
+        ),
+        pytest.param(
+            *((trainer.Checkpoints, "save_last"), 1), id="before the checkpoint"
+        ),
+        pytest.param(
+            *((trainer.Checkpoints, "save_best"), 0),
+            id="before anything",
+            marks=pytest.mark.exhaustive,
+        ),
     ],
-    ids=["after all", "before the checkpoint", "before anything"],
 )
 def test_a_killed_run_resumes_to_the_same_end(
     place, epochs_on_record, run, config, data_folder, tmp_path, monkeypatch
