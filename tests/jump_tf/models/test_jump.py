@@ -334,7 +334,7 @@ def test_presets_learn(data_folder, name):
     model.build()
     model.compile(keras.optimizers.Adam(0.01))
     history = model.fit(
-        batches(data_folder).repeat(8), epochs=2, verbose=0, shuffle=None
+        batches(data_folder).repeat(4), epochs=2, verbose=0, shuffle=None
     ).history
     assert history["click_loss"][1] < history["click_loss"][0] - 0.1
     assert history["dwell_loss"][1] < history["dwell_loss"][0]
@@ -343,6 +343,7 @@ def test_presets_learn(data_folder, name):
 def click_loss_alone(data_folder, training, **options):
     """Of one batch, by a model that is the same whatever the loss."""
     keras.utils.set_random_seed(0)
+    options = {"micro_step_seconds": 2000.0, **options}
     model = JUMP(25, units=4, dwell_weight=0.0, **options)
     model.build()
     model.items.embeddings.assign(10.0 * model.items.embeddings)
