@@ -189,7 +189,9 @@ CRASHES = (
 )
 
 
-@pytest.mark.parametrize("is_new", [True, False])
+@pytest.mark.parametrize(
+    "is_new", [pytest.param(True, marks=pytest.mark.exhaustive), False]
+)
 def test_a_crash_elsewhere_leaves_what_was_there(
     log, made, tmp_path, monkeypatch, is_new
 ):
