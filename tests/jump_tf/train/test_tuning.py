@@ -13,7 +13,6 @@ from jump_tf.cli import main as cli
 from jump_tf.config import run as configs
 from jump_tf.runs import folder as run_folder
 from jump_tf.runs import model_factory
-from jump_tf.train import callbacks as train_callbacks
 from jump_tf.train import interruptions
 from jump_tf.train import search_space
 from jump_tf.train import trainer
@@ -21,6 +20,7 @@ from jump_tf.train import trials
 from jump_tf.train import tuning
 from jump_tf.train.search_space import Choices
 from jump_tf.train.search_space import Range
+from tests import small_lists
 
 EPOCHS = 4
 BASE = configs.preset("paper").override([f"training.epochs={EPOCHS}"])
@@ -32,7 +32,7 @@ SPACE = (
 
 
 class FakeTraining:
-    """Recall that rises with the epochs and is best at a rate of 0.01.
+    """A metric that rises with the epochs and is best at a rate of 0.01.
 
     Attributes:
         epochs: trained so far, all trials together.
@@ -61,15 +61,13 @@ class FakeTraining:
         for epoch in range(len(history), EPOCHS):
             best = math.exp(-abs(math.log(rate / 0.01)))
             recall = best * (epoch + 1) / EPOCHS
-            history.append(
-                {"epoch": epoch + 1, train_callbacks.MONITORED: recall}
-            )
+            history.append({"epoch": epoch + 1, task.monitored: recall})
             run_folder.write_history(run, history)
             self.epochs += 1
             if self.epochs == self.killed_at:
                 raise KeyboardInterrupt
             watch.model.stop_training = epoch + 1 == EPOCHS
-            watch.on_epoch_end(epoch, {train_callbacks.MONITORED: recall})
+            watch.on_epoch_end(epoch, {task.monitored: recall})
             if watch.model.stop_training:
                 break
         return history[-1]
@@ -186,6 +184,23 @@ def test_best_configuration_and_table(fake, search, tmp_path):
         assert type(tried.model.units) is int and 10 <= tried.model.units <= 90
     text = trials.format_table(rows)
     assert len(text.splitlines()) == 7
+
+
+def test_a_study_of_lists_is_judged_by_their_metric(fake, tmp_path):
+    (tmp_path / "data").mkdir()
+    small_lists.write_folder(tmp_path / "data", small_lists.make_splits())
+    config = configs.preset("heroes").override([f"training.epochs={EPOCHS}"])
+    said = []
+    rows = tasks.tune(
+        *(config, tmp_path / "data", tmp_path / "study", SPACE[:1]),
+        trials=2,
+        say=said.append,
+    )
+    assert all(0 < row["ctcvr_auc"] <= 1 for row in rows)
+    assert rows[0]["ctcvr_auc"] >= rows[1]["ctcvr_auc"]
+    assert "recall_at_20" not in rows[0]
+    assert len(said) == 2
+    assert all("validation CTCVR AUC 0." in line for line in said)
 
 
 def test_whoever_finds_the_table_finds_the_best(
