@@ -27,7 +27,7 @@ INSTALLED := $(VENV)/.installed
 DEMO := demo
 DATA ?=
 BENCH_FLAGS ?=
-TEST_FLAGS ?= -n 2 --dist loadfile
+TEST_FLAGS ?= -n 2 --dist loadfile --no-loadscope-reorder
 SIMULATED := build/bench-data
 
 .PHONY: demo test test-all bench-train bench-data bench-serve lint format package clean

@@ -202,3 +202,12 @@ def test_a_folder_of_sessions_is_refused(tmp_path):
     manifest.write_text(json.dumps({"num_items": 3}))
     with pytest.raises(schema.InputError, match=r"must hold lists.* sessions"):
         training(tmp_path)
+
+
+def test_no_pipeline_is_tuned_while_it_runs(folder):
+    """Where one thread runs all, the tuning sleeps in it; see `batching`."""
+    evaluation = list_batches.evaluation_batches(
+        folder, schema.VALIDATION, max_list_length=100
+    )
+    for batches in (training(folder), evaluation):
+        assert batches.options().autotune.enabled is False

@@ -258,3 +258,17 @@ def test_a_folder_without_manifest_or_shards_is_refused(tmp_path, data_folder):
     (tmp_path / lone.name).write_bytes(lone.read_bytes())
     with pytest.raises(schema.InputError, match="`train` must be complete"):
         folders.shards(tmp_path, schema.TRAIN)
+
+
+def test_no_pipeline_is_tuned_while_it_runs(data_folder):
+    """Where one thread runs all, the tuning sleeps in it; see `batching`."""
+    for batches in (
+        training_batches(data_folder),
+        *(
+            session_batches.evaluation_batches(
+                data_folder, schema.VALIDATION, moment=moment
+            )
+            for moment in schema.MOMENTS
+        ),
+    ):
+        assert batches.options().autotune.enabled is False
