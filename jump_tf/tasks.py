@@ -485,14 +485,7 @@ def export_run(
 ) -> pathlib.Path:
     """Exports a run's model with warm-up requests; see `export_model`.
 
-    Args:
-        run: the run folder.
-        output: the folder of all models.
-        index: gives the `index` of `export_model` for the loaded model.
-        **options: of `export_model`, by name.
-
-    Returns:
-        The version folder.
+    `index`, where it is given, makes the setting of that name for the model.
     """
     from jump_tf.runs import folder as run_folder
     from jump_tf.runs import model_factory

@@ -82,11 +82,8 @@ def epochs(
         ),
     )
     dataset = tf.data.Dataset.from_tensors(0).flat_map(one_epoch)
-    return _as_written(
-        dataset.apply(tf.data.experimental.assert_cardinality(number)).prefetch(
-            8
-        )
-    )
+    counted = tf.data.experimental.assert_cardinality(number)
+    return _as_written(dataset.apply(counted).prefetch(8))
 
 
 def _as_written(dataset: tf.data.Dataset) -> tf.data.Dataset:

@@ -33,7 +33,6 @@ class JUMP(JointModel):
     the next click may also be pointed at among the last ones, see
     `SessionPointer`.
 
-
     `dtype` is the policy of the encoder and the attention; all else, the item
     table and the heads above all, is float32. Options are the fields of
     `JumpConfig`. Arguments, returns and masking: see `SessionModel`.
