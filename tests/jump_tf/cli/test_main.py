@@ -99,6 +99,7 @@ def test_a_server_that_is_not_there_is_exit_code_1(capsys):
     assert "127.0.0.1:1" in err
 
 
+@pytest.mark.exhaustive  # tests/test_readme.py runs those of the front page.
 def test_the_seven_commands(tmp_path, capsys):
     """From a log to a SavedModel with the real entry point, tiny sizes."""
     log, data, run = tmp_path / "log.csv", tmp_path / "data", tmp_path / "run"

@@ -151,6 +151,7 @@ def test_the_dtype_survives_a_config():
     assert layer.compute_dtype == "bfloat16"
 
 
+@pytest.mark.exhaustive
 def test_bfloat16_learns_as_float32(data_folder):
     steps = 4 * [b for b in batches(data_folder, 20) if b[2].shape[1] == 6]
     options = {**OPTIONS["shared"], "micro_step_seconds": 700.0}

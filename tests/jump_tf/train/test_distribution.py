@@ -32,7 +32,7 @@ def whole(data_folder, tmp_path_factory):
     return folder
 
 
-@pytest.mark.exhaustive  # Two workers, below, say as much and more.
+@pytest.mark.exhaustive  # Two workers, below, say as much.
 def test_two_devices_train_as_one(whole, data_folder, tmp_path):
     process = small_runs.train_there(
         data_folder,
@@ -44,9 +44,19 @@ def test_two_devices_train_as_one(whole, data_folder, tmp_path):
     small_runs.assert_same_run(tmp_path / "run", whole)
 
 
-def test_two_workers_train_as_one_even_if_one_dies(
-    whole, data_folder, tmp_path
-):
+def test_two_workers_train_as_one(whole, data_folder, tmp_path):
+    all_finish(small_runs.two_workers(data_folder, tmp_path / "run", SETTINGS))
+    small_runs.assert_same_run(tmp_path / "run", whole)
+
+
+def all_finish(workers):
+    for worker in workers:
+        code, said = small_runs.finish(worker)
+        assert code == 0, said
+
+
+@pytest.mark.exhaustive
+def test_one_of_two_workers_dies(whole, data_folder, tmp_path):
     """The other one notices, and both go on from the last checkpoint."""
     run = tmp_path / "run"
     workers = small_runs.two_workers(data_folder, run, SETTINGS)
@@ -59,10 +69,7 @@ def test_two_workers_train_as_one_even_if_one_dies(
     assert "All workers must stay in touch" in said
     assert "again with --resume" in said
     workers[1].communicate()
-    workers = small_runs.two_workers(data_folder, run, SETTINGS, "--resume")
-    for worker in workers:
-        code, said = small_runs.finish(worker)
-        assert code == 0, said
+    all_finish(small_runs.two_workers(data_folder, run, SETTINGS, "--resume"))
     small_runs.assert_same_run(run, whole)
 
 
