@@ -22,8 +22,8 @@ SETTINGS = (
     "training.epochs=2",
     "training.patience=9",
     "training.learning_rate=0.01",
-    "training.checkpoint_seconds=0",
 )
+EVERY_STEP = "training.checkpoint_seconds=0"  # Saves a checkpoint.
 # Of the run that several test modules share, see `conftest.finished_run`.
 SHARED = (
     "model.negatives=9",

@@ -148,9 +148,10 @@ def test_order_depends_on_seed_and_epoch_alone(folder):
             for inputs, *_ in training(folder, **options)
         ]
 
-    assert order(epoch=3) == order(epoch=3)
-    assert order(epoch=3) != order(epoch=4)
-    assert order(epoch=3) != order(epoch=3, seed=5)
+    once = order(epoch=3)
+    assert once == order(epoch=3)
+    assert once != order(epoch=4)
+    assert once != order(epoch=3, seed=5)
 
 
 def test_list_numbers_grow_in_the_order_of_the_files(folder, lists):

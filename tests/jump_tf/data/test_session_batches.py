@@ -124,9 +124,10 @@ def test_order_depends_on_seed_and_epoch_alone(data_folder, fixed):
             )
         ]
 
-    assert order(epoch=3) == order(epoch=3)
-    assert order(epoch=3) != order(epoch=4)
-    assert order(epoch=3) != order(epoch=3, seed=5)
+    once = order(epoch=3)
+    assert once == order(epoch=3)
+    assert once != order(epoch=4)
+    assert once != order(epoch=3, seed=5)
 
 
 def test_the_epoch_is_read_when_iteration_begins(data_folder):

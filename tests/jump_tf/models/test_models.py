@@ -25,10 +25,12 @@ PRESETS = sorted(
     ).iterdir()
 )
 # For what takes seconds: variants have tests of their own, and JUMP its files.
-ONE_OF_EACH = tuple(
-    name
-    for name in ARCHITECTURES
-    if name not in ("jump", "shared", "gru", "dtgru sum", "dtgru scalar")
+ONE_OF_EACH = (
+    *("gru4rec", "rmtpp"),
+    *(
+        pytest.param(name, marks=pytest.mark.exhaustive)
+        for name in ("narm", "dtgru", "atrp", "nsr", "sasrec", "heroes")
+    ),
 )
 
 

@@ -58,8 +58,8 @@ def all_finish(workers):
 @pytest.mark.exhaustive
 def test_one_of_two_workers_dies(whole, data_folder, tmp_path):
     """The other one notices, and both go on from the last checkpoint."""
-    run = tmp_path / "run"
-    workers = small_runs.two_workers(data_folder, run, SETTINGS)
+    run, settings = tmp_path / "run", (*SETTINGS, small_runs.EVERY_STEP)
+    workers = small_runs.two_workers(data_folder, run, settings)
     while not list(run.glob("checkpoints/last-*.index")):
         time.sleep(0.05)
         assert workers[0].poll() is None
@@ -69,7 +69,7 @@ def test_one_of_two_workers_dies(whole, data_folder, tmp_path):
     assert "All workers must stay in touch" in said
     assert "again with --resume" in said
     workers[1].communicate()
-    all_finish(small_runs.two_workers(data_folder, run, SETTINGS, "--resume"))
+    all_finish(small_runs.two_workers(data_folder, run, settings, "--resume"))
     small_runs.assert_same_run(run, whole)
 
 
@@ -86,7 +86,13 @@ def test_slices_make_up_the_batch(rows, replicas):
     assert max(sizes) - min(sizes) <= 1
 
 
-@pytest.mark.parametrize(("processes", "local"), [(2, 1), (3, 1), (2, 2)])
+@pytest.mark.parametrize(
+    ("processes", "local"),
+    [
+        (2, 2),
+        *(pytest.param(n, 1, marks=pytest.mark.exhaustive) for n in (2, 3)),
+    ],
+)
 def test_workers_together_see_each_session_once_an_epoch(
     data_folder, sessions, processes, local
 ):

@@ -20,7 +20,7 @@ from jump_tf.train import callbacks
 from jump_tf.train import interruptions
 from tests import small_runs
 
-SETTINGS = small_runs.SHARED
+SETTINGS = (*small_runs.SHARED, small_runs.EVERY_STEP)
 MANY = pytest.param(20, marks=pytest.mark.exhaustive)
 
 

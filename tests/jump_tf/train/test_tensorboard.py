@@ -19,6 +19,7 @@ from jump_tf.evaluate.sessions import validation_summaries
 from jump_tf.runs import folder as run_folder
 from jump_tf.runs import model_factory
 from jump_tf.train import tensorboard as train_tensorboard
+from tests import pictures
 from tests import small_runs
 
 EPOCHS = 2
@@ -29,7 +30,10 @@ def logdir(finished_run, data_folder, tmp_path_factory):
     """Of two runs, the first one profiled."""
     folder = tmp_path_factory.mktemp("sweep")
     settings = (*small_runs.SHARED, "training.learning_rate=0.005")
-    small_runs.train_here(data_folder, folder / "one", settings, profile=(2, 3))
+    with pictures.drawn():
+        small_runs.train_here(
+            data_folder, folder / "one", settings, profile=(2, 3)
+        )
     shutil.copytree(finished_run, folder / "two")
     return folder
 

@@ -18,6 +18,7 @@ from jump_tf.train import callbacks
 from jump_tf.train import interruptions
 from jump_tf.train import trainer
 from tests import evaluated
+from tests import pictures
 from tests import small_runs
 
 EPOCHS = 2
@@ -25,10 +26,8 @@ EPOCHS = 2
 
 @pytest.fixture(scope="module")
 def config():
-    """Of the finished run, but for when it saves."""
-    return small_runs.small_config().override(
-        ["training.checkpoint_seconds=300"]
-    )
+    """Of the finished run."""
+    return small_runs.small_config()
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +122,8 @@ def test_a_model_of_the_click_alone_trains_all_the_same(
     config = preset("gru4rec").override(
         ["model.units=4", "model.negatives=5", "training.epochs=1"]
     )
-    tasks.train(config, data_folder, tmp_path / "run", verbose=0)
+    with pictures.drawn():
+        tasks.train(config, data_folder, tmp_path / "run", verbose=0)
     # Nobody is told that what is not to be learned has no gradient.
     assert not [w for w in recwarn if "Gradients" in str(w.message)]
     images = tmp_path / "run" / run_folder.TENSORBOARD_FOLDER / "images"
