@@ -1,5 +1,6 @@
 """Fixtures that several test modules share: small, seeded, of unequal sizes."""
 
+import gc
 import json
 import os
 
@@ -22,6 +23,12 @@ LONG = ("test_readme", "experiments/", "train/")
 
 def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: not any(part in item.nodeid for part in LONG))
+
+
+def pytest_collection_finish():
+    """What is imported stays: the garbage collector need not search it."""
+    gc.collect()
+    gc.freeze()
 
 
 def make_session(name, random, max_length=11):

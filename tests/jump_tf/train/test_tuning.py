@@ -77,6 +77,8 @@ class FakeTraining:
 def fake(monkeypatch):
     fake = FakeTraining()
     monkeypatch.setattr(trainer, "train", fake.train)
+    # Nothing of Keras is left to clear, which takes the garbage collector.
+    monkeypatch.setattr(tuning.keras.backend, "clear_session", lambda: None)
     return fake
 
 
