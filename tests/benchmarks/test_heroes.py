@@ -7,7 +7,7 @@ from tests.benchmarks import heroes
 
 @pytest.mark.parametrize(
     "cell",
-    ["hawkes", pytest.param("lstm", marks=pytest.mark.exhaustive)],
+    ["lstm", pytest.param("hawkes", marks=pytest.mark.exhaustive)],
 )
 def test_it_prints_a_line_for_each_clock(cell, capsys):
     sizes = "--lists 5 --length 3 --units 4 --repeats 2"

@@ -22,7 +22,7 @@ from tests.jump_tf.cli.test_main import small_log
 def ran(tmp_path_factory):
     """The folder of a small demo on sessions, and what it printed."""
     config = session_simulator.SimulatorConfig(
-        num_sessions=6000, num_items=40, followers=3
+        num_sessions=5000, num_items=40, followers=3
     )
     return run(
         tmp_path_factory.mktemp("demo") / "new",

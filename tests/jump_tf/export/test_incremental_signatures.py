@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from jump_tf import schema
+from jump_tf.export import incremental_signatures
 from jump_tf.tasks import export_model
 from tests.small_models import OPTIONS
 from tests.small_models import VOCABULARY
@@ -25,8 +26,13 @@ DWELL = np.float32([[12, 700, 3, -1, 1999, 40], [250, np.nan, -1, -1, -1, -1]])
 
 
 @pytest.fixture(scope="module", params=list(KINDS))
-def signatures(request, tmp_path_factory):
-    return exported(make_model(KINDS[request.param]), tmp_path_factory)
+def model(request):
+    return make_model(KINDS[request.param])
+
+
+@pytest.fixture(scope="module")
+def signatures(model, tmp_path_factory):
+    return exported(model, tmp_path_factory)
 
 
 def exported(model, tmp_path_factory):
@@ -185,11 +191,20 @@ def test_zeros_are_a_new_session(signatures):
         step(signatures, begun, ["item-1"], [-1.0], elapsed)
 
 
-def test_versions_tell_their_states_apart(tmp_path_factory):
-    model = make_model({})
-    states = []
-    for _ in range(2):
-        states.append(start(exported(model, tmp_path_factory), 1))
-    model.items.embeddings.assign(model.items.embeddings + 1e-6)
-    other = start(exported(model, tmp_path_factory), 1)["state_model"]
-    assert states[0]["state_model"] == states[1]["state_model"] != other
+def test_versions_tell_their_states_apart(model, signatures, tmp_path):
+    """Only weights and vocabulary make a version's states its own."""
+
+    def number(model, vocabulary=VOCABULARY):
+        path = tmp_path / "vocabulary.txt"
+        path.write_text("".join(f"{item}\n" for item in vocabulary))
+        return int(incremental_signatures._fingerprint(model, path))
+
+    (told,) = start(signatures, 1)["state_model"]
+    assert told == number(model)
+    clone = type(model).from_config(model.get_config())
+    clone.build()
+    clone.set_weights(model.get_weights())
+    assert number(clone) == told
+    assert number(clone, VOCABULARY[::-1]) != told
+    clone.items.embeddings.assign(clone.items.embeddings + 1e-6)
+    assert number(clone) != told

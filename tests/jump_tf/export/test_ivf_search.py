@@ -86,6 +86,7 @@ def test_more_clusters_than_items_are_refused():
         IVFSearch(np.ones([3, 2], np.float32), IVFOptions(4, 1))
 
 
+@pytest.mark.exhaustive  # Two exports; the laws of the search are above.
 def test_a_model_is_served_from_an_index(tmp_path):
     model = make_model(OPTIONS["shared"])
     folders = [

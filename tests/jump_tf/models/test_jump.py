@@ -325,7 +325,10 @@ def batches(data_folder, seed=0):
     )
 
 
-@pytest.mark.parametrize("name", ["paper", "production"])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param("paper", marks=pytest.mark.exhaustive), "production"],
+)
 def test_presets_learn(data_folder, name):
     """The loss of every part falls; tiny sizes, real preset otherwise."""
     config = dataclasses.replace(preset(name).model, units=8, dropout=0.0)
@@ -356,7 +359,17 @@ def click_loss_alone(data_folder, training, **options):
     )
 
 
-@pytest.mark.parametrize("name", SAMPLED_LOSSES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sampled_softmax",
+        *(
+            pytest.param(name, marks=pytest.mark.exhaustive)
+            for name in SAMPLED_LOSSES
+            if name != "sampled_softmax"
+        ),
+    ],
+)
 def test_a_sampled_click_loss_trains_and_the_softmax_validates(
     data_folder, name
 ):
@@ -379,6 +392,7 @@ def test_the_chunked_softmax_is_the_softmax(data_folder, training):
     assert chunked == pytest.approx(softmax, rel=1e-6)
 
 
+@pytest.mark.exhaustive
 def test_the_hyperparameters_of_click_losses_matter(data_folder):
     for name, option in (
         ("bpr_max", "bpr_regularization"),

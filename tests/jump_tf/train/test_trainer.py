@@ -39,28 +39,23 @@ class Killed(BaseException):
     pass
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("place", "epochs_on_record"),
     [
-        pytest.param(
-            *((validation_summaries.ImageSummaries, "on_epoch_end"), 1),
-            id="after all",
-            marks=pytest.mark.exhaustive,
-        ),
-        pytest.param(
-            *((trainer.Checkpoints, "save_last"), 1), id="before the checkpoint"
-        ),
-        pytest.param(
-            *((trainer.Checkpoints, "save_best"), 0),
-            id="before anything",
-            marks=pytest.mark.exhaustive,
-        ),
+        ((validation_summaries.ImageSummaries, "on_epoch_end"), 1),
+        ((trainer.Checkpoints, "save_last"), 1),
+        ((trainer.Checkpoints, "save_best"), 0),
     ],
+    ids=["after all", "before the checkpoint", "before anything"],
 )
 def test_a_killed_run_resumes_to_the_same_end(
     place, epochs_on_record, run, config, data_folder, tmp_path, monkeypatch
 ):
-    """Dropout, hidden inputs, negatives and order are all random."""
+    """Dropout, hidden inputs, negatives and order are all random.
+
+    Kills at random moments, which test_resume.py has, may come anywhere.
+    """
     folder = tmp_path / "killed"
 
     def die(*_):

@@ -293,7 +293,7 @@ def test_command_trains_and_says_what_is_best(data_folder, tmp_path, capsys):
     arguments = (
         *("tune", "--data", data_folder, "--study", study, "--trials", 2),
         *("--space", space, "--preset", "paper", "--set", "model.units=6"),
-        *("model.micro_step_seconds=700", "training.epochs=1"),
+        *("model.fast_slow=false", "training.epochs=1"),
     )
     assert cli.main([str(argument) for argument in arguments]) == 0
     out = capsys.readouterr().out
