@@ -171,6 +171,15 @@ def test_many_rows_are_answered_in_parts(model):
         asyncio.run(ask(batcher, request))
 
 
+def test_what_is_left_of_many_rows_shares_a_run(model):
+    requests = [rows(5, 1), [[7.0], [8.0]]]
+    with batching(model, max_batch_size=4) as batcher:
+        answers = asyncio.run(together(batcher, model, *requests))
+    assert [shape[0] for _, shape in model.runs[1:]] == [4, 3]
+    for request, answer in zip(requests, answers, strict=True):
+        np.testing.assert_array_equal(answer["sum"], np.sum(request, 1))
+
+
 def test_a_bad_part_fails_its_request(model):
     request = [*rows(5, 1), [-1.0]]
     with (
