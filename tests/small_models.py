@@ -38,12 +38,22 @@ OPTIONS = {
         "use_bias": True,
     },
 }
+# What any encoder can be given, see `PointingModel`, and a dwell head to learn.
+PARTS = {
+    name: OPTIONS["shared"][name]
+    for name in (
+        *("dwell_history", "dwell_scale", "censoring", "end_weight"),
+        *("click_residual", "pointer_clicks"),
+    )
+} | {"dwell_weight": 0.5}
 # Name -> class and options; of one architecture as many as have own weights.
 ARCHITECTURES = {
     **{name: (JUMP, options) for name, options in OPTIONS.items()},
     "gru4rec": (GRU4Rec, {}),
+    "gru4rec with parts": (GRU4Rec, PARTS),
     "gru": (GRU4Rec, {"tie_items": False, "item_bias": True}),
     "narm": (NARM, {}),
+    "narm with parts": (NARM, PARTS),
     "dtgru": (DTGRU, {}),
     "dtgru sum": (DTGRU, {"dwell_join": "sum"}),
     "dtgru scalar": (DTGRU, {"dwell_join": "scalar"}),
@@ -51,6 +61,7 @@ ARCHITECTURES = {
     "atrp": (ATRP, {}),
     "nsr": (NSR, {"bins": 5}),
     "sasrec": (SASRec, {"heads": 2, "feed_forward_ratio": 3}),
+    "sasrec with parts": (SASRec, {"heads": 3, "blocks": 1, **PARTS}),
     "heroes": (
         HeroesSessions,
         {

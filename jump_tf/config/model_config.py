@@ -15,7 +15,30 @@ UNITS_OF_HEROES = ("hawkes", "lstm")
 
 
 @dataclasses.dataclass(frozen=True)
-class JumpConfig(SessionConfig):
+class PointingConfig(SessionConfig):
+    """What an encoder can be given beside the item table, see `PointingModel`.
+
+    Attributes:
+        click_residual: adds the last click's own row to the summary, each
+            feature times a learned weight: the item itself and its likes are
+            seldom far from the next click, and the encoder need not learn it.
+        pointer_clicks: how many of the last clicks the next one may be pointed
+            at, see `SessionPointer`; 0 for none.
+    """
+
+    click_residual: bool = False
+    pointer_clicks: int = 0
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.at_least(0, "pointer_clicks")
+        if self.pointer_clicks and self.click_loss not in SOFTMAX_LOSSES:
+            must = f"be 0 for click_loss={self.click_loss!r}"
+            self.refuse("pointer_clicks", must)
+
+
+@dataclasses.dataclass(frozen=True)
+class JumpConfig(PointingConfig):
     """JUMP; the defaults are the paper's.
 
     Attributes:
@@ -27,11 +50,6 @@ class JumpConfig(SessionConfig):
         tie_inputs: whether the fast unit reads click and slow state through
             the same matrices, as printed.
         residual: adds h_k to the attention's v_k.
-        click_residual: adds the last click's own row to it, each feature
-            times a learned weight: the item itself and its likes are seldom
-            far from the next click, and the encoder need not learn it.
-        pointer_clicks: how many of the last clicks the next one may be pointed
-            at, see `SessionPointer`; 0 for none.
         fast_slow: whether the encoder is the fast-slow layer; without it, it is
             a GRU of the same size, which reads dwells through their rows
             alone.
@@ -48,24 +66,18 @@ class JumpConfig(SessionConfig):
     use_bias: bool = False
     tie_inputs: bool = True
     residual: bool = False
-    click_residual: bool = False
-    pointer_clicks: int = 0
     fast_slow: bool = True
     attention: bool = True
     multiplicative: bool = True
 
     def __post_init__(self):
         super().__post_init__()
-        self.at_least(0, "pointer_clicks")
-        if self.pointer_clicks and self.click_loss not in SOFTMAX_LOSSES:
-            must = f"be 0 for click_loss={self.click_loss!r}"
-            self.refuse("pointer_clicks", must)
         self.above_zero("micro_step_seconds")
         self.one_of("row_spacing", ROW_SPACINGS)
 
 
 @dataclasses.dataclass(frozen=True)
-class ClickConfig(SessionConfig):
+class ClickConfig(PointingConfig):
     """What models that predict the click alone have in common.
 
     `dwell_weight` is 0; the shared head then answers with the mean log dwell of

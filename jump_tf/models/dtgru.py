@@ -8,13 +8,13 @@ from keras import ops
 from jump_tf.config.model_config import DTGRUConfig
 from jump_tf.layers.click_embedding import dwell_row
 from jump_tf.layers.click_embedding import num_dwell_rows
-from jump_tf.models.joint_model import JointModel
+from jump_tf.models.pointing_model import PointingModel
 
 SPACING = "log"
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class DTGRU(JointModel):
+class DTGRU(PointingModel):
     """A GRU over the clicked items and their dwells.
 
         x_k = [e(i_k); t(b(tau_k))]
@@ -53,9 +53,10 @@ class DTGRU(JointModel):
         super().build(input_shape)
 
     def encode(self, items, dwell_seconds, real, training=False):
-        clicks = self._joined(self.rows(items), dwell_seconds)
+        rows = self.rows(items)
+        clicks = self._joined(rows, dwell_seconds)
         clicks = self.click_dropout(clicks, training=training)
-        return ops.cast(self.gru(clicks), "float32")
+        return self.summarized(items, rows, rows, self.gru(clicks), training)
 
     def _joined(self, rows, dwell_seconds):
         longest = self.config.max_dwell_seconds

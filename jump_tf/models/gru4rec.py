@@ -1,14 +1,13 @@
 """GRU4Rec: a gated recurrent unit along the session."""
 
 import keras
-from keras import ops
 
 from jump_tf.config.model_config import GRU4RecConfig
-from jump_tf.models.joint_model import JointModel
+from jump_tf.models.pointing_model import PointingModel
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class GRU4Rec(JointModel):
+class GRU4Rec(PointingModel):
     """A GRU over the rows of the clicked items.
 
         r, z = sigmoid(W x + U h);  g = tanh(W x + U (r * h))
@@ -37,5 +36,6 @@ class GRU4Rec(JointModel):
         super().build(input_shape)
 
     def encode(self, items, dwell_seconds, real, training=False):
-        clicks = self.click_dropout(self.rows(items), training=training)
-        return ops.cast(self.gru(clicks), "float32")
+        rows = self.rows(items)
+        clicks = self.click_dropout(rows, training=training)
+        return self.summarized(items, rows, clicks, self.gru(clicks), training)

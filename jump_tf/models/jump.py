@@ -1,24 +1,17 @@
 """JUMP: a joint predictor for user click and dwell time (IJCAI 2018)."""
 
 import keras
-from keras import ops
 
-from jump_tf import schema
 from jump_tf.config.model_config import JumpConfig
 from jump_tf.layers.click_embedding import ClickEmbedding
 from jump_tf.layers.fast_slow import FastSlow
 from jump_tf.layers.session_attention import SessionAttention
 from jump_tf.layers.session_attention import attention_weights
-from jump_tf.layers.session_pointer import LARGEST_VOCABULARY
-from jump_tf.layers.session_pointer import Pointers
-from jump_tf.layers.session_pointer import SessionPointer
-from jump_tf.layers.session_pointer import pointed_cross_entropy
-from jump_tf.layers.session_pointer import pointed_scores
-from jump_tf.models.joint_model import JointModel
+from jump_tf.models.pointing_model import PointingModel
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class JUMP(JointModel):
+class JUMP(PointingModel):
     """Embedding, fast-slow layer and attention under two heads.
 
         x_j = BatchNorm(V[i_j] + T[row(tau_j)])                        (16)
@@ -28,10 +21,8 @@ class JUMP(JointModel):
         log tau ~ Normal(mu(v_k, item), sigma)                     (6, 11)
 
     The defaults are the paper's; what differs in the `production` preset is
-    an option each. With `residual` and `click_residual`, v_k has two more
-    terms: h_k, and c * V[i_k] with a learned vector c. With `pointer_clicks`
-    the next click may also be pointed at among the last ones, see
-    `SessionPointer`.
+    an option each. With `residual`, v_k has one more term, h_k. For
+    `click_residual` and `pointer_clicks` see `PointingModel`.
 
     `dtype` is the policy of the encoder and the attention; all else, the item
     table and the heads above all, is float32. Options are the fields of
@@ -65,15 +56,6 @@ class JUMP(JointModel):
         self.attention = SessionAttention(
             config.residual, name="attention", dtype=self.dtype_policy
         )
-        if config.pointer_clicks:
-            if vocabulary_size > LARGEST_VOCABULARY:
-                raise schema.InputError(
-                    "`pointer_clicks` must be 0 for a catalogue of more than "
-                    f"{LARGEST_VOCABULARY} ids. Received: {vocabulary_size}"
-                )
-            self.pointer = SessionPointer(
-                config.units, config.pointer_clicks, name="pointer"
-            )
 
     def build(self, input_shape=None):
         clicks = (None, None, self.config.units)
@@ -82,15 +64,6 @@ class JUMP(JointModel):
             self.fast_slow.build(clicks, clicks[:-1])
         else:
             self.gru.build(clicks)
-        if self.config.click_residual:
-            self.click_weight = self.add_weight(
-                name="click_weight",
-                shape=(self.config.units,),
-                initializer="ones",
-                autocast=False,
-            )
-        if self.config.pointer_clicks:
-            self.pointer.build()
         super().build(input_shape)
 
     @property
@@ -99,53 +72,13 @@ class JUMP(JointModel):
             return super().step_seconds
         return self.config.micro_step_seconds
 
-    @property
-    def encoded_width(self):
-        return self.config.units + self._pointer_width
-
-    @property
-    def dwell_width(self):
-        return super().dwell_width - self._pointer_width
-
-    @property
-    def _pointer_width(self):
-        return self.pointer.width if self.config.pointer_clicks else 0
-
     def encode(self, items, dwell_seconds, real, training=False):
         rows = self.rows(items)
         clicks = self._clicks(rows, dwell_seconds, real, training)
         states = self._states(clicks, dwell_seconds, real, training)[0]
-        summaries = self._summaries(rows, states, training)
-        if not self.config.pointer_clicks:
-            return summaries
-        pointers = self.pointer(items, summaries, clicks)
-        return ops.concatenate([summaries, pointers], axis=-1)
-
-    def pointers(self, features):
-        if not self.config.pointer_clicks:
-            return None
-        return Pointers.of(self._split(features)[1])
-
-    def click_scores(self, features):
-        scores = super().click_scores(features)
-        if not self.config.pointer_clicks:
-            return scores
-        return pointed_scores(scores, self._split(features)[1])
-
-    def click_losses(self, features, items, rows, training):
-        losses = super().click_losses(features, items, rows, training)
-        if not self.config.pointer_clicks:
-            return losses
-        # The softmax goes on to learn from clicks that the pointer explains:
-        # what it learns of items there, it needs for all others.
-        fixed = ops.stop_gradient(losses)
-        pointers = self._split(features)[1]
-        return pointed_cross_entropy(fixed, pointers, items) + losses - fixed
-
-    def dwell_and_end(self, features, items, rows=None, training=False):
-        summary, _, history = self._split(features)
-        features = ops.concatenate([summary, history], axis=-1)
-        return super().dwell_and_end(features, items, rows, training)
+        if self.config.attention:
+            states = self.attention(states)
+        return self.summarized(items, rows, clicks, states, training)
 
     def attention_weights(self, items, dwell_seconds, real):
         if not self.config.attention:
@@ -184,17 +117,3 @@ class JUMP(JointModel):
             fixed_shapes=self.fixed_shapes,
             training=training,
         )
-
-    def _summaries(self, rows, states, training):
-        if self.config.attention:
-            states = self.attention(states)
-        summaries = ops.cast(states, "float32")
-        if not self.config.click_residual:
-            return summaries
-        rows = self.click_dropout(rows, training=training)
-        return summaries + self.click_weight * rows
-
-    def _split(self, features):
-        """Summaries, pointers, and the history for the dwell head."""
-        units = self.config.units
-        return ops.split(features, [units, units + self._pointer_width], -1)

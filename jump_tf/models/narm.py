@@ -5,11 +5,11 @@ from keras import ops
 
 from jump_tf.config.model_config import NARMConfig
 from jump_tf.layers.additive_attention import AdditiveAttention
-from jump_tf.models.joint_model import JointModel
+from jump_tf.models.pointing_model import PointingModel
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class NARM(JointModel):
+class NARM(PointingModel):
     """A session's last state and its attended states under one decoder.
 
         h_k = GRU(h_{k-1}, e(i_k))
@@ -57,7 +57,10 @@ class NARM(JointModel):
         states = self.states(items, training)
         context = ops.concatenate([self.attention(states), states], axis=-1)
         context = self.decoder_dropout(context, training=training)
-        return ops.cast(self.decoder(context), "float32")
+        rows = self.rows(items)
+        return self.summarized(
+            items, rows, rows, self.decoder(context), training
+        )
 
     def states(self, items, training=False):
         """`[B, T, d]` states of the GRU."""

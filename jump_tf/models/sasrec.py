@@ -7,11 +7,11 @@ from keras import ops
 
 from jump_tf.config.model_config import SASRecConfig
 from jump_tf.layers.transformer_block import TransformerBlock
-from jump_tf.models.joint_model import JointModel
+from jump_tf.models.pointing_model import PointingModel
 
 
 @keras.saving.register_keras_serializable(package="jump_tf")
-class SASRec(JointModel):
+class SASRec(PointingModel):
     """Self-attention of each click to those before it.
 
         x_k = sqrt(d) e(i_k) + p_k
@@ -61,9 +61,11 @@ class SASRec(JointModel):
         position = ops.minimum(
             ops.arange(ops.shape(items)[1]), self.config.max_positions - 1
         )
-        clicks = math.sqrt(self.config.units) * self.rows(items)
+        rows = self.rows(items)
+        clicks = math.sqrt(self.config.units) * rows
         clicks = clicks + self.positions(position)[None]
         states = self.click_dropout(clicks, training=training)
         for block in self.blocks:
             states = block(states, training=training)
-        return self.norm(ops.cast(states, "float32"))
+        states = self.norm(ops.cast(states, "float32"))
+        return self.summarized(items, rows, rows, states, training)
