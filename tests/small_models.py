@@ -53,7 +53,6 @@ ARCHITECTURES = {
     "gru4rec with parts": (GRU4Rec, PARTS),
     "gru": (GRU4Rec, {"tie_items": False, "item_bias": True}),
     "narm": (NARM, {}),
-    "narm with parts": (NARM, PARTS),
     "dtgru": (DTGRU, {}),
     "dtgru sum": (DTGRU, {"dwell_join": "sum"}),
     "dtgru scalar": (DTGRU, {"dwell_join": "scalar"}),

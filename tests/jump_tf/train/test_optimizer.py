@@ -242,7 +242,9 @@ def catalogue_sized(optimizer, head):
     }
 
 
-@pytest.mark.parametrize("head", ["shared", "item"])
+@pytest.mark.parametrize(
+    "head", ["shared", pytest.param("item", marks=pytest.mark.exhaustive)]
+)
 def test_a_step_makes_nothing_of_the_size_of_the_catalogue(head):
     """But for reads of the sampler's columns, which copy nothing."""
     assert catalogue_sized(LazyAdam(), head) == {("ReadVariableOp", 1)}
