@@ -4,7 +4,7 @@ request   seeds, trials, parts and the model that others stand against
 data      dataset -> its statistics
 runs      one entry for each step of the plan, done or not
 baselines dataset -> moment -> name -> the numbers of what is only counted
-against   dataset -> moment -> run -> metric -> `comparison.compare_seeds` of
+against   dataset -> moment -> run -> metric -> `comparison.compare` of
           the reference with it, each averaged over its seeds
 
 The second half of this module is what tables and figures ask of the tree.

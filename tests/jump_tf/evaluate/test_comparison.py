@@ -10,6 +10,7 @@ from jump_tf.evaluate import comparison
 from jump_tf.evaluate.sessions import prediction_table
 from jump_tf.evaluate.sessions.predictions import Clicks
 from jump_tf.survival.distribution import LogNormal
+from tests import test_readme
 
 
 def make_clicks(num_sessions=120, seed=0):
@@ -205,3 +206,22 @@ class TestSeeds:
     def test_no_table_is_refused(self):
         with pytest.raises(schema.InputError, match="at least one seed each"):
             compare_seeds([], [ranked()])
+
+
+def test_the_comparison_of_the_readme(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    tables = {"run": ranked(0.2), "run-paper": ranked(seed=1)}
+    for run, table in tables.items():
+        folder = tmp_path / run / "evaluation"
+        folder.mkdir(parents=True)
+        name = f"test.{schema.PAGE_LEAVE}.clicks.npz"
+        prediction_table.write(folder / name, table)
+    (example,) = (
+        block.text
+        for block in test_readme.blocks(test_readme.ROOT / "jump_tf/README.md")
+        if "comparison.compare" in block.text
+    )
+    exec(example, {})
+    said = capsys.readouterr().out
+    expected = compare(*tables.values())["recall_at_20"]
+    assert said == f"{expected}\n"
