@@ -69,6 +69,8 @@ def test_preset_differs_from_production_by_the_model_alone():
         "dwell_scale",
         "censoring",
         "end_weight",
+        "click_residual",
+        "pointer_clicks",
     }
 
 
