@@ -54,18 +54,17 @@ class NARM(PointingModel):
         super().build(input_shape)
 
     def encode(self, items, dwell_seconds, real, training=False):
-        states = self.states(items, training)
+        rows = self.rows(items)
+        states = self._states(rows, training)
         context = ops.concatenate([self.attention(states), states], axis=-1)
         context = self.decoder_dropout(context, training=training)
-        rows = self.rows(items)
         return self.summarized(
             items, rows, rows, self.decoder(context), training
         )
 
-    def states(self, items, training=False):
+    def _states(self, rows, training=False):
         """`[B, T, d]` states of the GRU."""
-        clicks = self.click_dropout(self.rows(items), training=training)
-        return self.gru(clicks)
+        return self.gru(self.click_dropout(rows, training=training))
 
     def attention_weights(self, items, dwell_seconds, real):
-        return self.attention.attention_weights(self.states(items))
+        return self.attention.attention_weights(self._states(self.rows(items)))

@@ -104,8 +104,9 @@ class PointingModel(JointModel):
         return pointed_cross_entropy(fixed, pointers, items) + losses - fixed
 
     def dwell_and_end(self, features, items, rows=None, training=False):
-        summary, _, history = self._split(features)
-        features = ops.concatenate([summary, history], axis=-1)
+        if self.config.pointer_clicks:
+            summary, _, history = self._split(features)
+            features = ops.concatenate([summary, history], axis=-1)
         return super().dwell_and_end(features, items, rows, training)
 
     def _split(self, features):
