@@ -20,6 +20,9 @@ from typing import ClassVar
 from jump_tf import schema
 from jump_tf.config.run import Config
 
+# Where so few clicks are on the page on screen, it is not recommended.
+RARELY = 0.001
+
 
 class _Task:
     """What one task's models learn from, and how they are measured and served.
@@ -171,13 +174,40 @@ class Sessions(_Task):
         if model.initial_log_dwell is None:
             mean = session_batches.mean_log_dwell(data)
             model = dataclasses.replace(model, initial_log_dwell=mean)
-        return model
+        return self._pointing_with_data(model, data)
+
+    def _pointing_with_data(self, model, data):
+        """Fills in what `PointingConfig` takes from the training split."""
+        from jump_tf.data import folders
+        from jump_tf.data import recent_clicks
+        from jump_tf.data import session_batches
+
+        if not getattr(model, "pointer_clicks", 0):
+            return model
+        if model.page_is_clicked_again is None:
+            again = session_batches.share_of_repeats(data) > RARELY
+            model = dataclasses.replace(model, page_is_clicked_again=again)
+        if not model.recent_transitions:
+            return model
+        log = recent_clicks.read(
+            data, schema.FIRST_ITEM_ID + folders.vocabulary_length(data)
+        )
+        return dataclasses.replace(
+            model,
+            recent_entries=len(log.minutes),
+            recent_periods=len(log.log_shares),
+        )
 
     def _read_training_split(self, model, data, num_items):
+        from jump_tf.data import recent_clicks
         from jump_tf.data import session_batches
 
         # Items beyond those of `data` have no clicks.
         model.sampler.set_counts(session_batches.item_counts(data, num_items))
+        if getattr(model.config, "recent_transitions", 0):
+            model.recent_transitions.set_log(
+                recent_clicks.read(data, model.vocabulary_size)
+            )
 
     def batches(self, model, data, training, epoch):
         from jump_tf.data import session_batches
@@ -481,16 +511,24 @@ def export_run(
     run: pathlib.Path,
     output: str | pathlib.Path,
     index: Callable[[Any], Any] | None = None,
+    recent_clicks: pathlib.Path | None = None,
     **options: Any,
 ) -> pathlib.Path:
     """Exports a run's model with warm-up requests; see `export_model`.
 
     `index`, where it is given, makes the setting of that name for the model.
+    `recent_clicks` is a data folder whose clicks take the place of those of
+    training where the model looks up what visitors lately did.
     """
     from jump_tf.runs import folder as run_folder
     from jump_tf.runs import model_factory
+    from jump_tf.runs import refreshed_model
 
-    model = model_factory.load_run(run)
+    model = (
+        model_factory.load_run(run)
+        if recent_clicks is None
+        else refreshed_model.load_refreshed(run, recent_clicks)
+    )
     task = _task_of_model(model)
     if index is not None:
         options["index"] = index(model)

@@ -7,6 +7,7 @@ for the laws that every model keeps: a new one joins them by one entry.
 import numpy as np
 
 from jump_tf import schema
+from jump_tf.data.recent_clicks import RecentClicks
 from jump_tf.models.atrp import ATRP
 from jump_tf.models.dtgru import DTGRU
 from jump_tf.models.gru4rec import GRU4Rec
@@ -33,6 +34,10 @@ OPTIONS = {
         "residual": True,
         "click_residual": True,
         "pointer_clicks": 3,
+        "recent_transitions": 3,
+        "recent_popular": 2,
+        "recent_entries": 8,
+        "recent_periods": 3,
         "row_spacing": "log",
         "tie_inputs": False,
         "use_bias": True,
@@ -43,9 +48,21 @@ PARTS = {
     name: OPTIONS["shared"][name]
     for name in (
         *("dwell_history", "dwell_scale", "censoring", "end_weight"),
-        *("click_residual", "pointer_clicks"),
+        *("click_residual", "pointer_clicks", "recent_transitions"),
+        *("recent_popular", "recent_entries", "recent_periods"),
     )
 } | {"dwell_weight": 0.5}
+# Transitions 2 -> 5, 9; 3 -> 5, 5, 8; 4 -> 8 and 9 -> 4, 6.
+LOG = RecentClicks(
+    starts=np.array([0, 0, 0, 2, 5, 6, 6, 6, 6, 6, 8, 8, 8]),
+    followers=np.array([5, 9, 5, 5, 8, 8, 4, 6]),
+    minutes=np.array([3, 40, 1, 9, 9, 5, 20, 44]),
+    popular_ids=np.array([[0, 0], [5, 8], [6, 5]]),
+    log_shares=np.float32([[-10, -10], [-1.0, -2.0], [-0.5, -1.5]]),
+    origin_minute=1000,
+    end_minute=45,
+    period_minutes=15,
+)
 # Name -> class and options; of one architecture as many as have own weights.
 ARCHITECTURES = {
     **{name: (JUMP, options) for name, options in OPTIONS.items()},
@@ -84,6 +101,8 @@ def make_model(options, seed=3, kind=JUMP):
     for weight in model.trainable_weights:
         noise = 0.1 * random.normal(size=weight.shape)
         weight.assign(weight + noise.astype(np.float32))
+    if getattr(model.config, "recent_transitions", 0):
+        model.recent_transitions.set_log(LOG)
     if kind is JUMP:
         normalization = model.click_embedding.normalization
         normalization.moving_mean.assign(random.normal(size=UNITS))

@@ -96,6 +96,13 @@ def add_export_arguments(parser: argparse.ArgumentParser) -> None:
         default=32,
         help="clusters that are looked into (default: 32)",
     )
+    parser.add_argument(
+        "--recent-clicks",
+        type=pathlib.Path,
+        metavar="DATA",
+        help="data folder whose clicks take the place of training's where the "
+        "model looks up what visitors lately did (recent_transitions)",
+    )
 
 
 def run_export(arguments: argparse.Namespace) -> int:
@@ -110,6 +117,7 @@ def run_export(arguments: argparse.Namespace) -> int:
         max_k=arguments.max_k,
         max_session_length=arguments.max_session_length,
         index=functools.partial(_index, arguments),
+        recent_clicks=arguments.recent_clicks,
     )
     print(f"written to {folder}")
     return 0

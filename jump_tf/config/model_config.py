@@ -22,16 +22,41 @@ class PointingConfig(SessionConfig):
         click_residual: adds the last click's own row to the summary, each
             feature times a learned weight: the item itself and its likes are
             seldom far from the next click, and the encoder need not learn it.
-        pointer_clicks: how many of the last clicks the next one may be pointed
-            at, see `SessionPointer`; 0 for none.
+        pointer_clicks: how many of the last clicks are pointed at, see
+            `SessionPointer`; 0 for none.
+        page_is_clicked_again: whether visitors click again on the page that
+            they are on; if not, it is never recommended. Training takes it
+            from its split.
+        recent_transitions: how many of the last transitions of other visitors
+            from the page on screen shift the scores of their targets, see
+            `RecentTransitions`; 0 for none.
+        recent_popular: how many of the last hour's most popular items are
+            shifted likewise, at most 50.
+        recent_entries: transitions that training has.
+        recent_periods: of its log, of each of which popular items are kept.
     """
 
     click_residual: bool = False
     pointer_clicks: int = 0
+    page_is_clicked_again: bool | None = None
+    recent_transitions: int = 0
+    recent_popular: int = 0
+    recent_entries: int = 1
+    recent_periods: int = 1
+
+    free_fields: ClassVar = SessionConfig.free_fields | {
+        *("page_is_clicked_again", "recent_entries", "recent_periods"),
+    }
 
     def __post_init__(self):
         super().__post_init__()
-        self.at_least(0, "pointer_clicks")
+        self.at_least(0, "pointer_clicks", "recent_transitions")
+        self.at_least(0, "recent_popular")
+        self.at_least(1, "recent_entries", "recent_periods")
+        if self.recent_popular > 50:
+            self.refuse("recent_popular", "be at most 50")
+        if self.recent_transitions and not self.pointer_clicks:
+            self.refuse("recent_transitions", "be 0 without `pointer_clicks`")
         if self.pointer_clicks and self.click_loss not in SOFTMAX_LOSSES:
             must = f"be 0 for click_loss={self.click_loss!r}"
             self.refuse("pointer_clicks", must)

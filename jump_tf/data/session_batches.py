@@ -4,6 +4,7 @@ A batch holds `B` sessions of up to `L` clicks, right-padded with zeros:
 
     inputs   items [B, L-1] int32, dwell_seconds [B, L-1] float32:
              clicks 1..L-1; the last click of a session is never an input.
+             start_ms [B] int64, the instant of the first click.
     targets  items [B, L] int32, dwell_seconds, dwell_censored and
              session_end [B, L] float32: clicks 1..L, each to be predicted from
              the clicks before it. `session_end` is `UNKNOWN_END` on the last
@@ -36,7 +37,9 @@ from jump_tf.data import session_records
 LENGTHS = sorted(size << k for k in range(20) for size in (2, 3))
 _FIRST = "first"  # Where a session's clicks begin.
 _OF_CLICK = (schema.ITEMS, schema.DWELL_SECONDS, schema.DWELL_CENSORED)
-_OF_SESSION = (schema.SESSION_LENGTH, _FIRST, schema.SESSION_END)
+_OF_SESSION = (
+    *(schema.SESSION_LENGTH, _FIRST, schema.SESSION_END, schema.START_MS),
+)
 
 
 def item_counts(data: str | pathlib.Path, num_items: int) -> np.ndarray:
@@ -62,6 +65,21 @@ def mean_log_dwell(data: str | pathlib.Path) -> float:
         total += float(tf.reduce_sum(tf.math.log(tf.maximum(seconds, 1.0))))
         number += len(seconds)
     return total / max(number, 1)
+
+
+def share_of_repeats(data: str | pathlib.Path) -> float:
+    """Share of training's later clicks that are on the item of the one before.
+
+    0 where there are none.
+    """
+    repeats, number = 0, 0
+    for _, columns in _pools(folders.shards(data, schema.TRAIN)):
+        items = columns[schema.ITEMS]
+        before, after = items[:, :-1].values, items[:, 1:].values
+        known = after >= schema.FIRST_ITEM_ID
+        repeats += int(tf.math.count_nonzero((before == after) & known))
+        number += len(after)
+    return repeats / max(number, 1)
 
 
 def training_batches(
@@ -221,18 +239,23 @@ def _flat(columns):
         schema.SESSION_END: tf.where(
             columns[schema.SESSION_CUT] > 0, schema.UNKNOWN_END, 1.0
         ),
+        schema.START_MS: columns[schema.START_MS],
     }
 
 
 def _batch(clicks, rows, shape=None):
     """One padded batch of some of a pool's sessions, of `shape` if given."""
-    lengths, first, end = (tf.gather(clicks[n], rows) for n in _OF_SESSION)
+    lengths, first, end, start_ms = (
+        tf.gather(clicks[name], rows) for name in _OF_SESSION
+    )
     if shape is None:
         longest = tf.reduce_max(lengths)
     else:
         size, longest = shape
         empty = [[0, size - tf.size(rows)]]
-        lengths, first, end = (tf.pad(c, empty) for c in (lengths, first, end))
+        lengths, first, end, start_ms = (
+            tf.pad(column, empty) for column in (lengths, first, end, start_ms)
+        )
     column = tf.range(longest)[tf.newaxis]
     real = column < lengths[:, tf.newaxis]
     # One look-up for all that a click has, as its place is the same in all.
@@ -247,6 +270,7 @@ def _batch(clicks, rows, shape=None):
     inputs = {
         schema.ITEMS: tf.where(known, items[:, :-1], schema.PAD_ID),
         schema.DWELL_SECONDS: tf.where(known, dwell_seconds[:, :-1], 0.0),
+        schema.START_MS: start_ms,
     }
     targets = {
         schema.ITEMS: items,
@@ -278,6 +302,7 @@ def each_click_on_its_own(inputs, targets, weights):
             dwell,
             tf.where(step == known - 1, schema.UNKNOWN_DWELL, 0.0),
         ),
+        schema.START_MS: tf.gather(inputs[schema.START_MS], rows),
     }
     targets = {name: tf.gather(value, rows) for name, value in targets.items()}
     column = tf.range(steps + 1)[tf.newaxis]

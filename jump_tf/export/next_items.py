@@ -9,6 +9,7 @@ import tensorflow as tf
 from jump_tf import schema
 from jump_tf.export.exact_search import ExactSearch
 from jump_tf.losses.logsumexp import NEVER
+from jump_tf.losses.softmax import without
 from jump_tf.models.session_model import SessionModel
 
 
@@ -55,10 +56,13 @@ class NextItems:
         """
         queries = self._queries(features, lengths)
         pointers = self._model.pointers(features)
+        recent = self._model.recent(features)
         if pointers is None and excluded is None and allowed is None:
             ids, scores, total = self._search.best(queries, k)
             return ids, tf.exp(scores - total[:, tf.newaxis])
         extra = [] if pointers is None else [pointers.ids]
+        if recent is not None:
+            extra.append(recent.ids)
         reserve = sum(
             tf.shape(ids)[1] for ids in [*extra, excluded] if ids is not None
         )
@@ -74,9 +78,14 @@ class NextItems:
         scores = tf.concat(
             [scores, *(self._scores(queries, x) for x in extra)], 1
         )
-        ids, scores = _once(ids, scores - total[:, tf.newaxis])
-        if pointers is not None:
-            scores = pointers.mixed(ids, scores)
+        ids, scores = _once(ids, scores)
+        if recent is not None:
+            scores += recent.of(ids)
+        if pointers is None:
+            scores -= total[:, tf.newaxis]
+        else:
+            total = self._among_others(queries, total, pointers, recent)
+            scores = pointers.mixed(ids, scores, total)
         kept = ids >= schema.FIRST_ITEM_ID
         if excluded is not None:
             out = ids[:, :, tf.newaxis] == excluded[:, tf.newaxis, :]
@@ -87,6 +96,21 @@ class NextItems:
         ids = tf.gather(ids, columns, axis=1, batch_dims=1)
         found = best > NEVER
         return tf.where(found, ids, schema.PAD_ID), tf.exp(best)
+
+    def _among_others(self, queries, total, pointers, recent):
+        """Returns `[B]`: the total of the items that nobody points at."""
+        own = tf.where(
+            pointers.firsts, self._scores(queries, pointers.ids), NEVER
+        )
+        if recent is None:
+            return without(total, own)
+        scores = self._scores(queries, recent.ids)
+        found = recent.ids != schema.PAD_ID
+        parts = tf.concat([own, tf.where(found, scores, NEVER)], 1)
+        shifted = tf.where(found, scores + recent.shifts, NEVER)
+        return tf.experimental.numpy.logaddexp(
+            without(total, parts), tf.reduce_logsumexp(shifted, 1)
+        )
 
     def _queries(self, features, lengths):
         queries = tf.cast(self._model.queries(features), tf.float32)

@@ -77,7 +77,7 @@ class PopularitySampler(ConfiguredLayer):
 
     def build(self, input_shape=None):
         self.keep = self._add_column("keep", "float32")
-        self.alias = self._add_column("alias", _id_dtype())
+        self.alias = self._add_column("alias", id_dtype())
         self.log_rates = self._add_column("log_rates", "float32")
         self.set_counts(np.ones(self.vocabulary_size))
 
@@ -114,6 +114,9 @@ class PopularitySampler(ConfiguredLayer):
         )
 
 
-def _id_dtype():
-    """TensorFlow keeps int32 variables off the GPU, JAX has no int64."""
+def id_dtype():
+    """Of weights that hold ids.
+
+    TensorFlow keeps int32 variables off the GPU, JAX has no int64.
+    """
     return "int64" if keras.backend.backend() == "tensorflow" else "int32"

@@ -9,7 +9,10 @@ from keras import ops
 
 from jump_tf import schema
 from jump_tf.layers.configured_layer import ConfiguredLayer
+from jump_tf.layers.return_features import RETURN_FEATURES
+from jump_tf.layers.return_features import return_features
 from jump_tf.losses.logsumexp import NEVER
+from jump_tf.losses.logsumexp import put
 
 LARGEST_VOCABULARY = 2**24  # float32, in which ids travel, holds these exactly.
 _RARELY = -3.0  # Where logits start: about one click in twenty is pointed at.
@@ -20,20 +23,28 @@ class SessionPointer(ConfiguredLayer):
     """How likely each of the last clicks is clicked again, and none of them.
 
         s(k, i) = (A v_k + a) . x_i / sqrt(d) + (B v_k + b)[k - i]
+                  + w . relu(F f(k, i) + c)
         [log g_k; log c(k, .)] = log softmax([0; s(k, k), ..., s(k, k - C + 1)])
 
     v_k is the summary of k clicks, x_i the embedding of click i and its dwell:
-    a visitor comes back to what was looked at for long. g_k is the chance that
-    the softmax over the catalogue chooses, see `pointed_scores`.
+    a visitor comes back to what was looked at for long. f(k, i) says how the
+    visitor came to click i and away from it, see `return_features`. g_k is the
+    chance that the next click is on an item that is not among the last C
+    clicks, see `pointed_scores`.
 
     Args:
         units: size d.
         clicks: C, how far back it points.
+        hidden_units: rows of F.
+        max_dwell_seconds: c1, beyond which dwells are alike.
+        page: whether visitors click again on the page that they are on; if
+            not, the newest click is never pointed at.
 
     Call arguments:
         items: `[B, T]` ids; padding and unknown items are not pointed at.
         summaries: `[B, T, d]`.
         clicks: `[B, T, d]`.
+        dwell_seconds: `[B, T]`; negative where unknown.
 
     Returns:
         `[B, T, 2 C + 1]` float32: log g, log c of the newest click, of the one
@@ -43,19 +54,43 @@ class SessionPointer(ConfiguredLayer):
     Masking: causal, so padding on the right changes nothing before it.
 
     Reference: pointer sentinels, Merity et al., ICLR 2017; RepeatNet, Ren et
-    al., AAAI 2019, for sessions.
+    al., AAAI 2019, for sessions, whose two modes share no item either.
+
+    Example:
+    >>> pointer = SessionPointer(units=4, clicks=3)
+    >>> pointer.build()
+    >>> vectors = np.zeros([1, 2, 4])
+    >>> pointer(np.array([[7, 9]]), vectors, vectors, np.ones([1, 2])).shape
+    TensorShape([1, 2, 7])
     """
 
-    def __init__(self, units, clicks, **kwargs):
+    def __init__(
+        self,
+        units,
+        clicks,
+        hidden_units=16,
+        max_dwell_seconds=schema.MAX_DWELL_SECONDS,
+        page=True,
+        **kwargs,
+    ):
         super().__init__(**kwargs)
         self.units = units
         self.clicks = clicks
+        self.hidden_units = hidden_units
+        self.max_dwell_seconds = max_dwell_seconds
+        self.page = page
         self.content = keras.layers.Dense(units, name="content")
         self.age = keras.layers.Dense(
             clicks,
             kernel_initializer="zeros",
             bias_initializer=keras.initializers.Constant(_RARELY),
             name="age",
+        )
+        self.hidden = keras.layers.Dense(
+            hidden_units, activation="relu", name="hidden"
+        )
+        self.returns = keras.layers.Dense(
+            1, use_bias=False, kernel_initializer="zeros", name="returns"
         )
 
     @property
@@ -66,31 +101,43 @@ class SessionPointer(ConfiguredLayer):
     def build(self, items_shape=None):
         self.content.build((None, None, self.units))
         self.age.build((None, None, self.units))
+        self.hidden.build((None, self.clicks, RETURN_FEATURES))
+        self.returns.build((None, self.clicks, self.hidden_units))
 
-    def call(self, items, summaries, clicks):
+    def call(self, items, summaries, clicks, dwell_seconds):
         shape = (*ops.shape(items), ops.shape(items)[1])
-        ids = self._last(ops.broadcast_to(items[:, None, :], shape))
+        ids, dwell_seconds = (
+            self._last(ops.broadcast_to(column[:, None, :], shape))
+            for column in (items, dwell_seconds)
+        )
         alike = ops.matmul(
             self.content(summaries), ops.transpose(clicks, (0, 2, 1))
         )
-        return self._weighed(ids, self._last(alike), summaries)
+        return self._weighed(ids, self._last(alike), summaries, dwell_seconds)
 
-    def at(self, items, clicks, summaries):
+    def at(self, items, clicks, summaries, dwell_seconds):
         """`[N, 2 C + 1]` after the clicks of N sessions.
 
         Args:
             items: `[N, C]` ids of the last clicks, newest first.
             clicks: `[N, C, d]`.
             summaries: `[N, d]`.
+            dwell_seconds: `[N, C]`.
         """
         alike = ops.sum(self.content(summaries)[:, None] * clicks, axis=-1)
-        return self._weighed(items, alike, summaries)
+        return self._weighed(items, alike, summaries, dwell_seconds)
 
-    def _weighed(self, ids, alike, summaries):
-        """`[..., 2 C + 1]` from ids and products `[..., C]`."""
+    def _weighed(self, ids, alike, summaries, dwell_seconds):
+        """`[..., 2 C + 1]` from ids, products and dwells `[..., C]`."""
         ids = ops.where(ids < schema.FIRST_ITEM_ID, schema.PAD_ID, ids)
+        dwell_seconds = ops.minimum(dwell_seconds, self.max_dwell_seconds)
+        features = return_features(ids, dwell_seconds)
         logits = alike / math.sqrt(self.units) + self.age(summaries)
-        logits = ops.where(ids == schema.PAD_ID, NEVER, logits)
+        logits = logits + self.returns(self.hidden(features))[..., 0]
+        never = ids == schema.PAD_ID
+        if not self.page:
+            never = ops.logical_or(never, ids == ids[..., :1])
+        logits = ops.where(never, NEVER, logits)
         none = ops.zeros_like(logits[..., :1])
         logits = ops.concatenate([none, logits], axis=-1)
         log_weights = logits - ops.logsumexp(logits, axis=-1, keepdims=True)
@@ -134,25 +181,54 @@ class Pointers(typing.NamedTuple):
         chosen, weights, ids = ops.split(columns, [1, clicks + 1], axis=-1)
         return cls(chosen, weights, ops.cast(ids, "int32"))
 
-    def mixed(self, items, log_softmax):
-        """`[N, K]` log-probabilities of `items` `[N, K]` by both together.
+    @property
+    def firsts(self):
+        """`[N, C]` bool: an item that no newer click is on."""
+        newer = ops.arange(self.ids.shape[1])
+        newer = newer[None, :] < newer[:, None]
+        again = ops.logical_and(self._hits(self.ids), newer)
+        return ops.logical_and(
+            self.ids != schema.PAD_ID, ops.logical_not(ops.any(again, axis=-1))
+        )
+
+    def held(self, items):
+        """`[N, K]` bool: whether `items` `[N, K]` are among the clicks."""
+        return ops.any(self._hits(items), axis=-1)
+
+    def log_pointed(self, items):
+        """`[N, K]` log of the sum of c over the clicks on `items` `[N, K]`."""
+        return ops.logsumexp(
+            ops.where(self._hits(items), self.log_weights[:, None, :], NEVER),
+            axis=-1,
+        )
+
+    def mixed(self, items, scores, log_total):
+        """`[N, K]` log-probabilities of `items` `[N, K]`, see `pointed_scores`.
 
         Args:
             items: ids; nobody points at `PAD_ID`.
-            log_softmax: of them, over the whole catalogue.
+            scores: `[N, K]`, of the catalogue's softmax.
+            log_total: `[N]` its log denominator, over the items that are not
+                among the clicks.
         """
+        others = scores - log_total[:, None] + self.log_chosen
+        return ops.where(self.held(items), self.log_pointed(items), others)
+
+    def _hits(self, items):
+        """`[N, K, C]` bool: which click is on which of `items`."""
         hits = ops.equal(items[:, :, None], self.ids[:, None, :])
-        hits = ops.logical_and(hits, items[:, :, None] != schema.PAD_ID)
-        log_pointed = ops.logsumexp(
-            ops.where(hits, self.log_weights[:, None, :], NEVER), axis=-1
-        )
-        return ops.logaddexp(log_softmax + self.log_chosen, log_pointed)
+        return ops.logical_and(hits, items[:, :, None] != schema.PAD_ID)
 
 
 def pointed_scores(logits, pointers):
     """Log-probabilities of the softmax and the pointer together.
 
-        P(j) = g softmax(logits)_j + sum of c(i) over clicks i on item j
+        P(j) = sum of c(i) over clicks i on item j,  if there are any
+        P(j) = g softmax(logits)_j over the items without one,  else
+
+    A softmax over all items would give an own item some chance whatever the
+    pointer says, mostly too much to the page on screen, whose row is in the
+    summary.
 
     Args:
         logits: `[N, V]`.
@@ -163,30 +239,29 @@ def pointed_scores(logits, pointers):
     """
     pointers = Pointers.of(pointers)
     ids = pointers.ids
-    log_softmax = logits - ops.logsumexp(logits, axis=-1, keepdims=True)
+    others = put(logits, ids, ops.full(ops.shape(ids), NEVER, logits.dtype))
+    scores = others - ops.logsumexp(others, axis=-1, keepdims=True)
+    pointed = ops.where(ids == schema.PAD_ID, NEVER, pointers.log_pointed(ids))
     # An item that is pointed at twice is written twice, with the same number.
-    after = pointers.mixed(ids, ops.take_along_axis(log_softmax, ids, axis=1))
-    scores = log_softmax + pointers.log_chosen
-    rows = ops.broadcast_to(
-        ops.arange(ops.shape(ids)[0], dtype=ids.dtype)[:, None], ops.shape(ids)
-    )
-    where = ops.reshape(ops.stack([rows, ids], axis=-1), (-1, 2))
-    return ops.scatter_update(scores, where, ops.reshape(after, (-1,)))
+    return put(scores + pointers.log_chosen, ids, pointed)
 
 
 def pointed_cross_entropy(loss, pointers, targets):
     """`-log P(target)` of `pointed_scores`.
 
     Args:
-        loss: `[N]`, `-log softmax(logits)_target`, or an estimate of it.
+        loss: `[N]`, `-log softmax(logits)_target` over the items that are not
+            among the clicks; nothing where the target is.
         pointers: `[N, 2 C + 1]`, as `SessionPointer` returns them.
         targets: `[N]` ids.
 
     Returns:
         `[N]`, unreduced.
     """
-    log_chosen, log_weights, ids = Pointers.of(pointers)
-    hits = ops.equal(ids, ops.cast(targets, ids.dtype)[:, None])
-    log_pointed = ops.where(hits, log_weights, NEVER)
-    chosen = log_chosen - loss[:, None]
-    return -ops.logsumexp(ops.concatenate([chosen, log_pointed], 1), axis=1)
+    pointers = Pointers.of(pointers)
+    targets = ops.cast(targets, pointers.ids.dtype)[:, None]
+    return -ops.where(
+        pointers.held(targets),
+        pointers.log_pointed(targets),
+        pointers.log_chosen - loss[:, None],
+    )[:, 0]

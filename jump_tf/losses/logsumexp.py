@@ -134,6 +134,15 @@ def products(queries, vectors):
     return ops.cast(ops.matmul(queries, ops.transpose(vectors)), "float32")
 
 
+def put(scores, ids, values):
+    """`[N, V]` scores with `values` `[N, K]` at `ids` `[N, K]`."""
+    rows = ops.broadcast_to(
+        ops.arange(ops.shape(ids)[0], dtype=ids.dtype)[:, None], ops.shape(ids)
+    )
+    where = ops.reshape(ops.stack([rows, ids], axis=-1), (-1, 2))
+    return ops.scatter_update(scores, where, ops.reshape(values, (-1,)))
+
+
 def _read(tensor):
     """A tensor, free of charge: a custom gradient cannot take a variable."""
     return ops.reshape(tensor, ops.shape(tensor))

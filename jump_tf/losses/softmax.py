@@ -93,6 +93,59 @@ def sampled_softmax_cross_entropy(
     return ops.softplus(others - _own_scores(queries, target_vectors))
 
 
+def log_sampled_weight(ids, negatives, log_expected):
+    """Log of how much of `exp(score)` of some items the sampled sum holds.
+
+    The sum over negatives holds an item as often as it was drawn, divided by
+    how often that was to be expected.
+
+    Args:
+        ids: `[N, C]`.
+        negatives: `[S]`.
+        log_expected: `[S]`, the same for equal negatives.
+
+    Returns:
+        `[N, C]`, `NEVER` where none of the negatives is the item.
+    """
+    order = ops.argsort(negatives)
+    drawn = ops.cast(ops.take(negatives, order), "int32")
+    flat = ops.reshape(ops.cast(ids, "int32"), (-1,))
+    first = ops.searchsorted(drawn, flat, side="left")
+    times = ops.searchsorted(drawn, flat, side="right") - first
+    last = ops.shape(negatives)[0] - 1
+    expected = ops.take(ops.take(log_expected, order), ops.minimum(first, last))
+    times = ops.cast(times, expected.dtype)
+    weight = ops.log(ops.maximum(times, 1.0)) - expected
+    return ops.reshape(ops.where(times > 0.0, weight, NEVER), ops.shape(ids))
+
+
+def log_others(losses, own_scores):
+    """`[N]` log of what stands beside `exp(own score)` in a denominator.
+
+    Args:
+        losses: `[N]`, `log(exp(own score) + others) - own score`.
+        own_scores: `[N]`.
+    """
+    # log(e^loss - 1), without the difference of two large numbers.
+    gap = ops.maximum(losses, 1e-6)
+    return own_scores + gap + ops.log(-ops.expm1(-gap))
+
+
+def without(log_total, logits):
+    """`log(exp(log_total) - sum of exp(logits))`, of parts of the total.
+
+    Args:
+        log_total: `[N]`.
+        logits: `[N, K]`, `NEVER` for none.
+
+    Returns:
+        `[N]`; at least a ten-thousandth of the total is left, as below that
+        there is only rounding.
+    """
+    parts = ops.logsumexp(logits, axis=-1) - log_total
+    return log_total + ops.log1p(-ops.exp(ops.minimum(parts, -1e-4)))
+
+
 def bpr_max(
     queries,
     target_vectors,

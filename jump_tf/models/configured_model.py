@@ -57,6 +57,11 @@ class ConfiguredModel(keras.Model):
             name: keras.metrics.Mean(name) for name in self.loss_names
         }
 
+    @property
+    def data_weights(self):
+        """The weights that follow from a log, whatever was learned."""
+        return []
+
     def make_recurrent(self, kind, name, **options):
         """A layer `[B, T, n] -> [B, T, d]` of a recurrent `kind`."""
         return kind(

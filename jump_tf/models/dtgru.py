@@ -56,7 +56,9 @@ class DTGRU(PointingModel):
         rows = self.rows(items)
         clicks = self._joined(rows, dwell_seconds)
         clicks = self.click_dropout(clicks, training=training)
-        return self.summarized(items, rows, rows, self.gru(clicks), training)
+        return self.summarized(
+            items, dwell_seconds, rows, rows, self.gru(clicks), training
+        )
 
     def _joined(self, rows, dwell_seconds):
         longest = self.config.max_dwell_seconds

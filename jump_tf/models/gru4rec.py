@@ -38,4 +38,6 @@ class GRU4Rec(PointingModel):
     def encode(self, items, dwell_seconds, real, training=False):
         rows = self.rows(items)
         clicks = self.click_dropout(rows, training=training)
-        return self.summarized(items, rows, clicks, self.gru(clicks), training)
+        return self.summarized(
+            items, dwell_seconds, rows, clicks, self.gru(clicks), training
+        )

@@ -95,6 +95,13 @@ class JointModel(SessionModel):
 
     def build(self, input_shape=None):
         self.items.build()
+        self.temperature = self.add_weight(
+            name="temperature",
+            shape=(),
+            initializer="ones",
+            trainable=False,
+            autocast=False,
+        )
         if not self.config.tie_items:
             self.scored.build()
         self.sampler.build()
@@ -118,10 +125,24 @@ class JointModel(SessionModel):
             items, dwell_seconds = self._hide(items, dwell_seconds)
         features = self.encode(items, dwell_seconds, real, training)
         features = self._drop_out(features, training)
-        if self.config.dwell_history:
-            history = self.dwell_history(dwell_seconds)
-            features = ops.concatenate([features, history], axis=-1)
+        plain = self.plain_features(
+            items, dwell_seconds, inputs.get(schema.START_MS)
+        )
+        features = ops.concatenate([features, *plain], axis=-1)
         return ops.concatenate([self.start_like(features), features], axis=1)
+
+    def plain_features(self, items, dwell_seconds, start_ms=None):
+        """What features hold beside the encoded: `[B, T, ...]` each.
+
+        Args:
+            items: `[B, T]` ids.
+            dwell_seconds: `[B, T]`.
+            start_ms: `[B]` instants at which the sessions began; None for the
+                end of the log.
+        """
+        if self.config.dwell_history:
+            return [self.dwell_history(dwell_seconds)]
+        return []
 
     def seen(self, dwell_seconds):
         """The dwells as the model reads them: unknown if it reads none."""
@@ -155,14 +176,14 @@ class JointModel(SessionModel):
         bias = self.bias.embeddings if items is None else self.bias(items)
         return ops.concatenate([vectors, bias], axis=-1)
 
-    def queries(self, features):
+    def queries(self, features, training=False):
         features = features[..., : self.config.units]
         if self.config.click_scale is not None:
             features = self.config.click_scale * self._normalized(features)
-        if not self.config.item_bias:
-            return features
-        ones = ops.ones_like(features[..., :1])  # What the bias is times.
-        return ops.concatenate([features, ones], axis=-1)
+        if self.config.item_bias:
+            ones = ops.ones_like(features[..., :1])  # What the bias is times.
+            features = ops.concatenate([features, ones], axis=-1)
+        return features if training else features / self.temperature
 
     def dwell_and_end(self, features, items, rows=None, training=False):
         if rows is None and self.config.dwell_head != "item":

@@ -78,7 +78,9 @@ class JUMP(PointingModel):
         states = self._states(clicks, dwell_seconds, real, training)[0]
         if self.config.attention:
             states = self.attention(states)
-        return self.summarized(items, rows, clicks, states, training)
+        return self.summarized(
+            items, dwell_seconds, rows, clicks, states, training
+        )
 
     def attention_weights(self, items, dwell_seconds, real):
         if not self.config.attention:

@@ -103,9 +103,10 @@ def features(model: JUMP, past: Past):
     parts = [summary]
     if model.config.pointer_clicks:
         parts.append(_pointers(model, past, lengths, summary))
-    if model.config.dwell_history:
-        history = model.dwell_history(past.dwell_seconds)
-        parts.append(_at(history, lengths - 1))
+    parts += [
+        _at(column, lengths - 1)
+        for column in model.plain_features(past.items, past.dwell_seconds)
+    ]
     found = ops.concatenate(parts, axis=-1)
     start = model.start_like(found[:, None])[:, 0]
     return ops.where((lengths > 0)[:, None], found, start)
@@ -140,7 +141,7 @@ def _pointers(model, past, lengths, summary):
     )
     there = items != schema.PAD_ID
     clicks = model.click_embedding(model.rows(items), dwell, there)
-    return model.pointer.at(items, clicks, summary)
+    return model.pointer.at(items, clicks, summary, dwell)
 
 
 def _at(column, index):

@@ -59,7 +59,7 @@ class NARM(PointingModel):
         context = ops.concatenate([self.attention(states), states], axis=-1)
         context = self.decoder_dropout(context, training=training)
         return self.summarized(
-            items, rows, rows, self.decoder(context), training
+            items, dwell_seconds, rows, rows, self.decoder(context), training
         )
 
     def _states(self, rows, training=False):

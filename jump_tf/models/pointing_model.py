@@ -1,24 +1,35 @@
 """A joint model that may point at earlier clicks and read the last one."""
 
+import numpy as np
 from keras import ops
 
 from jump_tf import schema
 from jump_tf.config.model_config import PointingConfig
+from jump_tf.layers.dwell_features import HISTORY_SIZE
+from jump_tf.layers.recent_transitions import Places
+from jump_tf.layers.recent_transitions import Recent
+from jump_tf.layers.recent_transitions import RecentTransitions
+from jump_tf.layers.recent_transitions import shifted_scores
 from jump_tf.layers.session_pointer import LARGEST_VOCABULARY
 from jump_tf.layers.session_pointer import Pointers
 from jump_tf.layers.session_pointer import SessionPointer
 from jump_tf.layers.session_pointer import pointed_cross_entropy
 from jump_tf.layers.session_pointer import pointed_scores
+from jump_tf.losses import softmax
+from jump_tf.losses.logsumexp import NEVER
 from jump_tf.models.joint_model import JointModel
+
+TAUGHT_CLICKS = 512  # Of a batch, from which the shifts learn.
 
 
 class PointingModel(JointModel):
     """Gives any encoder the last click's own row and a pointer.
 
     With `click_residual` the summary has one more term, c * V[i_k] with a
-    learned vector c. With `pointer_clicks` the next click may also be pointed
-    at among the last ones, see `SessionPointer`. Both are options, so that an
-    encoder can be compared with another one that has the same of them.
+    learned vector c. With `pointer_clicks` the items of the last clicks are
+    pointed at, and only all others are scored by the table, see
+    `SessionPointer`. Both are options, so that an encoder can be compared with
+    another one that has the same of them.
 
     `encode` of a subclass ends in `summarized`. Arguments, returns and masking:
     see `SessionModel`.
@@ -36,7 +47,20 @@ class PointingModel(JointModel):
                     f"{LARGEST_VOCABULARY} ids. Received: {vocabulary_size}"
                 )
             self.pointer = SessionPointer(
-                self.config.units, clicks, name="pointer"
+                self.config.units,
+                clicks,
+                max_dwell_seconds=self.config.max_dwell_seconds,
+                page=self.config.page_is_clicked_again is not False,
+                name="pointer",
+            )
+        if self.config.recent_transitions:
+            self.recent_transitions = RecentTransitions(
+                vocabulary_size,
+                self.config.recent_transitions,
+                self.config.recent_popular,
+                self.config.recent_entries,
+                self.config.recent_periods,
+                name="recent_transitions",
             )
 
     def build(self, input_shape=None):
@@ -49,13 +73,16 @@ class PointingModel(JointModel):
             )
         if self.config.pointer_clicks:
             self.pointer.build()
+        if self.config.recent_transitions:
+            self.recent_transitions.build()
         super().build(input_shape)
 
-    def summarized(self, items, rows, clicks, states, training):
+    def summarized(self, items, dwell_seconds, rows, clicks, states, training):
         """Features `[B, T, encoded_width]` float32 from an encoder's states.
 
         Args:
             items: `[B, T]` ids.
+            dwell_seconds: `[B, T]`; negative where unknown.
             rows: `[B, T, d]` of them in the item table.
             clicks: `[B, T, d]`, what the pointer compares summaries with.
             states: `[B, T, d]` after each click.
@@ -67,8 +94,22 @@ class PointingModel(JointModel):
             summaries = summaries + self.click_weight * rows
         if not self.config.pointer_clicks:
             return summaries
-        pointers = self.pointer(items, summaries, clicks)
+        pointers = self.pointer(items, summaries, clicks, dwell_seconds)
         return ops.concatenate([summaries, pointers], axis=-1)
+
+    @property
+    def data_weights(self):
+        weights = super().data_weights
+        if not self.config.recent_transitions:
+            return weights
+        return [*weights, *self.recent_transitions.table]
+
+    def plain_features(self, items, dwell_seconds, start_ms=None):
+        plain = super().plain_features(items, dwell_seconds, start_ms)
+        if self.config.recent_transitions:
+            places = self.recent_transitions.places(items, start_ms)
+            plain.append(ops.stack(places, axis=-1))
+        return plain
 
     @property
     def encoded_width(self):
@@ -87,29 +128,92 @@ class PointingModel(JointModel):
             return None
         return Pointers.of(self._split(features)[1])
 
+    def recent(self, features):
+        if not self.config.recent_transitions:
+            return None
+        columns = self._split(features)[3]
+        places = Places(*(columns[:, n] for n in range(len(Places._fields))))
+        ids, shifts = self.recent_transitions(places, self.sampler.log_rates)
+        # The session's own items are the pointer's.
+        own = self.pointers(features).held(ids)
+        return Recent(
+            ops.where(own, schema.PAD_ID, ids), ops.where(own, 0.0, shifts)
+        )
+
     def click_scores(self, features):
         scores = super().click_scores(features)
         if not self.config.pointer_clicks:
             return scores
+        recent = self.recent(features)
+        if recent is not None:
+            scores = shifted_scores(scores, recent)
         return pointed_scores(scores, self._split(features)[1])
 
     def click_losses(self, features, items, rows, training):
-        losses = super().click_losses(features, items, rows, training)
         if not self.config.pointer_clicks:
-            return losses
-        # The softmax goes on to learn from clicks that the pointer explains:
-        # what it learns of items there, it needs for all others.
-        fixed = ops.stop_gradient(losses)
+            return super().click_losses(features, items, rows, training)
+        drawn = self.drawn(training)
+        queries = self.queries(features, training)
+        losses = self.table_losses(queries, items, rows, drawn)
+        # The table learns from every click, also from those that are pointed
+        # at or that others made before: what it learns of items there, it
+        # needs for all others. The shifts have so few weights that a part of
+        # a batch teaches them, which takes as much of its time.
+        queries, rows, fixed = map(ops.stop_gradient, (queries, rows, losses))
+        most = TAUGHT_CLICKS if training else None
+        some = (c[:most] for c in (features, queries, items, rows, fixed))
+        among_others = self._losses_among_others(*some, drawn)
+        if most is not None:
+            among_others = ops.concatenate([among_others, fixed[most:]])
         pointers = self._split(features)[1]
-        return pointed_cross_entropy(fixed, pointers, items) + losses - fixed
+        pointed = pointed_cross_entropy(among_others, pointers, items)
+        return pointed + losses - fixed
+
+    def _losses_among_others(
+        self, features, queries, items, rows, losses, drawn
+    ):
+        """`[N]` losses over the items without a click of the session's.
+
+        Where the target is such a click, they mean nothing.
+        """
+
+        def parts(ids):
+            """Scores of `[N, C]` ids, and what a denominator holds of them."""
+            vectors = ops.stop_gradient(self.item_vectors(ids))
+            scores = ops.sum(queries[:, None] * vectors, axis=-1)
+            held = scores
+            if drawn is not None:
+                held = held + softmax.log_sampled_weight(ids, *drawn)
+            # The target is not among the others, whose total this is.
+            out = ops.logical_or(ids == schema.PAD_ID, ids == targets)
+            return scores, ops.where(out, NEVER, held), out
+
+        targets = ops.cast(items, "int32")[:, None]
+        own_scores = ops.sum(
+            queries * ops.stop_gradient(self.item_vectors(items, rows)), -1
+        )
+        total = softmax.log_others(losses, own_scores)
+        pointers = self.pointers(features)
+        _, held, _ = parts(ops.where(pointers.firsts, pointers.ids, 0))
+        recent = self.recent(features)
+        if recent is None:
+            total = softmax.without(total, held)
+            return ops.softplus(total - own_scores)
+        scores, held_too, out = parts(recent.ids)
+        total = softmax.without(total, ops.concatenate([held, held_too], 1))
+        shifted = ops.where(out, NEVER, scores + recent.shifts)
+        total = ops.logaddexp(total, ops.logsumexp(shifted, axis=-1))
+        return ops.softplus(total - own_scores - recent.of(targets)[:, 0])
 
     def dwell_and_end(self, features, items, rows=None, training=False):
         if self.config.pointer_clicks:
-            summary, _, history = self._split(features)
+            summary, _, history, _ = self._split(features)
             features = ops.concatenate([summary, history], axis=-1)
         return super().dwell_and_end(features, items, rows, training)
 
     def _split(self, features):
-        """Summaries, pointers, and the history for the dwell head."""
+        """Summaries, pointers, the dwell head's history, places in the log."""
         units = self.config.units
-        return ops.split(features, [units, units + self._pointer_width], -1)
+        history = HISTORY_SIZE * self.config.dwell_history
+        ends = np.cumsum([units, self._pointer_width, history])
+        return ops.split(features, [int(end) for end in ends], -1)

@@ -68,4 +68,6 @@ class SASRec(PointingModel):
         for block in self.blocks:
             states = block(states, training=training)
         states = self.norm(ops.cast(states, "float32"))
-        return self.summarized(items, rows, rows, states, training)
+        return self.summarized(
+            items, dwell_seconds, rows, rows, states, training
+        )

@@ -25,7 +25,9 @@ class SessionModel(ConfiguredModel):
     Arguments: see `ConfiguredModel`.
 
     Call arguments:
-        inputs: `items` `[B, T]` int and `dwell_seconds` `[B, T]` float.
+        inputs: `items` `[B, T]` int and `dwell_seconds` `[B, T]` float; where
+            the model reads what others lately clicked, `start_ms` `[B]` int64
+            says when sessions began: without it, at the end of the log.
 
     Returns:
         `[B, T + 1, d]` features: row k knows the first k clicks, row 0 none.
@@ -51,6 +53,10 @@ class SessionModel(ConfiguredModel):
         """
         raise NotImplementedError
 
+    @property
+    def data_weights(self):
+        return self.sampler.weights
+
     def rows(self, items):
         """Rows of the item table, `[..., d]`, as they are read and scored."""
         raise NotImplementedError
@@ -62,7 +68,7 @@ class SessionModel(ConfiguredModel):
         """
         raise NotImplementedError
 
-    def queries(self, features):
+    def queries(self, features, training=False):
         """Queries `[N, d]`, to be multiplied with `item_vectors`."""
         raise NotImplementedError
 
@@ -94,6 +100,9 @@ class SessionModel(ConfiguredModel):
 
         None for a model whose scores of all items are products alone.
         """
+
+    def recent(self, features):
+        """What others lately clicked, see `Recent`; None if it is not read."""
 
     def click_scores(self, features):
         """`[N, V]` scores of all ids; padding and unknown cannot be clicked."""
@@ -185,10 +194,30 @@ class SessionModel(ConfiguredModel):
 
     def click_losses(self, features, items, rows, training):
         """`[N]`: the configured loss in training, else the full softmax's."""
-        queries = self.queries(features)
+        queries = self.queries(features, training)
+        return self.table_losses(queries, items, rows, self.drawn(training))
+
+    def drawn(self, training):
+        """Negatives `[S]` of a batch and the logs of their expected numbers.
+
+        None where the loss is over the whole catalogue.
+        """
+        if training and self.config.click_loss in SAMPLED_LOSSES:
+            return self.sampler(size=self.config.negatives)
+        return None
+
+    def table_losses(self, queries, items, rows, drawn):
+        """`[N]`: the loss of products with the item table.
+
+        Args:
+            queries: `[N, d]`.
+            items: `[N]` ids of the targets.
+            rows: `[N, d]` of them in the item table, None to look them up.
+            drawn: see `drawn`.
+        """
         name = self.config.click_loss
-        if training and name in SAMPLED_LOSSES:
-            return self._sampled_click_loss(queries, items, rows)
+        if drawn is not None:
+            return self._sampled_click_loss(queries, items, rows, drawn)
         over_all = (
             softmax.chunked_softmax_cross_entropy
             if name == "chunked_softmax"
@@ -196,10 +225,10 @@ class SessionModel(ConfiguredModel):
         )
         return over_all(queries, self.item_vectors(), items)
 
-    def _sampled_click_loss(self, queries, items, rows):
+    def _sampled_click_loss(self, queries, items, rows, drawn):
         config = self.config
-        negatives, log_expected = self.sampler(size=config.negatives)
-        drawn = (
+        negatives, log_expected = drawn
+        vectors = (
             queries,
             self.item_vectors(items, rows),
             items,
@@ -209,19 +238,19 @@ class SessionModel(ConfiguredModel):
         match config.click_loss:
             case "sampled_softmax":
                 return softmax.sampled_softmax_cross_entropy(
-                    *drawn, log_expected
+                    *vectors, log_expected
                 )
             case "bpr_max":
                 return softmax.bpr_max(
-                    *drawn, regularization=config.bpr_regularization
+                    *vectors, regularization=config.bpr_regularization
                 )
             case "top1":
-                return softmax.top1(*drawn)
+                return softmax.top1(*vectors)
             case "top1_max":
-                return softmax.top1_max(*drawn)
+                return softmax.top1_max(*vectors)
             case _:
                 return softmax.gbce(
-                    *drawn,
+                    *vectors,
                     num_items=self.vocabulary_size - schema.FIRST_ITEM_ID,
                     calibration=config.gbce_calibration,
                 )

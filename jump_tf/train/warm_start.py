@@ -164,10 +164,9 @@ def _move(old, new, ids: np.ndarray | None) -> None:
 
 
 def _learned(model):
-    """All weights but the sampler's, which follow from counts."""
-    sampler = getattr(model, "sampler", None)  # Of sessions alone.
-    counts = {id(weight) for weight in sampler.weights} if sampler else set()
-    return [weight for weight in model.weights if id(weight) not in counts]
+    """All weights but those that are the data's, such as the sampler's."""
+    of_data = {id(weight) for weight in model.data_weights}
+    return [weight for weight in model.weights if id(weight) not in of_data]
 
 
 def _slots(model):

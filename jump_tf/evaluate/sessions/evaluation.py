@@ -20,6 +20,7 @@ from jump_tf.evaluate.sessions import metrics
 from jump_tf.evaluate.sessions import prediction_table
 from jump_tf.evaluate.sessions import predictions
 from jump_tf.evaluate.sessions import slices
+from jump_tf.evaluate.sessions import temperature
 from jump_tf.evaluate.sessions.metrics import Measures
 from jump_tf.evaluate.sessions.prediction_table import PredictionTable
 from jump_tf.reporting.files import EVALUATION_FOLDER
@@ -105,6 +106,8 @@ def evaluate_clicks(
 class Validation:
     """The quick metrics of a model in training, asked for after each epoch.
 
+    Before, the model's temperature is fitted on the same split.
+
     The answers to the last call are kept for whoever draws them.
 
     Args:
@@ -119,6 +122,7 @@ class Validation:
         self.answers: Any = None
 
     def __call__(self) -> dict[str, float]:
+        temperature.fit(self.model, self.data)
         self.clicks, self.answers = _answers(self.model, self.data)
         return _quick_means(self.clicks, self.answers)
 

@@ -21,6 +21,7 @@ LISTED = 20  # As many as are asked for in `recall_at_20`.
 _INPUTS = {
     schema.ITEMS: tf.TensorSpec([None, None], tf.int32),
     schema.DWELL_SECONDS: tf.TensorSpec([None, None], tf.float32),
+    schema.START_MS: tf.TensorSpec([None], tf.int64),
 }
 
 

@@ -5,6 +5,7 @@ import tensorflow as tf
 from jump_tf import schema
 from jump_tf.layers.popularity_sampler import PopularitySampler
 from jump_tf.losses import softmax
+from jump_tf.losses.logsumexp import NEVER
 
 
 @pytest.fixture
@@ -224,3 +225,38 @@ def test_gbce_without_calibration_is_binary_cross_entropy(drawn):
         np.testing.assert_allclose(
             softmax.gbce(*drawn, **options)[rows], expected, rtol=1e-5
         )
+
+
+def test_a_sampled_sum_holds_an_item_as_often_as_it_was_drawn():
+    negatives = np.int32([7, 3, 7, 9, 7])
+    log_expected = np.float32([0.5, -1.0, 0.5, 2.0, 0.5])
+    weight = softmax.log_sampled_weight(
+        np.int32([[3, 7], [8, 9]]), negatives, log_expected
+    )
+    np.testing.assert_allclose(
+        np.exp(weight),
+        [[np.exp(1.0), 3 * np.exp(-0.5)], [0.0, np.exp(-2.0)]],
+        rtol=1e-6,
+    )
+
+
+def test_parts_are_taken_out_of_a_denominator(random):
+    own = np.float32([3.0, -1.0, 0.2])
+    others = np.float64(random.normal(size=(3, 6)))
+    total = np.log(np.exp(others).sum(1))
+    losses = np.log(np.exp(own) + np.exp(total)) - own
+    found = softmax.log_others(np.float32(losses), own)
+    np.testing.assert_allclose(found, total, rtol=1e-4)
+    parts = np.float32(others[:, :4])
+    parts[0, 1:] = NEVER
+    rest = np.exp(others).sum(1) - np.exp(np.float64(parts)).sum(1)
+    np.testing.assert_allclose(
+        softmax.without(np.float32(total), parts), np.log(rest), rtol=1e-4
+    )
+
+
+def test_there_is_always_something_left():
+    total = np.float32([2.0])
+    left = softmax.without(total, np.float32([[2.0]]))
+    np.testing.assert_allclose(left, 2.0 + np.log(1e-4), rtol=1e-2)
+    assert np.isfinite(softmax.log_others(np.float32([0.0]), total)).all()

@@ -159,33 +159,6 @@ def test_padding_and_unknown_items_are_never_recommended(model, inputs):
     assert (np.abs(scores[:, schema.FIRST_ITEM_ID :]) < 1e3).all()
 
 
-def test_the_softmax_learns_from_clicks_that_the_pointer_explains(inputs):
-    targets = {
-        name: np.zeros([3, 5], np.float32)
-        for name in (
-            schema.DWELL_SECONDS,
-            schema.DWELL_CENSORED,
-            schema.SESSION_END,
-        )
-    }
-    targets[schema.ITEMS] = np.int32([[0, 3, 5, 2, 9], [0] * 5, [0] * 5])
-    weights = np.float32(targets[schema.ITEMS] > 0)
-    options = {"dwell_weight": 0.0, "end_weight": 0.0, "click_loss": "softmax"}
-    losses, gradients = [], []
-    for newest in (-30.0, 30.0):  # Never point at it, or always.
-        model = make({**POINTING, **options, "negatives": 0})
-        model.pointer.age.bias.assign([newest, -30.0, -30.0])
-        with tf.GradientTape() as tape:
-            loss = model.compute_loss(
-                inputs, targets, model(inputs), weights, training=False
-            )
-        losses.append(float(loss))
-        (rows,) = tape.gradient(loss, [model.click_weight.value])
-        gradients.append(np.abs(rows).max())
-    assert losses[1] < 0.1 * losses[0]
-    assert gradients[1] == pytest.approx(gradients[0], rel=1e-3)
-
-
 def test_the_pointer_is_for_losses_that_are_likelihoods():
     with pytest.raises(schema.InputError, match=r"pointer_clicks.*top1_max"):
         JUMP(9, pointer_clicks=2, click_loss="top1_max", negatives=3)

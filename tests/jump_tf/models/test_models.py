@@ -15,7 +15,6 @@ from jump_tf.tasks import export_model
 from tests.backend_outputs import INPUTS
 from tests.backend_outputs import WEIGHTS
 from tests.small_models import ARCHITECTURES
-from tests.small_models import PARTS
 from tests.small_models import VOCABULARY
 from tests.small_models import make_model
 
@@ -56,7 +55,7 @@ def test_presets_build_what_they_name(preset, data_folder):
     config = configs.preset(preset)
     if config.task != schema.SESSIONS:
         pytest.skip("see test_list_training.py")
-    config = config.override(["model.units=8"])
+    config = tasks.with_data(config.override(["model.units=8"]), data_folder)
     assert configs.from_dict(configs.yaml.safe_load(config.to_yaml())) == config
     model = tasks.build_model(config, data_folder)
     assert isinstance(model, model_factory.MODELS[config.architecture])
@@ -83,27 +82,6 @@ def test_attention_weights_are_over_the_past(model):
         weights = np.asarray(weights)
         np.testing.assert_allclose(weights.sum(-1), 1.0, rtol=1e-5)
         assert (weights[:, *np.triu_indices(items.shape[1], 1)] == 0).all()
-
-
-@pytest.mark.parametrize("one", ["gru4rec", "narm", "dtgru", "sasrec"])
-def test_any_encoder_may_point_and_read_the_last_click(one):
-    """As JUMP does: the softmax gets its share of the pointer's mixture."""
-    model = make(one, **PARTS)
-    features = np.asarray(model(INPUTS))[0, 1:]
-    pointers = model.pointers(features)
-    scores = np.float64(model.click_scores(features))
-    np.testing.assert_allclose(np.exp(scores).sum(1), 1.0, rtol=1e-5)
-    queries = np.float64(model.queries(features))
-    logits = queries @ np.float64(model.item_vectors()).T
-    logits[:, : schema.FIRST_ITEM_ID] = -np.inf
-    pointed = set(np.asarray(pointers.ids)[-1]) - {schema.PAD_ID}
-    assert pointed == set(INPUTS[schema.ITEMS][0, -3:])
-    for item in set(range(schema.FIRST_ITEM_ID, len(scores[0]))) - pointed:
-        share = logits[-1, item] - np.log(np.exp(logits[-1]).sum())
-        expected = share + float(pointers.log_chosen[-1, 0])
-        assert scores[-1, item] == pytest.approx(expected, rel=1e-4)
-    plain = make(one, **{**PARTS, "click_residual": False})
-    assert len(model.weights) == len(plain.weights) + 1
 
 
 @pytest.mark.parametrize("one", ONE_OF_EACH)

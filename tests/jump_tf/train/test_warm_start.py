@@ -100,7 +100,7 @@ def started(source, data, **options):
     """A model over `data` as it is before its first step."""
     start = WarmStart(source, **options)
     names = warm_start.vocabulary(data, start)
-    config = run_folder.read_config(source)
+    config = tasks.with_data(run_folder.read_config(source), data)
     model = tasks.build_model(config, data, len(names))
     optimizer.compile_model(model, config.training)
     start.take_over(model, names, trainer.compiled)
@@ -124,11 +124,11 @@ def rows(model):
 def test_item_variables_are_all_that_grow_with_the_catalogue(source):
     """Built at an odd size, which no other axis has."""
     model = trainer.compiled(run_folder.read_config(source), 1231)
-    sampler = {id(weight) for weight in model.sampler.weights}
+    of_data = {id(weight) for weight in model.data_weights}
     grown = {
         weight.path
         for weight in model.weights
-        if id(weight) not in sampler and 1231 + 2 in weight.shape
+        if id(weight) not in of_data and 1231 + 2 in weight.shape
     }
     assert grown == {weight.path for weight in model.item_variables}
 

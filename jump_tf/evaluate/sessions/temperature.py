@@ -1,0 +1,72 @@
+"""The temperature of a model's softmax, fitted on the validation split.
+
+Dropout shortens queries in training, and items are seen again and again: on
+other sessions the softmax is too sure of itself. Its ranks do not change with
+its temperature, but its probabilities do, and so does the place of an item
+that is pointed at among those that are not.
+"""
+
+import pathlib
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from jump_tf import schema
+from jump_tf.config.session_models import SOFTMAX_LOSSES
+from jump_tf.data import session_batches
+
+CLICKS = 4096  # Enough for a single number, and quick to score.
+_SCORES_AT_ONCE = 2**24
+_TEMPERATURES = np.geomspace(0.5, 2.5, 13)
+
+
+def fit(model: Any, data: str | pathlib.Path) -> float:
+    """Sets the temperature under which validation clicks are likeliest.
+
+    Of a model that learns no softmax it stays 1.
+
+    Returns:
+        The temperature.
+
+    Reference: Guo et al., On Calibration of Modern Neural Networks, ICML 2017.
+    """
+    if model.config.click_loss not in SOFTMAX_LOSSES:
+        return 1.0
+    features, items = _clicks(model, data)
+    if not len(items):
+        return float(model.temperature)
+    losses = []
+    for temperature in _TEMPERATURES:
+        model.temperature.assign(temperature)
+        losses.append(_mean_loss(model, features, items))
+    best = _TEMPERATURES[int(np.argmin(losses))]
+    model.temperature.assign(best)
+    return float(best)
+
+
+def _clicks(model, data):
+    """Features before some known clicks of the split, and their items."""
+    batches = session_batches.evaluation_batches(data, schema.VALIDATION)
+    features, items, number = [], [], 0
+    for inputs, targets, weights in batches:
+        known = targets[schema.ITEMS] >= schema.FIRST_ITEM_ID
+        later = tf.range(tf.shape(weights)[1]) > 0
+        asked = tf.where((weights > 0) & known & later)[: CLICKS - number]
+        features.append(tf.gather_nd(model(inputs, training=False), asked))
+        items.append(tf.gather_nd(targets[schema.ITEMS], asked))
+        number += len(asked)
+        if number >= CLICKS:
+            break
+    return tf.concat(features, 0), tf.concat(items, 0)
+
+
+def _mean_loss(model, features, items):
+    chunk = max(_SCORES_AT_ONCE // model.vocabulary_size, 1)
+    total = 0.0
+    for start in range(0, len(items), chunk):
+        some = items[start : start + chunk]
+        scores = model.click_scores(features[start : start + chunk])
+        own = tf.gather(scores, some, batch_dims=1)
+        total += float(tf.reduce_sum(tf.reduce_logsumexp(scores, 1) - own))
+    return total / len(items)
