@@ -87,7 +87,15 @@ class _Task:
                 f"{self.name}. Received: {data}, which holds {held}"
             )
         model = self._model_with_data(config, data, manifest)
-        return dataclasses.replace(config, model=model)
+        return self._sized(dataclasses.replace(config, model=model), manifest)
+
+    def sizes_in_words(self, config: Config, data: pathlib.Path) -> str | None:
+        """Returns what is said of a run's size at its start, if anything."""
+
+    def _sized(self, config, manifest):
+        """Fills in what follows from the size of the training split."""
+        del manifest
+        return config
 
     def build_model(
         self, config: Config, data: pathlib.Path, num_items: int | None = None
@@ -175,6 +183,20 @@ class Sessions(_Task):
             mean = session_batches.mean_log_dwell(data)
             model = dataclasses.replace(model, initial_log_dwell=mean)
         return self._pointing_with_data(model, data)
+
+    def _sized(self, config, manifest):
+        from jump_tf.config import log_size
+
+        return log_size.fitted(
+            config, manifest["splits"][schema.TRAIN]["clicks"]
+        )
+
+    def sizes_in_words(self, config, data):
+        from jump_tf.config import log_size
+        from jump_tf.data import folders
+
+        splits = folders.read_manifest(data)["splits"]
+        return log_size.described(config, splits[schema.TRAIN]["clicks"])
 
     def _pointing_with_data(self, model, data):
         """Fills in what `PointingConfig` takes from the training split."""

@@ -40,9 +40,10 @@ class Checked:
                 self.refuse(field.name, f"be of type {names}")
 
     def at_least(self, bound, *names) -> None:
-        """Refuses numbers below a bound, and infinite ones."""
+        """Refuses numbers below a bound, and infinite ones; None may stand."""
         for name in names:
-            if not bound <= getattr(self, name) < math.inf:
+            value = getattr(self, name)
+            if value is not None and not bound <= value < math.inf:
                 self.refuse(name, f"be at least {bound}")
 
     def above_zero(self, *names) -> None:
@@ -53,9 +54,10 @@ class Checked:
                 self.refuse(name, "be positive and finite")
 
     def rate(self, *names) -> None:
-        """Refuses numbers outside of [0, 1)."""
+        """Refuses numbers outside of [0, 1); None may stand."""
         for name in names:
-            if not 0 <= getattr(self, name) < 1:
+            value = getattr(self, name)
+            if value is not None and not 0 <= value < 1:
                 self.refuse(name, "be a rate in [0, 1)")
 
     def share(self, *names) -> None:

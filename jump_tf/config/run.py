@@ -32,7 +32,8 @@ class TrainingConfig(Checked):
     """How a model is trained.
 
     Attributes:
-        epochs: passes over the training split, at most.
+        epochs: passes over the training split, at most. None, as for the
+            batches' sizes: by the number of training clicks, see `log_size`.
         learning_rate: of Adam, at its highest.
         schedule: "constant", or "cosine" down to a hundredth over `epochs`.
         clip_norm: bound of the gradient's global norm.
@@ -52,12 +53,12 @@ class TrainingConfig(Checked):
             for one after every step. Its end is always one.
     """
 
-    epochs: int = 20
+    epochs: int | None = 20
     learning_rate: float = 1e-3
     schedule: str = "constant"
     clip_norm: float = 5.0
-    batch_sessions: int = 100
-    batch_clicks: int = 4096
+    batch_sessions: int | None = 100
+    batch_clicks: int | None = 4096
     jit_compile: bool = False
     precision: str = "float32"
     patience: int = 3

@@ -29,7 +29,8 @@ class SessionConfig(Checked):
         tie_items: whether the table from which clicks are read is the table
             that scores them; the first GRU4Rec and the point processes have
             two.
-        dropout: rate on the embedded clicks and on the features, in training.
+        dropout: rate on the embedded clicks and on the features, in training;
+            None by the number of training clicks, see `log_size`.
         unknown_dwell_rate: share of input dwells that training hides, so that
             the model can answer while the visitor is still on the page.
         dwell_input: whether the model sees the dwells of the clicks before at
@@ -77,7 +78,7 @@ class SessionConfig(Checked):
     click_scale: float | None = None
     item_bias: bool = False
     tie_items: bool = True
-    dropout: float = 0.0
+    dropout: float | None = 0.0
     unknown_dwell_rate: float = 0.0
     dwell_input: bool = True
     unknown_item_rate: float = 0.0

@@ -32,8 +32,9 @@ class JointModel(SessionModel):
             )
         if config.item_bias:
             self.bias = EmbeddingTable(vocabulary_size, 1, "zeros", name="bias")
-        self.click_dropout = keras.layers.Dropout(config.dropout)
-        self.feature_dropout = keras.layers.Dropout(config.dropout)
+        dropout = config.dropout or 0.0
+        self.click_dropout = keras.layers.Dropout(dropout)
+        self.feature_dropout = keras.layers.Dropout(dropout)
         # Not the negatives' seed, or both would draw the same numbers.
         self.input_masking = keras.random.SeedGenerator(config.seed + 1)
         if config.dwell_history:

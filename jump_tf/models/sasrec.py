@@ -41,7 +41,7 @@ class SASRec(PointingModel):
             TransformerBlock(
                 config.heads,
                 config.feed_forward_ratio * config.units,
-                config.dropout,
+                config.dropout or 0.0,
                 name=f"block_{index}",
                 dtype=self.dtype_policy,
             )

@@ -89,6 +89,9 @@ def train(
             warm_start.take_over(model, names, compiled)
         checkpoints = Checkpoints(run, model, position, devices.chief)
     devices.prepare(model)
+    sizes = task.sizes_in_words(config, data)
+    if sizes and verbose and devices.chief:
+        print(sizes)
     if resume:
         check_started(run)
         checkpoints.restore_last()

@@ -1,0 +1,51 @@
+"""Batches, epochs and dropout by the number of training clicks."""
+
+import dataclasses
+
+import pytest
+
+from jump_tf.config import log_size
+from jump_tf.config.run import preset
+
+OPEN = preset("production")
+
+
+@pytest.mark.parametrize(
+    ("clicks", "batch_clicks", "epochs", "dropout"),
+    [
+        (0, 128, 20, 0.4),
+        (28_162, 128, 20, 0.4),
+        (50_000, 256, 10, 0.4),
+        (99_999, 512, 10, 0.4),
+        (200_000, 1024, 10, 0.25),
+        (10**9, 2048, 10, 0.25),
+    ],
+)
+def test_the_rule(clicks, batch_clicks, epochs, dropout):
+    found = log_size.fitted(OPEN, clicks)
+    assert found.training.batch_clicks == batch_clicks
+    assert found.training.batch_sessions == batch_clicks // 4
+    assert found.training.epochs == epochs
+    assert found.model.dropout == dropout
+    # All else is as it was, and nothing is left to say.
+    assert log_size.fitted(found, 1) == found
+    assert dataclasses.replace(
+        found,
+        model=dataclasses.replace(found.model, dropout=None),
+        training=OPEN.training,
+    ) == dataclasses.replace(OPEN)
+
+
+def test_what_is_given_stands():
+    given = OPEN.override(["training.epochs=3", "model.dropout=0.1"])
+    found = log_size.fitted(given, 28_162)
+    assert (found.training.epochs, found.model.dropout) == (3, 0.1)
+    assert found.training.batch_sessions == 32
+
+
+def test_it_is_said_in_one_line():
+    said = log_size.described(log_size.fitted(OPEN, 28_162), 28_162)
+    assert said == (
+        "28,162 clicks: batches of 32 sessions or 128 clicks, 20 epochs, "
+        "dropout 0.4"
+    )
