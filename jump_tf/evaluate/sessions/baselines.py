@@ -173,9 +173,9 @@ def _try_booster(clicks, vocabulary_size, moment):
         return dwell_boosting.fit(clicks, told, vocabulary_size), {}
     except schema.InputError as error:
         why = str(error)
-    except ModuleNotFoundError as error:
+    except ModuleNotFoundError:
         why = (
-            f"This needs {error.name}. Install it with: "
+            "This needs scikit-learn. Install it with: "
             "pip install 'jump-tf[evaluate]'"
         )
     return None, {GRADIENT_BOOSTING: why}

@@ -37,34 +37,52 @@ def measure(
 ) -> dict[str, Any]:
     """The floor of the dwell of a data folder of sessions.
 
-    Only dwells count that ended before c1 by a click that followed. Variances
-    are of their logs in training, first clicks included. Errors are those of
-    `dwell_mae_seconds` at page leave: from the second click of a session on.
-
     Args:
-        data: the data folder; everything is fitted on its training split.
+        data: the data folder.
         split: on which errors are measured.
 
     Returns:
-        `split`; `variance`: `num_dwells`, of the log dwell its `log_dwell`, of
-        this the shares `session`, `item`, `within`, and `same_item_again`, what
-        two dwells of a session on an item have in common, None where they are
-        too few; `errors`: `num_dwells`, and by predictor `mae_seconds` and
-        `share` of the constant's.
+        `split`, and what `floor_of` finds.
 
     Raises:
         InputError: there are too few dwells, or the folder lacks something.
         ModuleNotFoundError: scikit-learn is not installed.
     """
-    training = predictions.read_clicks(data, schema.TRAIN)
+    training, clicks = (
+        predictions.read_clicks(data, part) for part in (schema.TRAIN, split)
+    )
     size = schema.FIRST_ITEM_ID + folders.vocabulary_length(data)
-    variance = _variance(training)
-    clicks = predictions.read_clicks(data, split)
+    return {"split": split, **floor_of(training, clicks, size)}
+
+
+def floor_of(
+    training: Clicks, clicks: Clicks, vocabulary_size: int
+) -> dict[str, Any]:
+    """The floor of the dwells of `clicks`, by what training shows.
+
+    Only dwells count that ended before c1 by a click that followed. Variances
+    are of their logs in training, first clicks included. Errors are those of
+    `dwell_mae_seconds` at page leave: from the second click of a session on.
+
+    Args:
+        training: on which everything is fitted.
+        clicks: on which errors are measured.
+        vocabulary_size: number of ids V, padding and unknown included.
+
+    Returns:
+        `variance`: `num_dwells`, of the log dwell its `log_dwell`, of this the
+        shares `session`, `item`, `within`, and `same_item_again`, what two
+        dwells of a session on an item have in common, None where they are too
+        few. `errors`: `num_dwells`, and of each predictor `mae_seconds` and its
+        `share` of the constant's.
+
+    Raises:
+        InputError, ModuleNotFoundError: see `measure`.
+    """
     return plain(
         {
-            "split": split,
-            "variance": variance,
-            "errors": _errors(training, clicks, size),
+            "variance": _variance(training),
+            "errors": _errors(training, clicks, vocabulary_size),
         }
     )
 
@@ -117,7 +135,7 @@ def _variance(clicks: Clicks) -> dict[str, Any]:
         "num_dwells": int(ended.sum()),
         "log_dwell": found.total,
         **{
-            name: None if part is None else part / found.total
+            name: None if part is None else part / (found.total or np.nan)
             for name, part in shares.items()
         },
     }
@@ -143,10 +161,11 @@ def _errors(training: Clicks, clicks: Clicks, size: int) -> dict[str, Any]:
         name: np.mean(np.abs(seconds - clicks.dwell_seconds)[asked])
         for name, seconds in predicted.items()
     }
+    constant = errors[CONSTANT] or np.nan
     return {
         "num_dwells": int(asked.sum()),
         **{
-            name: {"mae_seconds": error, "share": error / errors[CONSTANT]}
+            name: {"mae_seconds": error, "share": error / constant}
             for name, error in errors.items()
         },
     }
