@@ -6,7 +6,7 @@ from jump_tf import schema
 from jump_tf.baselines.dwell import log_dwells
 
 LEAST_DWELLS = 1_000
-MOST_DWELLS = 500_000  # More of them gained nothing, and take longer.
+MOST_DWELLS = 500_000  # 300,000 of diginetica's 427,000 served as well.
 FOLDS = 10  # Of sessions; the first one says when to stop.
 ITEM_WORTH = 20.0  # Dwells that the mean of all is worth beside an item's own.
 MOST_TREES = 500
@@ -16,11 +16,12 @@ PATIENCE = 10  # Trees without a gain.
 class BoostedDwell:
     """The median dwell of what is told of a click, and of its item.
 
-    The trees make the absolute error of log dwells least. They stop when that
-    of a tenth of the sessions, from which they do not learn, falls no more. Of
-    an item they are told the number of its dwells, and the mean of their logs,
-    drawn toward that of all; in training those of other sessions alone, so that
-    no dwell is told to itself.
+    The trees make the absolute error of log dwells least: trees on seconds err
+    as little in seconds, and more in logs. They stop when the error on a tenth
+    of the sessions, from which they do not learn, falls no more. Of an item
+    they are told the number of its dwells, and the mean of their logs, drawn
+    toward that of all; in training those of other sessions alone, so that no
+    dwell is told to itself.
 
     Args:
         features: `[C, F]` what is told of C dwells in training.
