@@ -22,6 +22,7 @@ SERVING = [
     "prometheus-client~=0.26",
     "tensorflow-serving-api~=2.21.0",
 ]
+EVALUATE = ["scikit-learn~=1.9"]  # Boosting, a baseline of the dwell.
 REPORT = ["matplotlib~=3.11"]
 TFDS = [
     *BEAM,
@@ -31,7 +32,8 @@ TFDS = [
 ]
 TUNE = ["optuna~=5.0"]
 INDEX = ["faiss-cpu~=1.15"]
-RUN = [*BEAM, *SERVING, *REPORT, *TUNE, *INDEX]  # All that a user needs.
+# All that a user needs.
+RUN = [*BEAM, *SERVING, *EVALUATE, *REPORT, *TUNE, *INDEX]
 TEST = [
     "cryptography~=50.0",
     "dill~=0.4.1",  # For the test case of tensorflow-datasets.
@@ -97,6 +99,7 @@ setuptools.setup(
         "beam": BEAM,
         "gcp": [*BEAM, "apache-beam[gcp]~=2.77.0"],
         "serving": SERVING,
+        "evaluate": EVALUATE,
         "report": REPORT,
         "tfds": TFDS,
         "tune": TUNE,

@@ -32,7 +32,7 @@ class _Task:
         add_prepare_arguments(parser)   declares the flags of `jump-tf prepare`
         prepare_options(arguments)      its checked options
         prepare(options, arguments)     makes a data folder, says what it holds
-        inspect(data, against, output)  yields what a data folder holds
+        inspect(data, against, output, floor)   yields what a data folder holds
         batches(model, data, training, epoch)   of the training split
         validation(model, data)         called after each epoch for its metrics
         callbacks(folder, config, names, validation, is_best, profile)
@@ -158,8 +158,9 @@ class Sessions(_Task):
 
         return manifest.describe(build_sessions.run(options, beam_arguments))
 
-    def inspect(self, data, against, output):
+    def inspect(self, data, against, output, floor=None):
         from jump_tf.data import inspection
+        from jump_tf.evaluate.sessions import dwell_floor
 
         folder = inspection.read(data)
         before = inspection.read(against) if against else None
@@ -169,8 +170,14 @@ class Sessions(_Task):
             changes = inspection.compare(before, folder)
             described = inspection.describe_changes(changes)
             yield f"\nagainst {against}:\n{described}"
+        measured = {}
+        if floor:
+            measured["dwell_floor"] = dwell_floor.measure(data, floor)
+            yield f"\n{dwell_floor.describe(measured['dwell_floor'])}"
         if output:
-            for path in inspection.write(output, folder, before, changes):
+            for path in inspection.write(
+                output, folder, before, changes, measured
+            ):
                 yield f"written to {path}"
 
     def _model_with_data(self, config, data, manifest):
@@ -324,14 +331,14 @@ class Lists(_Task):
 
         return build_lists.describe(build_lists.run(options, beam_arguments))
 
-    def inspect(self, data, against, output):
+    def inspect(self, data, against, output, floor=None):
         from jump_tf.data import folders
         from jump_tf.data import inspection
 
-        if against or output:
+        if against or output or floor:
             raise schema.InputError(
-                "`--against` and `--output` must be given for folders of "
-                f"sessions only. Received: {data}, {against}"
+                "`--against`, `--output` and `--dwell` must be given for "
+                f"folders of sessions only. Received: {data}, {against}"
             )
         yield inspection.describe_lists(folders.read_manifest(data))
 
@@ -445,12 +452,20 @@ def inspect(
     data: pathlib.Path,
     against: pathlib.Path | None,
     output: pathlib.Path | None,
+    floor: str | None = None,
 ) -> Iterator[str]:
-    """Yields what a data folder holds, in lines to print; see `_Task`."""
+    """Yields what a data folder holds, in lines to print; see `_Task`.
+
+    Args:
+        data: the folder.
+        against: another one, to say what changed since.
+        output: folder for files of what is found.
+        floor: the split on which the floor of the dwell is to be measured.
+    """
     task = task_of_data(data)
     if against and task_of_data(against) is not task:
         task = TASKS[schema.LISTS]  # Which compares nothing, and says so.
-    return task.inspect(data, against, output)
+    return task.inspect(data, against, output, floor)
 
 
 def with_data(config: Config, data: pathlib.Path) -> Config:

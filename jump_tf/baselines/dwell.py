@@ -56,14 +56,25 @@ def asked(
             page leave; 1 at page load, when the visitor still is on the page
             before. So the latest known is that of position k - 1 or k - 2.
     """
-    logs = _logs(seconds)
+    logs = log_dwells(seconds)
     count = np.maximum(positions - 1 - hidden, 0)
-    rows = np.arange(len(items))
-    before = np.concatenate([[0.0], np.cumsum(logs)])
-    start = rows - (positions - 1)
-    total = np.where(count > 0, before[start + count] - before[start], 0.0)
+    start = np.arange(len(items)) - (positions - 1)
+    total = window_sums(logs, start, count)
     last = np.where(count > 0, logs[start + np.maximum(count - 1, 0)], np.nan)
     return Asked(items, last, count, total)
+
+
+def log_dwells(seconds: np.ndarray) -> np.ndarray:
+    """The logs of dwells, 0 of those under a second."""
+    return np.log(np.maximum(seconds, SHORTEST_SECONDS))
+
+
+def window_sums(
+    values: np.ndarray, start: np.ndarray, count: np.ndarray
+) -> np.ndarray:
+    """`[N]` sums of so many of the `[N]` values each, from `start` on."""
+    before = np.concatenate([[0.0], np.cumsum(values)])
+    return np.where(count > 0, before[start + count] - before[start], 0.0)
 
 
 class ConstantDwell:
@@ -76,7 +87,7 @@ class ConstantDwell:
     """
 
     def __init__(self, known: Asked, seconds: np.ndarray, vocabulary_size: int):
-        log_seconds = _logs(seconds)
+        log_seconds = log_dwells(seconds)
         self.location = np.full(vocabulary_size, self._middle(log_seconds))
         self.scale = _spread(log_seconds - self.location[known.items])
 
@@ -118,7 +129,7 @@ class ItemMedianDwell(ConstantDwell):
         shrinkage: float | None = None,
     ):
         super().__init__(known, seconds, vocabulary_size)
-        log_seconds = _logs(seconds)
+        log_seconds = log_dwells(seconds)
         order = np.lexsort((log_seconds, known.items))
         items, logs = known.items[order], log_seconds[order]
         if shrinkage is None:
@@ -140,7 +151,7 @@ class PreviousDwell:
 
     def __init__(self, known: Asked, seconds: np.ndarray, vocabulary_size: int):
         self.constant = ConstantDwell(known, seconds, vocabulary_size)
-        residual = _logs(seconds) - known.last
+        residual = log_dwells(seconds) - known.last
         self.scale = _spread(residual[known.count > 0])
 
     def dwell_distribution(self, known: Asked) -> LogNormal:
@@ -172,7 +183,7 @@ class _EffectsDwell:
     ):
         size = num_groups or int(groups.max(initial=-1)) + 1
         self.effects = random_effects.fit(
-            groups, _logs(seconds), censored, size
+            groups, log_dwells(seconds), censored, size
         )
 
 
@@ -206,10 +217,6 @@ class ItemEffectDwell(_EffectsDwell):
             effects.mean + effects.effect[known.items],
             np.hypot(effects.within, effects.deviation[known.items]),
         )
-
-
-def _logs(seconds):
-    return np.log(np.maximum(seconds, SHORTEST_SECONDS))
 
 
 def _spread(residual) -> float:

@@ -39,12 +39,33 @@ def add_inspect_arguments(parser: argparse.ArgumentParser) -> None:
         help="folder for the numbers, inspection.json, and a picture of the "
         "lengths and dwells, inspection.png",
     )
+    parser.add_argument(
+        "--dwell",
+        action="store_true",
+        help="say what can be known of the dwells: how much of their variance "
+        "is the session's and the item's, and the error of a gradient booster "
+        "that knows the past, and of one that knows the future, too (minutes)",
+    )
+    parser.add_argument(
+        "--split",
+        choices=(schema.VALIDATION, schema.TEST),
+        help="on which --dwell measures errors (default: validation)",
+    )
 
 
 def run_inspect(arguments: argparse.Namespace) -> int:
     """Says what a data folder holds, and what changed against another."""
+    if arguments.split and not arguments.dwell:
+        raise schema.InputError(
+            "`--split` must be given with `--dwell`. Received: "
+            f"--split={arguments.split}"
+        )
+    floor = arguments.split or schema.VALIDATION
     for text in tasks.inspect(
-        arguments.data, arguments.against, arguments.output
+        arguments.data,
+        arguments.against,
+        arguments.output,
+        floor if arguments.dwell else None,
     ):
         print(text)
     return 0

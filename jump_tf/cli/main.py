@@ -153,6 +153,7 @@ _EXTRAS = {
     "tensorflow_serving": "serving",
     "matplotlib": "report",
     "optuna": "tune",
+    "sklearn": "evaluate",
 }
 
 

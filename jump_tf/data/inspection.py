@@ -93,9 +93,20 @@ def compare(before: Folder, after: Folder) -> Tree:
 
 
 def write(
-    output: pathlib.Path, folder: Folder, before: Folder | None, changes: Tree
+    output: pathlib.Path,
+    folder: Folder,
+    before: Folder | None,
+    changes: Tree,
+    measured: Tree,
 ) -> list[pathlib.Path]:
     """Writes the numbers and the picture; returns their paths.
+
+    Args:
+        output: folder for both.
+        folder: the one inspected.
+        before: another one, of before.
+        changes: since.
+        measured: more numbers to write with the others.
 
     Raises:
         InputError: pictures cannot be drawn here.
@@ -103,7 +114,7 @@ def write(
     picture = overview(
         folder.statistics, None if before is None else before.statistics
     )
-    numbers = {"data": str(folder.path), **folder.statistics}
+    numbers = {"data": str(folder.path), **folder.statistics, **measured}
     if before is not None:
         numbers |= {"against": str(before.path), "changes": changes}
     with files.whole(output / PICTURE_FILE, "wb") as out:

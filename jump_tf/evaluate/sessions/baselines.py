@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ from jump_tf import schema
 from jump_tf.baselines import dwell as dwell_baselines
 from jump_tf.baselines import item_rules
 from jump_tf.baselines.base import Scorer
+from jump_tf.baselines.dwell_booster import BoostedDwell
+from jump_tf.evaluate.sessions import dwell_boosting
 from jump_tf.evaluate.sessions import metrics
 from jump_tf.evaluate.sessions import prediction_table
 from jump_tf.evaluate.sessions import predictions
@@ -29,6 +32,7 @@ ITEM_MEDIAN = "item_median"
 ITEM_EFFECT = "item_effect"
 PREVIOUS_DWELL = "previous_dwell"
 SESSION_MEAN = "session_mean"
+GRADIENT_BOOSTING = "gradient_boosting"
 _MODEL = "model"
 _SCORERS: dict[str, type[Scorer]] = {
     MOST_POPULAR: item_rules.MostPopular,
@@ -52,6 +56,8 @@ class Baselines:
             of those of which it is known.
         moment: of asking for a dwell; at `page_load` the dwell of the click
             before is not known yet.
+        booster: of the dwells from the second click on, if it can be had.
+        left_out: name -> why there is no such baseline.
     """
 
     scorers: dict[str, Scorer]
@@ -59,6 +65,8 @@ class Baselines:
     training_counts: np.ndarray
     end_rate: float
     moment: str = schema.PAGE_LEAVE
+    booster: BoostedDwell | None = None
+    left_out: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 def fit(
@@ -69,6 +77,7 @@ def fit(
     """The baselines of a data folder, from its training split alone."""
     clicks = predictions.read_clicks(data, schema.TRAIN)
     later = clicks.predicted & ~clicks.session_cut
+    booster, left_out = _try_booster(clicks, vocabulary_size, moment)
     return Baselines(
         {
             name: kind(*_columns(clicks), vocabulary_size)
@@ -78,6 +87,8 @@ def fit(
         np.bincount(clicks.item, minlength=vocabulary_size),
         float(clicks.last[later].mean()) if later.any() else 0.0,
         moment,
+        booster,
+        left_out,
     )
 
 
@@ -111,6 +122,10 @@ def measures(
             (metric, measure)
             for metric, measure in prediction_table.measures(table).items()
             if first_too == (metrics.ALL_CLICKS in metric)
+        )
+    if fitted.booster:
+        named[GRADIENT_BOOSTING] = dwell_boosting.measures(
+            fitted.booster, clicks, fitted.moment
         )
     return named
 
@@ -149,6 +164,21 @@ def compare(
         for who, baseline in judged.items()
     }
     return ours.intervals, compared
+
+
+def _try_booster(clicks, vocabulary_size, moment):
+    """The booster, or None and why there is none."""
+    told = dwell_boosting.past(clicks, moment)
+    try:
+        return dwell_boosting.fit(clicks, told, vocabulary_size), {}
+    except schema.InputError as error:
+        why = str(error)
+    except ModuleNotFoundError:
+        why = (
+            "This needs scikit-learn. Install it with: "
+            "pip install 'jump-tf[evaluate]'"
+        )
+    return None, {GRADIENT_BOOSTING: why}
 
 
 def _fit_dwell(clicks, vocabulary_size, moment) -> dict[tuple[str, bool], Any]:

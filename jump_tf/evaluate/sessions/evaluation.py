@@ -98,6 +98,7 @@ def evaluate_clicks(
         "unseen": metrics.unseen(clicks),
         "slices": _slices(clicks, fitted, mine, theirs),
         "baselines": compared,
+        "left_out": fitted.left_out,
         "attention": attention_examples(model, data, split),
     }
     return plain(result), table

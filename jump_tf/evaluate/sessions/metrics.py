@@ -116,7 +116,10 @@ def quick_dwell_measures(clicks: Clicks, dwell: Distribution) -> Measures:
 
 
 def dwell_measures(table: Any, *, first_too: bool = False) -> Measures:
-    """Errors and scores of the dwell, of a `PredictionTable` that has them."""
+    """Errors and scores of the dwell, of a `PredictionTable` that has them.
+
+    One of medians alone has no scores of the distribution.
+    """
     among = ~table.last & (table.predicted | first_too)
     ended = among & ~table.censored
     median = table.dwell_median_seconds.astype(np.float64)
@@ -124,11 +127,15 @@ def dwell_measures(table: Any, *, first_too: bool = False) -> Measures:
     infix = ALL_CLICKS if first_too else ""
     error = np.abs(median - seconds)
     log_error = dwell_metrics.log_absolute_error(median, seconds)
-    log_score = table.dwell_nll.astype(np.float64)
-    ranked = table.dwell_crps_seconds.astype(np.float64)
-    return {
+    errors = {
         f"dwell_mae{infix}_seconds": Measure(error, ended),
         f"dwell_log_mae{infix}": Measure(log_error, ended),
+    }
+    if table.dwell_nll is None:
+        return errors
+    log_score = table.dwell_nll.astype(np.float64)
+    ranked = table.dwell_crps_seconds.astype(np.float64)
+    return errors | {
         f"dwell_nll{infix}": Measure(log_score, among),
         f"dwell_crps{infix}_seconds": Measure(ranked, among),
     }

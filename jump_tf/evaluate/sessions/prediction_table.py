@@ -43,7 +43,8 @@ COLUMNS = {
 class PredictionTable(LoggedClicks):
     """What the log says of N clicks, and what a predictor does.
 
-    A predictor that does not rank, or knows nothing of dwells, lacks columns.
+    A predictor that does not rank, or knows nothing of dwells, or no more than
+    their medians, lacks columns.
 
     Attributes:
         rank: of the item among all, ties lost; `NOT_RANKED` at a first click
@@ -67,6 +68,7 @@ def of(
     rank: np.ndarray | None = None,
     rank_standard: np.ndarray | None = None,
     dwell: Distribution | None = None,
+    dwell_median_seconds: np.ndarray | None = None,
     max_dwell_seconds: float = schema.MAX_DWELL_SECONDS,
 ) -> PredictionTable:
     """The table of whatever ranks items, or predicts dwells, or both.
@@ -76,6 +78,7 @@ def of(
         rank: `[N]`, `ranking.MISS` or `NOT_RANKED` where there is none.
         rank_standard: `[N]`, see `rank`.
         dwell: distribution of the `[N]` dwells.
+        dwell_median_seconds: `[N]`, of what predicts no more than these.
         max_dwell_seconds: c1 of the data folder.
     """
     columns = {
@@ -85,6 +88,8 @@ def of(
         if ranks is not None:
             ranked = clicks.predicted & clicks.known & (ranks != ranking.MISS)
             columns[name] = np.where(ranked, ranks, NOT_RANKED)
+    if dwell_median_seconds is not None:
+        columns["dwell_median_seconds"] = dwell_median_seconds
     if dwell is not None:
         columns |= _dwell_columns(clicks, dwell, max_dwell_seconds)
     return _table(columns)
@@ -106,6 +111,7 @@ def measures(table: PredictionTable) -> metrics.Measures:
     if table.dwell_median_seconds is not None:
         found |= metrics.dwell_measures(table)
         found |= metrics.dwell_measures(table, first_too=True)
+    if table.dwell_nll is not None:
         found |= metrics.last_dwell_measures(table)
     return found
 

@@ -58,6 +58,7 @@ def _split(results) -> str:
     for header, *rows in tables.tables(results):
         parts.append(reporting_html.table(header, rows))
     parts.append(report_sections.losses(tables.losses_of(results)))
+    parts += map(reporting_html.paragraph, tables.left_out_of(results))
     named = [_details(result) for result in results]
     rows = [
         [name, *(details.get(name, "-") for details in named)]

@@ -42,6 +42,14 @@ def losses_of(results: Sequence[dict[str, Any]]) -> list[str]:
     ]
 
 
+def left_out_of(results: Sequence[dict[str, Any]]) -> list[str]:
+    """Which baselines there are not, and why; the same at any moment."""
+    return [
+        f"Without {name}. {why}"
+        for name, why in results[0].get("left_out", {}).items()
+    ]
+
+
 def tables(results: Sequence[dict[str, Any]]) -> list[list[list[str]]]:
     """Rows of `TABLES`: a header, the model, its interval, the baselines.
 
@@ -66,7 +74,7 @@ def format_table(*results: dict[str, Any]) -> str:
     )
     texts = [aligned(rows) for rows in tables(results)]
     lost = losses_of(results) or [NO_LOSS]
-    return "\n\n".join([title, *texts, "\n".join(lost)])
+    return "\n\n".join([title, *texts, "\n".join(lost + left_out_of(results))])
 
 
 def _rows(results, metrics):

@@ -69,6 +69,7 @@ BASELINES = {
     "item_effect": "log-normal, item effect",
     "previous_dwell": "the dwell before",
     "session_mean": "the session's mean log dwell",
+    "gradient_boosting": "gradient boosting, median",
 }
 DONE, MISSING, FAILED = "done", "missing", "failed"
 Tree = dict[str, Any]

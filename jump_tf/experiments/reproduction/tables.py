@@ -154,7 +154,8 @@ def _baseline(tree, data, name, numbers, moment, names):
         ends = results.interval(numbers["intervals"].get(metric), metric)
         cells.append(Cell(results.number(numbers[metric], metric), ends))
         own = mine and mine["moments"][moment][metric]
-        less = None if own is None else own - numbers[metric]
+        theirs = numbers[metric]
+        less = None if None in (own, theirs) else own - theirs
         found = {"interval": numbers["differences"].get(metric)}
         cells.append(_less(less, found, metric))
     return cells + [""] * bool(tree["data"][data]["like"])

@@ -284,7 +284,7 @@ class TestVerb:
         said = one_spaced(capsys.readouterr().out)
         assert "train 2 7 3 1 3.500" in said
         assert "vocabulary: 5 features (sku, price)" in said
-        against = ["--against", str(tmp_path)]
-        assert cli.main(["inspect", str(tmp_path), *against]) == 2
-        said = capsys.readouterr().err
-        assert said.startswith("jump-tf: `--against` and `--output` must be")
+        for flags in (["--against", str(tmp_path)], ["--dwell"]):
+            assert cli.main(["inspect", str(tmp_path), *flags]) == 2
+            said = capsys.readouterr().err
+            assert said.startswith("jump-tf: `--against`, `--output` and `--dw")

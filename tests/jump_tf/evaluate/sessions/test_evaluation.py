@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import math
+import sys
 import types
 
 import numpy as np
@@ -561,6 +562,50 @@ class TestEvaluate:
         for name in ("previous_dwell", "session_mean"):
             here = result["baselines"][name]["dwell_nll"]
             assert other[name]["dwell_nll"] != pytest.approx(here)
+
+    def test_gradient_boosting_has_errors_at_both_moments(self, jump, result):
+        other = jump.results[schema.PAGE_LOAD]["baselines"]
+        name = session_baselines.GRADIENT_BOOSTING
+        mine, theirs = result["baselines"][name], other[name]
+        for numbers in (mine, theirs):
+            assert {n for n in numbers if n.startswith("dwell")} == {
+                "dwell_mae_seconds",
+                "dwell_log_mae",
+            }
+            assert "dwell_mae_seconds" in numbers["differences"]
+        assert mine["dwell_mae_seconds"] != theirs["dwell_mae_seconds"]
+        assert result["left_out"] == {}
+        _, dwells, all_clicks = session_tables.tables(
+            [result, jump.results[schema.PAGE_LOAD]]
+        )
+        rows = {row[0]: row[1:] for row in dwells}
+        for moment, numbers in zip(schema.MOMENTS, (mine, theirs), strict=True):
+            mae = number(numbers["dwell_mae_seconds"])
+            assert rows[f"{name}, {moment}"] == [mae, "-", "-"]
+        assert not any(row[0].startswith(name) for row in all_clicks)
+
+    def test_small_logs_say_why_nothing_is_boosted(self, tmp_path):
+        folder = one_session_folder(tmp_path, [4, 3])
+        result = evaluated.evaluate(LastDwell(), folder, replicates=5)
+        assert session_baselines.GRADIENT_BOOSTING not in result["baselines"]
+        assert (
+            "Without gradient_boosting. Gradient boosting must have at least "
+            "1000 dwells, of 10 sessions, to learn from. Received: 3 dwells, "
+            "of 2 sessions"
+        ) in session_tables.format_table(result)
+
+    def test_without_scikit_learn_all_else_is_measured(
+        self, data_folder, monkeypatch
+    ):
+        monkeypatch.setitem(sys.modules, "sklearn", None)
+        monkeypatch.setitem(sys.modules, "sklearn.ensemble", None)
+        fitted = session_baselines.fit(str(data_folder), VOCABULARY)
+        assert fitted.booster is None
+        assert fitted.left_out == {
+            "gradient_boosting": "This needs scikit-learn. Install it with: "
+            "pip install 'jump-tf[evaluate]'"
+        }
+        assert fitted.dwell
 
     def test_smaller_vocabulary_is_refused(self, data_folder):
         """A larger one is not: a warm start may keep items that are gone."""

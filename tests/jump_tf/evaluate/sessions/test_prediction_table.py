@@ -6,6 +6,7 @@ import scipy.stats
 
 from jump_tf import schema
 from jump_tf.evaluate.sessions import baselines as session_baselines
+from jump_tf.evaluate.sessions import dwell_boosting
 from jump_tf.evaluate.sessions import metrics as session_metrics
 from jump_tf.evaluate.sessions import prediction_table
 from jump_tf.evaluate.sessions import predictions as session_predictions
@@ -70,6 +71,24 @@ def test_columns_that_are_not_there_stay_away(
     assert not any(name.endswith("standard_ties") for name in ranked)
 
 
+def test_medians_alone_have_errors_and_no_scores(tmp_path, clicks, parametric):
+    median = np.asarray(parametric.median())
+    table = prediction_table.of(clicks, dwell_median_seconds=median)
+    path = prediction_table.write(tmp_path / "median.npz", table)
+    found = prediction_table.measures(prediction_table.read(path))
+    whole = prediction_table.measures(
+        prediction_table.of(clicks, dwell=parametric)
+    )
+    assert set(found) == {
+        "dwell_mae_seconds",
+        "dwell_log_mae",
+        "dwell_mae_all_clicks_seconds",
+        "dwell_log_mae_all_clicks",
+    }
+    for name, measure in found.items():
+        assert measure.mean() == whole[name].mean()
+
+
 def test_measures_are_those_of_the_metrics(whole, clicks, ranks, parametric):
     found = prediction_table.measures(whole)
     expected = {
@@ -119,6 +138,12 @@ def test_baselines_are_tables_too(data_folder, clicks):
         for (name, first_too), baseline in fitted.dwell.items()
         if not first_too
     }
+    median = fitted.booster.median_seconds(
+        dwell_boosting.past(clicks), clicks.item
+    )
+    tables[session_baselines.GRADIENT_BOOSTING] = prediction_table.of(
+        clicks, dwell_median_seconds=median
+    )
     assert set(tables) == set(named)
     for name, table in tables.items():
         for metric, measure in prediction_table.measures(table).items():

@@ -110,6 +110,14 @@ def test_lost_baselines_are_said(run, result):
         assert sentence in page.text
 
 
+def test_baselines_that_are_left_out_are_said(run, result):
+    assert "gradient_boosting" in Page(session_report.write_report(run)).text
+    without = {**result, "left_out": {"gradient_boosting": "It rained."}}
+    session_evaluation.write_evaluation(run, without)
+    page = Page(session_report.write_report(run))
+    assert page.text.count("Without gradient_boosting. It rained.") == 1
+
+
 def test_no_learned_dwell_is_a_sentence(run, data_folder):
     model = GRU4Rec(25, units=4)
     model.build()
