@@ -84,7 +84,7 @@ def build(options: ListOptions, pipeline: beam.Pipeline, folder: str) -> int:
         shown
         | "KeepLists" >> list_transforms.KeepLists(options.min_list_length)
         | "Batch" >> list_transforms.BatchLists()
-        | "Split" >> splits.Split(options.split, options.test_days)
+        | "Split" >> splits.Split(options)
     )
     features = written | "Vocabulary" >> vocabulary.Vocabulary(
         list_transforms.feature_texts, options.min_feature_count

@@ -69,7 +69,7 @@ def build(options: PrepareOptions, pipeline: beam.Pipeline, folder: str) -> int:
     """
     kept = keep_sessions(options, pipeline)
     items = kept.sessions | "Vocabulary" >> vocabulary.Vocabulary(
-        sessionize.item_counts
+        session_transforms.item_counts
     )
     shards = session_shards.SessionShards(
         options.max_dwell_seconds, options.last_dwell_seconds
@@ -115,7 +115,7 @@ def keep_sessions(options: PrepareOptions, pipeline: beam.Pipeline) -> Kept:
         | "Sessionize"
         >> sessionize.Sessionize(options, log_end_ms, log.partitions)
         | "KeepTrainable" >> sessionize.KeepTrainable(options)
-        | "Split" >> splits.Split(options.split, options.test_days)
+        | "Split" >> splits.Split(options)
     )
     return Kept(kept, log.rejects, log.line_counts, log.num_ranges)
 

@@ -38,8 +38,10 @@ class _Task:
         callbacks(folder, config, names, validation, is_best, profile)
                                         what writes for TensorBoard
         has_unused_heads(config)        whether weights get no gradient
-        evaluate(model, data, run, split, moment)   writes evaluation files;
-                                        returns a table to print and their paths
+        evaluate(model, data, run, split, moment, by_day)   writes evaluation
+                                        files, without a model out of the tables
+                                        that are there; returns a table to print
+                                        and their paths
         write_report(run)               writes `report.html`, returns its path
         signatures(model, vocabulary_file, **settings)   what is served
         write_warmup_requests(model, folder)   adds them to a version folder
@@ -273,12 +275,13 @@ class Sessions(_Task):
     def has_unused_heads(self, config):
         return not config.model.dwell_weight
 
-    def evaluate(self, model, data, run, split, moment=None):
+    def evaluate(self, model, data, run, split, moment=None, by_day=False):
         from jump_tf.evaluate.sessions import evaluation
         from jump_tf.evaluate.sessions import tables
 
+        moments = [moment] if moment else schema.MOMENTS
         results, paths = evaluation.evaluate_moments(
-            model, data, run, split, [moment] if moment else schema.MOMENTS
+            model, data, run, split, moments, by_day=by_day
         )
         return tables.format_table(*results), paths
 
@@ -393,16 +396,22 @@ class Lists(_Task):
     def has_unused_heads(self, config):
         return config.model.conversion_weight in (0, 1)
 
-    def evaluate(self, model, data, run, split, moment=None):
+    def evaluate(self, model, data, run, split, moment=None, by_day=False):
         from jump_tf.evaluate.lists import evaluation
         from jump_tf.evaluate.lists import tables
         from jump_tf.reporting import files
 
-        if moment:
-            raise schema.InputError(
-                "`--moment` must be given for models of sessions only. "
-                f"Received: --moment={moment}"
-            )
+        given = {
+            "--moment": moment,
+            "--rolling": by_day,
+            "--from-tables": model is None,
+        }
+        for flag, value in given.items():
+            if value:
+                raise schema.InputError(
+                    f"`{flag}` must be given for models of sessions only. "
+                    f"Received: {flag} for {run}, a model of lists"
+                )
         result = evaluation.evaluate_run(run, model, data, split)
         path = run / files.EVALUATION_FOLDER / f"{split}.json"
         return tables.format_table(result), [path]

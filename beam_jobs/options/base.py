@@ -26,7 +26,7 @@ LOG_FLAGS = (
     *("format", "input", "output", "overwrite"),
     *("shards_per_split", "max_reject_share"),
 )
-SPLIT_FLAGS = ("split", "test_days")
+SPLIT_FLAGS = ("split", "test_days", "validation_days")
 CSV_FLAGS = ("delimiter", "time_unit")
 
 
@@ -76,8 +76,14 @@ class JobOptions:
     split: str = option(RANDOM, choices=SPLITS)
     test_days: float = option(
         1.0,
-        "with --split temporal: days of the test split, and as many before "
-        "for validation",
+        "with --split temporal: days of the test split",
+        positive=True,
+    )
+    validation_days: float | None = option(
+        None,
+        "with --split temporal: days before those for validation (as many by "
+        "default)",
+        metavar="DAYS",
         positive=True,
     )
     max_reject_share: float = option(

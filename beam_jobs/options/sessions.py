@@ -86,6 +86,11 @@ class PrepareOptions(base.JobOptions):
     min_session_clicks: int = option(
         2, "then drop shorter sessions", at_least=2
     )
+    k_core: bool = option(
+        False,
+        "go on dropping rare items and short sessions until none is left, "
+        "so that what stays is the log's k-core",
+    )
     max_session_length: int | None = option(
         None,
         "then keep the last clicks of longer sessions",
@@ -139,7 +144,7 @@ class PrepareOptions(base.JobOptions):
         "log and data folder": base.LOG_FLAGS,
         "sessions and splits": (
             *("session_gap", "merge_repeats", "until", "min_item_clicks"),
-            *(*LENGTH_FLAGS, *base.SPLIT_FLAGS),
+            *("k_core", *LENGTH_FLAGS, *base.SPLIT_FLAGS),
         ),
         "columns (csv, tsv, jsonl and parquet logs)": (
             *(*COLUMN_FLAGS, *base.CSV_FLAGS, "columns", "quote"),

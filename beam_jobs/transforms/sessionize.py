@@ -8,12 +8,11 @@ from collections.abc import Iterator
 
 import apache_beam as beam
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from beam_jobs import columns
 from beam_jobs import counting
 from beam_jobs.options.sessions import PrepareOptions
+from beam_jobs.transforms import k_core
 from beam_jobs.transforms import sessions
 from beam_jobs.transforms import splits
 from beam_jobs.transforms import vocabulary
@@ -26,13 +25,6 @@ TOO_LATE = "after the end"
 REPEAT = "merged repeat"
 TOO_EARLY = "beyond the longest"
 COPY = "copy of a session"
-
-
-def item_counts(grouped: Sessions) -> dict[str, int]:
-    """Returns raw item id -> number of clicks."""
-    names = grouped.items.dictionary.to_pylist()
-    counts = np.bincount(columns.codes(grouped.items), minlength=len(names))
-    return dict(zip(names, counts.tolist(), strict=True))
 
 
 class LogEnd(beam.PTransform):
@@ -79,25 +71,30 @@ class Sessionize(beam.PTransform):
 
 
 class KeepTrainable(beam.PTransform):
-    """Drops rare items, then short sessions; once, in the paper's order.
+    """Drops rare items, then short sessions, in the paper's order.
 
-    A longer session than is asked for then keeps its last clicks.
+    Once, or until none is left, see `k_core`. A longer session than is asked
+    for then keeps its last clicks.
     """
 
     def __init__(self, options: PrepareOptions):
         super().__init__()
-        self.min_item_clicks = options.min_item_clicks
-        self.keep = _Keep(options)
+        self.options = options
 
     def expand(self, grouped):
         frequent = (
             grouped
-            | "Items" >> beam.Map(item_counts)
+            | "Items" >> beam.Map(sessions.item_counts)
             | "CountItems" >> beam.CombineGlobally(vocabulary.CountTexts())
-            | "Frequent" >> beam.Map(_frequent, self.min_item_clicks)
+            | "Frequent"
+            >> beam.Map(vocabulary.frequent, self.options.min_item_clicks)
         )
+        if self.options.k_core:
+            frequent = (grouped, frequent) | "KCore" >> k_core.CoreItems(
+                self.options.min_item_clicks, self.options.min_session_clicks
+            )
         return grouped | "Keep" >> beam.ParDo(
-            self.keep, beam.pvalue.AsSingleton(frequent)
+            _Keep(self.options), beam.pvalue.AsSingleton(frequent)
         )
 
 
@@ -136,12 +133,10 @@ class _Keep(beam.DoFn):
         self.kept = counting.counter(counting.KEPT)
 
     def process(self, grouped, frequent):
-        forward = np.flatnonzero(~sessions.runs_backward(grouped))
-        left = _counted(BACKWARD_CLOCK, grouped, grouped.take(forward))
-        known = pc.is_in(left.items.dictionary, frequent).to_numpy(False)
-        often = left.keep(known[columns.codes(left.items)])
+        left = _counted(BACKWARD_CLOCK, grouped, sessions.forward(grouped))
+        often = sessions.with_items(left, frequent)
         left = _counted(RARE_ITEM, left, often)
-        long = left.take(np.flatnonzero(left.lengths >= self.shortest))
+        long = sessions.at_least(left, self.shortest)
         left = _counted(SHORT_SESSION, left, long)
         if self.longest is not None:
             last = sessions.last_clicks(left, self.longest)
@@ -163,8 +158,3 @@ def _place(batch):
 def _counted(reason: str, before: Sessions, after: Sessions) -> Sessions:
     counting.count_filtered(reason, before.num_clicks - after.num_clicks)
     return after
-
-
-def _frequent(counts: dict[str, int], min_item_clicks: int) -> pa.Array:
-    counting.counter(counting.COUNTED).inc(sum(counts.values()))
-    return pa.array(vocabulary.ranked(counts, min_item_clicks), pa.string())

@@ -172,6 +172,29 @@ def merge_repeats(sessions: Sessions) -> Sessions:
     return dataclasses.replace(merged, dwell_seconds=sums)
 
 
+def item_counts(sessions: Sessions) -> dict[str, int]:
+    """Returns raw item id -> number of clicks."""
+    names = sessions.items.dictionary.to_pylist()
+    counts = np.bincount(columns.codes(sessions.items), minlength=len(names))
+    return dict(zip(names, counts.tolist(), strict=True))
+
+
+def with_items(sessions: Sessions, items: pa.Array) -> Sessions:
+    """Returns the clicks on some items, and no session without any."""
+    wanted = pc.is_in(sessions.items.dictionary, items).to_numpy(False)
+    return sessions.keep(wanted[columns.codes(sessions.items)])
+
+
+def at_least(sessions: Sessions, fewest: int) -> Sessions:
+    """Returns the sessions that have so many clicks or more."""
+    return sessions.take(np.flatnonzero(sessions.lengths >= fewest))
+
+
+def forward(sessions: Sessions) -> Sessions:
+    """Returns the sessions whose clock never runs backward."""
+    return sessions.take(np.flatnonzero(~runs_backward(sessions)))
+
+
 def runs_backward(sessions: Sessions) -> np.ndarray:
     """Returns `[S]` bool: whether a click is earlier than its predecessor."""
     back = np.diff(sessions.time_ms, prepend=0) < 0

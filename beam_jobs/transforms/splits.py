@@ -10,6 +10,7 @@ import numpy as np
 
 from beam_jobs import columns
 from beam_jobs.options.base import RANDOM
+from beam_jobs.options.base import JobOptions
 from jump_tf import schema
 
 TEST_PERCENT = 20
@@ -45,19 +46,22 @@ def random_splits(digests: np.ndarray) -> np.ndarray:
 
 
 def temporal_splits(
-    instants_ms: np.ndarray, end_ms: int, test_days: float
+    instants_ms: np.ndarray,
+    end_ms: int,
+    test_days: float,
+    validation_days: float,
 ) -> np.ndarray:
     """Returns `[S]` places in `schema.SPLITS`, by time.
 
     Args:
         instants_ms: `[S]`: a session's last click, a list's first item.
         end_ms: the last such instant of all that are kept.
-        test_days: days before `end_ms` (included) that are test; as many
-            before those are validation.
+        test_days: days before `end_ms` (included) that are test.
+        validation_days: days before those that are validation.
     """
     days = (end_ms - instants_ms) / _DAY_MS
     return np.select(
-        [days <= test_days, days <= 2 * test_days],
+        [days <= test_days, days <= test_days + validation_days],
         [_NUMBERS[schema.TEST], _NUMBERS[schema.VALIDATION]],
         _NUMBERS[schema.TRAIN],
     )
@@ -87,17 +91,15 @@ class Split(beam.PTransform):
     """Splits `Grouped`s into `(split, Grouped)`s.
 
     Args:
-        split: `random` or `temporal`.
-        test_days: days of the test split, as `temporal_splits` takes it.
+        options: `split`, `test_days` and `validation_days` of them.
     """
 
-    def __init__(self, split: str, test_days: float):
+    def __init__(self, options: JobOptions):
         super().__init__()
-        self.split = split
-        self.test_days = test_days
+        self.options = options
 
     def expand(self, grouped):
-        if self.split == RANDOM:
+        if self.options.split == RANDOM:
             return grouped | "Random" >> beam.FlatMap(_by_digest)
         end_ms = (
             grouped
@@ -105,7 +107,10 @@ class Split(beam.PTransform):
             | "End" >> beam.CombineGlobally(latest)
         )
         return grouped | "Temporal" >> beam.FlatMap(
-            _by_time, beam.pvalue.AsSingleton(end_ms), self.test_days
+            _by_time,
+            beam.pvalue.AsSingleton(end_ms),
+            self.options.test_days,
+            self.options.validation_days or self.options.test_days,
         )
 
 
@@ -132,10 +137,10 @@ def _by_digest(grouped):
     return _apart(grouped, random_splits(grouped.digests))
 
 
-def _by_time(grouped, end_ms, test_days):
+def _by_time(grouped, end_ms, test_days, validation_days):
     instants_ms = grouped.instants()
     check_latest("split", instants_ms, end_ms)
-    of_each = temporal_splits(instants_ms, end_ms, test_days)
+    of_each = temporal_splits(instants_ms, end_ms, test_days, validation_days)
     return _apart(grouped, of_each)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import apache_beam as beam
+import pyarrow as pa
 
 from beam_jobs import counting
 from jump_tf import schema
@@ -39,6 +40,12 @@ def ranked(counts: Mapping[str, int], min_count: int = 1) -> list[str]:
     """Returns the frequent texts by (count descending, text ascending)."""
     frequent = (text for text, count in counts.items() if count >= min_count)
     return sorted(frequent, key=lambda text: (-counts[text], text))
+
+
+def frequent(counts: Mapping[str, int], min_count: int) -> pa.Array:
+    """Returns the items with enough clicks, all of which are counted here."""
+    counting.counter(counting.COUNTED).inc(sum(counts.values()))
+    return pa.array(ranked(counts, min_count), pa.string())
 
 
 def ids(items: Sequence[str]) -> dict[str, int]:

@@ -24,6 +24,18 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
         type=pathlib.Path,
         help="data folder (default: the one that the run was trained on)",
     )
+    parser.add_argument(
+        "--rolling",
+        action="store_true",
+        help="of sessions split by time: also day by day, with the baselines "
+        "fitted again before each day on all clicks before it",
+    )
+    parser.add_argument(
+        "--from-tables",
+        action="store_true",
+        help="of sessions: judge the prediction tables of an earlier "
+        "evaluation again, without the model",
+    )
 
 
 def run_evaluate(arguments: argparse.Namespace) -> int:
@@ -31,13 +43,23 @@ def run_evaluate(arguments: argparse.Namespace) -> int:
     from jump_tf.runs import folder as run_folder
     from jump_tf.runs import model_factory
 
-    run = arguments.run_folder
-    task = tasks.task_of(cli_arguments.config_of_run(arguments))
-    model = model_factory.load_run(run)
-    data = arguments.data or run_folder.read_data_folder(run)
+    run, model = arguments.run_folder, None
+    if arguments.from_tables:  # Models of other versions need not be read.
+        run_folder.check_run(run)
+        data = arguments.data or run_folder.read_data_folder(run)
+        task = tasks.TASKS.get(arguments.task) or tasks.task_of_data(data)
+    else:
+        task = tasks.task_of(cli_arguments.config_of_run(arguments))
+        model = model_factory.load_run(run)
+        data = arguments.data or run_folder.read_data_folder(run)
     run_folder.check_vocabulary(run, data)
     table, paths = task.evaluate(
-        model, data, run, arguments.split, arguments.moment
+        model,
+        data,
+        run,
+        arguments.split,
+        arguments.moment,
+        by_day=arguments.rolling,
     )
     print(f"{table}\n\nwritten to {' and '.join(map(str, paths))}")
     return 0

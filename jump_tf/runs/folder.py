@@ -27,6 +27,7 @@ CONFIG_FILE = "config.yaml"
 DATA_FILE = "data.json"
 ENVIRONMENT_FILE = "environment.json"
 METRICS_FILE = "metrics.jsonl"
+LOAD_TEST_FILE = "load-test.json"  # If `jump-tf load-test` wrote it there.
 TENSORBOARD_FOLDER = "tensorboard"
 
 
@@ -128,7 +129,7 @@ def check_vocabulary(run: pathlib.Path, data: pathlib.Path) -> None:
         InputError: so it is, or either has no vocabulary.
     """
     folders.read_manifest(data)
-    read_config(run)
+    check_run(run)
     mine, theirs = run / schema.VOCABULARY_FILE, data / schema.VOCABULARY_FILE
     # Behind the ids of its data, a run may have kept items of an older one.
     if not mine.read_bytes().startswith(theirs.read_bytes()):
@@ -138,17 +139,26 @@ def check_vocabulary(run: pathlib.Path, data: pathlib.Path) -> None:
         )
 
 
-def read_config(run: pathlib.Path) -> configs.Config:
-    """The configuration of a run.
+def check_run(run: pathlib.Path) -> None:
+    """Refuses a folder that is not the folder of a run.
 
     Raises:
-        InputError: it is not the folder of a run.
+        InputError: so it is.
     """
     if not (run / CONFIG_FILE).is_file():
         raise schema.InputError(
             "A run must be a folder that `jump-tf train` made. "
             f"Received: {run}, which has no {CONFIG_FILE}"
         )
+
+
+def read_config(run: pathlib.Path) -> configs.Config:
+    """The configuration of a run.
+
+    Raises:
+        InputError: it is not the folder of a run, or of another version.
+    """
+    check_run(run)
     return configs.load(run / CONFIG_FILE)
 
 
@@ -194,6 +204,18 @@ def read_training(run: pathlib.Path) -> dict[str, Any]:
         "environment": read_environment(run),
         "config": read_config(run).flat(),
     }
+
+
+def read_load_test(run: pathlib.Path) -> dict[str, float] | None:
+    """Milliseconds that the served model took, by name of the quantile.
+
+    Of the first load that a load test wrote to `LOAD_TEST_FILE`; None where
+    none did.
+    """
+    path = run / LOAD_TEST_FILE
+    if not path.is_file():
+        return None
+    return json.loads(path.read_text())["results"][0]["latency_ms"]
 
 
 def write_history(run: pathlib.Path, history: list[dict[str, Any]]) -> None:

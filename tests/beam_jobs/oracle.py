@@ -47,11 +47,13 @@ class Rules:
     until_ms: int | None = None
     min_item_clicks: int = 3
     min_session_clicks: int = 2
+    k_core: bool = False
     max_session_length: int | None = None
     max_dwell_seconds: float = 2000.0
     last_dwell_seconds: float = 30.0
     split: str = "random"
     test_days: float = 1.0
+    validation_days: float | None = None
 
 
 class Click(NamedTuple):
@@ -173,20 +175,19 @@ def _merged(clicks):
 
 
 def _kept(found, rules, filtered):
-    counts = collections.Counter(
-        click.item for clicks in found.values() for click in clicks
-    )
-    kept = {}
+    forward = {}
     for name, clicks in found.items():
         times = [click.time_ms for click in clicks]
-        if times != sorted(times):
+        if times == sorted(times):
+            forward[name] = clicks
+        else:
             filtered["clock runs backward"] += len(clicks)
-            continue
-        often = [
-            click
-            for click in clicks
-            if counts[click.item] >= rules.min_item_clicks
-        ]
+    frequent = _frequent(found.values(), rules)
+    if rules.k_core:
+        frequent = _k_core(list(forward.values()), rules)
+    kept = {}
+    for name, clicks in forward.items():
+        often = [click for click in clicks if click.item in frequent]
         filtered["rare item"] += len(clicks) - len(often)
         if len(often) < rules.min_session_clicks:
             filtered["short session"] += len(often)
@@ -195,6 +196,29 @@ def _kept(found, rules, filtered):
         kept[name] = often[-longest:]
         filtered["beyond the longest"] += len(often) - len(kept[name])
     return kept
+
+
+def _frequent(sessions, rules) -> set[str]:
+    counts = collections.Counter(
+        click.item for clicks in sessions for click in clicks
+    )
+    return {i for i, n in counts.items() if n >= rules.min_item_clicks}
+
+
+def _k_core(sessions, rules) -> set[str]:
+    """Drops a session, or the clicks on an item, one at a time."""
+    while True:
+        frequent = _frequent(sessions, rules)
+        for number, clicks in enumerate(sessions):
+            left = [click for click in clicks if click.item in frequent]
+            if len(left) < rules.min_session_clicks:
+                del sessions[number]
+                break
+            if len(left) < len(clicks):
+                sessions[number] = left
+                break
+        else:
+            return frequent
 
 
 def _splits(kept, rules) -> dict[str, list[str]]:
@@ -206,7 +230,9 @@ def _splits(kept, rules) -> dict[str, list[str]]:
             splits[random_split(name)].append(name)
         elif days <= rules.test_days:
             splits["test"].append(name)
-        elif days <= 2 * rules.test_days:
+        elif days <= rules.test_days + (
+            rules.validation_days or rules.test_days
+        ):
             splits["validation"].append(name)
         else:
             splits["train"].append(name)

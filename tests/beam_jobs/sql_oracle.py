@@ -60,10 +60,11 @@ STAGES = {
                     PARTITION BY session ORDER BY place) AS back
                 FROM in_time)
             WHERE back)""",
+    "core": """
+        SELECT item FROM in_time
+        GROUP BY item HAVING count(*) >= $min_item_clicks""",
     "frequent": """
-        SELECT * FROM forward WHERE item IN (
-            SELECT item FROM in_time
-            GROUP BY item HAVING count(*) >= $min_item_clicks)""",
+        SELECT * FROM forward WHERE item IN (SELECT item FROM core)""",
     "long": """
         SELECT * FROM frequent WHERE session IN (
             SELECT session FROM frequent
@@ -87,6 +88,13 @@ STAGES = {
             known IS NULL OR known >= $max_dwell_seconds AS is_bound
         FROM timed""",
 }
+# Of the k-core, again until nothing changes.
+NARROWED = """
+    WITH kept AS (
+        SELECT * FROM forward WHERE item IN (SELECT item FROM core)
+        QUALIFY count(*) OVER (PARTITION BY session) >= $min_session_clicks)
+    SELECT item FROM kept
+    GROUP BY item HAVING count(*) >= $min_item_clicks"""
 REASONS = {
     "merged repeat": ("numbered", "merged"),
     "after the end": ("merged", "in_time"),
@@ -121,12 +129,20 @@ def expected(
     with duckdb.connect() as database:
         database.register("log", log)
         counts = {}
-        for name, query in STAGES.items():
+
+        def make(name, query):
             used = {key: values[key] for key in values if f"${key}" in query}
-            database.execute(f"CREATE TABLE {name} AS {query}", used)
+            database.execute(f"CREATE OR REPLACE TABLE {name} AS {query}", used)
             (counts[name],) = database.execute(
                 f"SELECT count(*) FROM {name}"
             ).fetchone()
+
+        for name, query in STAGES.items():
+            make(name, query)
+            before = None
+            while name == "core" and rules.k_core and counts[name] != before:
+                before = counts[name]
+                make(name, NARROWED)
         sessions = {
             name: oracle.Session(*columns)
             for name, *columns in database.execute(SESSIONS).fetchall()

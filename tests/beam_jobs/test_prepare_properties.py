@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from beam_jobs import build_sessions
 from beam_jobs.options import sessions as session_options
+from beam_jobs.transforms import k_core
 from jump_tf import schema
 from tests import records
 from tests.beam_jobs import oracle
@@ -57,10 +58,24 @@ RULES = {
     "split": st.sampled_from(("random", "temporal")),
     "test_days": st.sampled_from((0.0005, 0.25)),
 }
+K_CORE = st.builds(
+    Rules,
+    k_core=st.just(True),
+    validation_days=st.sampled_from((None, 0.125)),
+    **RULES,
+)
 SESSION_RULES = st.builds(Rules, **RULES)
 RULES_OF_BOTH = st.builds(
     Rules, session_gap=st.sampled_from((None, 45.0, 1800.0)), **RULES
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def few_rounds():
+    """A round drops one of the five items at least, or is the last."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(k_core, "ROUNDS", 6)
+        yield
 
 
 @st.composite
@@ -180,6 +195,18 @@ def test_the_drawn_logs_have_every_case():
         (1799.999, 1, 0),
         (2000.0, 1, 0),
     } <= dwells.keys()
+
+
+@examples(10, 50)
+def test_python_and_sql_agree_on_k_cores(number):
+    drawn = cases(logs(visits=6), K_CORE)
+    exhaustive(number)(given(drawn)(check_sql))()
+
+
+@examples(2, 10)
+def test_the_job_agrees_on_k_cores(number):
+    drawn = cases(logs(visits=12), K_CORE)
+    exhaustive(number, AS_DRAWN)(given(drawn)(check_csv))()
 
 
 @examples(4, 15)

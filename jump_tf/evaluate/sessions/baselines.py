@@ -1,6 +1,7 @@
 """The baselines of a data folder, fitted and measured together."""
 
 import dataclasses
+import functools
 import pathlib
 from collections.abc import Mapping
 from typing import Any
@@ -18,7 +19,8 @@ from jump_tf.evaluate.sessions import prediction_table
 from jump_tf.evaluate.sessions import predictions
 from jump_tf.evaluate.sessions.metrics import Measures
 from jump_tf.evaluate.sessions.prediction_table import PredictionTable
-from jump_tf.evaluate.sessions.predictions import Clicks
+from jump_tf.evaluate.sessions.predictions import LoggedClicks
+from jump_tf.evaluate.sessions.rolling import Refreshed
 from jump_tf.metrics import ranking
 
 MOST_POPULAR = "most_popular"
@@ -92,8 +94,22 @@ def fit(
     )
 
 
+def refreshed(vocabulary_size: int) -> dict[str, Refreshed]:
+    """What ranks as each scorer does that is fitted on all of the past."""
+
+    def fit_and_rank(kind, past, log, asked):
+        columns = (past.session, past.position, past.item)
+        scorer = kind(*columns, vocabulary_size)
+        return scorer.ranks(log.session, log.position, log.item, asked)
+
+    return {
+        name: functools.partial(fit_and_rank, kind)
+        for name, kind in _SCORERS.items()
+    }
+
+
 def prediction_tables(
-    scorers: dict[str, Scorer], clicks: Clicks
+    scorers: dict[str, Scorer], clicks: LoggedClicks
 ) -> dict[str, PredictionTable]:
     """What each scorer says of clicks, by its name."""
     (asked,) = np.nonzero(clicks.predicted & clicks.known)
@@ -106,7 +122,7 @@ def prediction_tables(
 
 
 def measures(
-    fitted: Baselines, clicks: Clicks, max_dwell_seconds: float
+    fitted: Baselines, clicks: LoggedClicks, max_dwell_seconds: float
 ) -> dict[str, Measures]:
     """The measures of each baseline on clicks, by its name."""
     tables = prediction_tables(fitted.scorers, clicks)

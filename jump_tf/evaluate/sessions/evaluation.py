@@ -16,18 +16,17 @@ from jump_tf.data import folders
 from jump_tf.data import session_batches
 from jump_tf.evaluate import vocabulary
 from jump_tf.evaluate.sessions import baselines
+from jump_tf.evaluate.sessions import judging
 from jump_tf.evaluate.sessions import metrics
 from jump_tf.evaluate.sessions import prediction_table
 from jump_tf.evaluate.sessions import predictions
-from jump_tf.evaluate.sessions import slices
+from jump_tf.evaluate.sessions import rolling
 from jump_tf.evaluate.sessions import temperature
 from jump_tf.evaluate.sessions.metrics import Measures
 from jump_tf.evaluate.sessions.prediction_table import PredictionTable
-from jump_tf.reporting.files import EVALUATION_FOLDER
 from jump_tf.reporting.files import plain
 from jump_tf.reporting.files import write_json
 
-TABLE_SUFFIX = ".clicks.npz"
 LISTS = 10_000  # Lists of 20 that coverage and popularity are of.
 EXAMPLE_CLICKS = (4, 8)  # Enough to see, few enough to read.
 
@@ -38,6 +37,7 @@ def evaluate_clicks(
     split: str = schema.TEST,
     moment: str = schema.PAGE_LEAVE,
     *,
+    by_day: bool = False,
     batch_clicks: int = 8192,
     replicates: int = 500,
     seed: int = 0,
@@ -52,6 +52,7 @@ def evaluate_clicks(
         data: the data folder; baselines are fitted on its training split.
         split: the split to predict.
         moment: `page_leave` or `page_load`, see `evaluation_batches`.
+        by_day: whether to judge day by day as well, see `rolling`.
         batch_clicks: steps of a batch.
         replicates: resamples of the sessions, for the intervals.
         seed: of the resamples.
@@ -63,6 +64,8 @@ def evaluate_clicks(
         InputError: the data folder lacks something, or has another vocabulary.
     """
     upper = _check(model, data, moment)
+    if by_day:
+        rolling.check(data, split)
     clicks, answers = _answers(
         model, data, split, moment, batch_clicks, lists=LISTS
     )
@@ -75,32 +78,29 @@ def evaluate_clicks(
         max_dwell_seconds=upper,
     )
     fitted = baselines.fit(data, model.vocabulary_size, moment)
-    theirs = baselines.measures(fitted, clicks, upper)
-    constant = theirs[baselines.CONSTANT_MEDIAN]
-    mine = _measures(clicks, answers, table, fitted, theirs)
-    intervals, compared = baselines.compare(
-        mine, theirs, clicks.session, replicates, seed
-    )
+    further: Measures = {}
+    if answers.session_end_logits is not None:
+        further = metrics.session_end_measures(
+            clicks, answers.session_end_logits, fitted.end_rate
+        )
     result = {
         "split": split,
         "moment": moment,
-        "ties": "conservative",
-        "dwell_learned": learned,
-        **({} if learned else dict.fromkeys(constant)),
-        **metrics.means(mine),
+        **judging.judge(
+            table,
+            fitted,
+            data,
+            split,
+            by_day=by_day,
+            further=further,
+            replicates=replicates,
+            seed=seed,
+        ),
         **metrics.recommended(answers.listed, fitted.training_counts),
-        **metrics.skills(mine, constant, upper),
+        "attention": attention_examples(model, data, split),
     }
     if learned:
         result |= metrics.dwell_details(clicks, answers.dwell, upper)
-    result |= {
-        "intervals": intervals,
-        "unseen": metrics.unseen(clicks),
-        "slices": _slices(clicks, fitted, mine, theirs),
-        "baselines": compared,
-        "left_out": fitted.left_out,
-        "attention": attention_examples(model, data, split),
-    }
     return plain(result), table
 
 
@@ -159,9 +159,9 @@ def _quick_means(clicks, answers) -> dict[str, float]:
         **metrics.quick_dwell_measures(clicks, answers.dwell),
     }
     return {
-        name: measure.mean()
-        for name, measure in measures.items()
-        if not name.endswith("_all")
+        name: measures[name].mean()
+        for name in measures
+        if name in metrics.AT_20 or name.startswith("dwell")
     }
 
 
@@ -170,34 +170,46 @@ def write_evaluation(
     result: dict[str, Any],
     table: PredictionTable | None = None,
 ) -> pathlib.Path:
-    """Writes `evaluation/<split>.<moment>.json` of a run; returns its path.
+    """Writes the evaluation file of a run; returns its path.
 
     The table, if given, goes beside it: `<split>.<moment>.clicks.npz`.
     """
-    folder = pathlib.Path(run_folder) / EVALUATION_FOLDER
-    path = folder / f"{result['split']}.{result['moment']}.json"
+    path = judging.evaluation_path(
+        run_folder, result["split"], result["moment"]
+    )
     if table is not None:
-        prediction_table.write(path.with_suffix(TABLE_SUFFIX), table)
+        prediction_table.write(path.with_suffix(judging.TABLE_SUFFIX), table)
     return write_json(path, result)
 
 
 def evaluate_moments(
-    model: Any,
+    model: Any | None,
     data: str | pathlib.Path,
     run_folder: str | pathlib.Path,
     split: str = schema.TEST,
     moments: Sequence[str] = schema.MOMENTS,
+    *,
+    by_day: bool = False,
 ) -> tuple[list[dict[str, Any]], list[pathlib.Path]]:
     """Evaluates a run at some moments of asking, and writes what is found.
 
-    See `evaluate_clicks` for the arguments.
+    See `evaluate_clicks` for the arguments; without a model, the prediction
+    tables of the run are judged again.
 
     Returns:
         What each moment's file holds, and the paths.
     """
     results, paths = [], []
     for moment in moments:
-        result, table = evaluate_clicks(model, data, split, moment)
+        table = None
+        if model is None:
+            result = judging.judge_again(
+                run_folder, data, split, moment, by_day=by_day
+            )
+        else:
+            result, table = evaluate_clicks(
+                model, data, split, moment, by_day=by_day
+            )
         paths.append(write_evaluation(run_folder, result, table))
         results.append(result)
     return results, paths
@@ -212,24 +224,6 @@ def _check(model, data, moment):
     manifest = folders.read_manifest(data)
     vocabulary.check(model, data, manifest["num_items"])
     return manifest["max_dwell_seconds"]
-
-
-def _measures(clicks, answers, table, fitted, theirs) -> Measures:
-    mine = prediction_table.measures(table)
-    for infix in ("", "_all_clicks"):
-        error = theirs[baselines.CONSTANT_MEDIAN][f"dwell_mae{infix}_seconds"]
-        mine[f"dwell_mae_constant_median{infix}_seconds"] = error
-    if answers.session_end_logits is not None:
-        mine |= metrics.session_end_measures(
-            clicks, answers.session_end_logits, fitted.end_rate
-        )
-    return mine
-
-
-def _slices(clicks, fitted, mine, theirs):
-    markov = theirs[baselines.MARKOV]["recall_at_20"]
-    beside = {**mine, "recall_at_20_markov": markov}
-    return slices.slices(clicks, fitted.training_counts, beside)
 
 
 def attention_examples(

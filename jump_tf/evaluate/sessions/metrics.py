@@ -1,8 +1,9 @@
 """From clicks and answers to named measures: what is averaged over which.
 
 Clicks are ranked from the second of a session on, those on items that training
-never saw left out; under names that end in `_all` those are misses. An item
-ranks below its equals, under names that end in `_standard_ties` above them.
+never saw left out; under names with `_all` those are misses. Under names with
+`_without_repeats` clicks on the item of the click before are left out. An item
+ranks below its equals, under names with `_standard_ties` above them.
 
 Dwell errors are over clicks, from the second on, that were followed by another
 within c1; scores of the distribution count those cut at c1 too. Names with
@@ -61,7 +62,11 @@ from jump_tf.survival.distribution import Distribution
 
 Measures = dict[str, Measure]
 
+UNSEEN_MISSED = "_all"
+WITHOUT_REPEATS = "_without_repeats"
 STANDARD_TIES = "_standard_ties"
+# What is left of the clicks, by what the names of the metrics end in.
+AMONG = ("", UNSEEN_MISSED, WITHOUT_REPEATS, UNSEEN_MISSED + WITHOUT_REPEATS)
 ALL_CLICKS = "_all_clicks"
 PINBALL_LEVELS = (0.1, 0.5, 0.9)
 BRIER_SECONDS = (10, 30, 60, 120, 300, 600)
@@ -69,8 +74,7 @@ COVERAGE_SHARES = (0.5, 0.8, 0.95)
 CURVE_SECONDS = (2, 5, 10, 20, 30, 60, 120, 240, 480, 960, 1500)
 # Names of what a mean is over, and measures any of which is over just that.
 _COUNTED = {
-    "num_predictions": ("recall_at_20",),
-    "num_predictions_all": ("recall_at_20_all",),
+    **{f"num_predictions{among}": (f"recall_at_20{among}",) for among in AMONG},
     "num_dwells": ("dwell_mae_seconds", "dwell_mae_constant_median_seconds"),
     "num_dwells_all_clicks": (
         "dwell_mae_all_clicks_seconds",
@@ -82,7 +86,7 @@ _SKILLS = {
     "dwell_nll_skill": "dwell_nll",
     "dwell_crps_skill": "dwell_crps_seconds",
 }
-_AT_20 = {
+AT_20 = {
     "recall_at_20": ranking.recall,
     "mrr_at_20": ranking.reciprocal_rank,
     "ndcg_at_20": ranking.discounted_gain,
@@ -92,13 +96,27 @@ _AT_20 = {
 def click_measures(
     clicks: LoggedClicks, ranks: np.ndarray, suffix: str = ""
 ) -> Measures:
-    """Recall, MRR and NDCG at 20, without and with unseen items."""
-    counted = clicks.predicted & clicks.known
+    """Recall, MRR and NDCG at 20 `AMONG` all there is to predict.
+
+    Args:
+        clicks: all of a split.
+        ranks: `[N]`, `ranking.MISS` where there is none.
+        suffix: of all names.
+    """
+    ranked = clicks.predicted & clicks.known
+    moves = ~clicks.repeats_last
+    counted = {
+        "": ranked,
+        UNSEEN_MISSED: clicks.predicted,
+        WITHOUT_REPEATS: ranked & moves,
+        UNSEEN_MISSED + WITHOUT_REPEATS: clicks.predicted & moves,
+    }
     measures = {}
-    for name, metric in _AT_20.items():
-        values = np.where(counted, metric(ranks), 0.0)
-        measures[f"{name}{suffix}"] = Measure(values, counted)
-        measures[f"{name}_all{suffix}"] = Measure(values, clicks.predicted)
+    for name, metric in AT_20.items():
+        values = np.where(ranked, metric(ranks), 0.0)
+        for among in AMONG:
+            measure = Measure(values, counted[among])
+            measures[f"{name}{among}{suffix}"] = measure
     return measures
 
 
@@ -241,7 +259,7 @@ def skills(
     return {**scores, "dwell_integrated_brier": brier}
 
 
-def unseen(clicks: Clicks) -> dict[str, float]:
+def unseen(clicks: LoggedClicks) -> dict[str, float]:
     """How many clicks to predict are on items that training never saw."""
     never = clicks.predicted & ~clicks.known
     share = Measure(never.astype(np.float64), clicks.predicted).mean()

@@ -14,7 +14,6 @@ from jump_tf import schema
 from jump_tf.evaluate import comparison
 from jump_tf.evaluate.comparison import Judged
 from jump_tf.evaluate.sessions import metrics
-from jump_tf.evaluate.sessions.predictions import Clicks
 from jump_tf.evaluate.sessions.predictions import LoggedClicks
 from jump_tf.metrics import dwell as dwell_metrics
 from jump_tf.metrics import ranking
@@ -61,9 +60,19 @@ class PredictionTable(LoggedClicks):
     dwell_nll: np.ndarray | None = None
     dwell_crps_seconds: np.ndarray | None = None
 
+    @property
+    def logged(self) -> LoggedClicks:
+        """What the log says of the clicks, and nothing else."""
+        columns = {
+            field.name: getattr(self, field.name)
+            for field in dataclasses.fields(LoggedClicks)
+        }
+        seconds = self.dwell_seconds.astype(np.float64)
+        return LoggedClicks(**{**columns, "dwell_seconds": seconds})
+
 
 def of(
-    clicks: Clicks,
+    clicks: LoggedClicks,
     *,
     rank: np.ndarray | None = None,
     rank_standard: np.ndarray | None = None,
@@ -132,7 +141,7 @@ def judge(
         InputError: the clicks are not the same.
     """
     for table in tables[1:]:
-        _check_same(tables[0], table)
+        check_same(tables[0], table, "The tables")
     named = {number: measures(table) for number, table in enumerate(tables)}
     judged = metrics.judge(named, tables[0].session, replicates, seed)
     return list(judged.values())
@@ -186,11 +195,21 @@ def _dwell_columns(clicks, dwell, max_dwell_seconds):
     }
 
 
-def _check_same(one, other):
+def check_same(one: LoggedClicks, other: LoggedClicks, of: str) -> None:
+    """Refuses two tables, or a table and a log, of different clicks.
+
+    Args:
+        one: a table.
+        other: another one, or the clicks of a log.
+        of: what they are, to say in the error.
+
+    Raises:
+        InputError: they are of other clicks, or in another order.
+    """
     for name in _SAME:
         if not np.array_equal(getattr(one, name), getattr(other, name)):
             raise schema.InputError(
-                "The tables must be of the same clicks, in the same order. "
-                f"Received: tables of {len(one)} and {len(other)} clicks that "
-                f"differ in `{name}`"
+                f"{of} must be of the same clicks, in the same order. "
+                f"Received: {len(one)} and {len(other)} clicks that differ in "
+                f"`{name}`"
             )

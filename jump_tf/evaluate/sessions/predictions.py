@@ -62,26 +62,46 @@ class LoggedClicks:
         """`[N]` bool: training saw the item."""
         return self.item >= schema.FIRST_ITEM_ID
 
-
-@dataclasses.dataclass(frozen=True)
-class Clicks(LoggedClicks):
-    """Clicks, and what there was in their sessions before.
-
-    Attributes:
-        previous: id of the click before, `PAD_ID` at the first.
-        repeated: bool, whether the session had this item before.
-        session_cut: bool, the last click, but the log ended there: nobody
-            knows whether the session did.
-    """
-
-    previous: np.ndarray
-    repeated: np.ndarray
-    session_cut: np.ndarray
-
     @property
     def followed(self) -> np.ndarray:
         """`[N]` bool: another click follows, within c1."""
         return ~self.last & ~self.censored
+
+    @property
+    def previous(self) -> np.ndarray:
+        """`[N]` id of the click before, `PAD_ID` at the first."""
+        before = np.roll(self.item, 1)
+        return np.where(self.predicted, before, schema.PAD_ID)
+
+    @property
+    def repeats_last(self) -> np.ndarray:
+        """`[N]` bool: the click before was on this item, which is known.
+
+        Two clicks on unknown items may be on two items.
+        """
+        return self.known & (self.item == self.previous)
+
+    @property
+    def repeated(self) -> np.ndarray:
+        """`[N]` bool: the session had this item before, which is known."""
+        order = np.lexsort((self.item, self.session))  # Stable: by position.
+        session, item = self.session[order], self.item[order]
+        again = (session[1:] == session[:-1]) & (item[1:] == item[:-1])
+        repeated = np.zeros(len(self), bool)
+        repeated[order[1:]] = again
+        return repeated & self.known
+
+
+@dataclasses.dataclass(frozen=True)
+class Clicks(LoggedClicks):
+    """Clicks, and whether their sessions are all there.
+
+    Attributes:
+        session_cut: bool, the last click, but the log ended there: nobody
+            knows whether the session did.
+    """
+
+    session_cut: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True)
@@ -253,15 +273,11 @@ def _clicks(targets, weights) -> Clicks:
     items = columns[schema.ITEMS]
     ended = columns[schema.SESSION_END]
     row, step = np.nonzero(weights)
-    item = items[row, step]
-    earlier = np.arange(items.shape[1]) < step[:, np.newaxis]
     return Clicks(
         session=columns[schema.SESSION][row],
         position=step + 1,
         length=np.argmax(ended != 0, 1)[row] + 1,
-        item=item,
-        previous=np.where(step > 0, items[row, step - 1], schema.PAD_ID),
-        repeated=np.any((items[row] == item[:, np.newaxis]) & earlier, 1),
+        item=items[row, step],
         dwell_seconds=columns[schema.DWELL_SECONDS][row, step].astype(float),
         censored=columns[schema.DWELL_CENSORED][row, step] > 0,
         last=ended[row, step] != 0,

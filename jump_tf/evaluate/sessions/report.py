@@ -8,11 +8,13 @@ from typing import Any
 from jump_tf import schema
 from jump_tf.evaluate import report_sections
 from jump_tf.evaluate.sessions import figures
+from jump_tf.evaluate.sessions import metrics
 from jump_tf.evaluate.sessions import tables
 from jump_tf.reporting import figures as reporting_figures
 from jump_tf.reporting import html as reporting_html
 from jump_tf.reporting.tables import number
 
+_BY_RULE = (*metrics.AT_20, "num_predictions")
 _ELSEWHERE = (*tables.COMPARED, "split", "moment", "dwell_learned")
 
 
@@ -36,6 +38,7 @@ def _sections(results) -> list[str]:
     return [
         section("Results", *map(_split, _by_split(results))),
         section("Where it is good", *map(_slices, results)),
+        section("Day by day", *map(_days, results)),
         section(
             "Is the dwell distribution right?", *map(_calibration, results)
         ),
@@ -72,7 +75,9 @@ def _details(result) -> dict[str, str]:
     details = {
         name: value
         for name, value in result.items()
-        if not isinstance(value, dict | list) and name not in _ELSEWHERE
+        if not isinstance(value, dict | list)
+        and name not in _ELSEWHERE
+        and not name.startswith(_BY_RULE)
     }
     for name, unit in (
         ("dwell_pinball_at", ""),
@@ -88,9 +93,20 @@ def _details(result) -> dict[str, str]:
 
 
 def _slices(result) -> str:
-    slices = result["slices"].items()
-    parts = itertools.starmap(report_sections.slice_table, slices)
+    slices = {"what is ranked, and how": tables.rules(result)}
+    slices |= result["slices"]
+    parts = itertools.starmap(report_sections.slice_table, slices.items())
     return _title(result) + "".join(parts)
+
+
+def _days(result) -> str:
+    made = [
+        reporting_html.table(header, rows)
+        for header, *rows in tables.rolling(result)
+    ]
+    if not made:
+        made = ["<p>It was not judged day by day (--rolling).</p>"]
+    return _title(result) + "".join(made)
 
 
 def _calibration(result) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 
 from jump_tf.evaluate.sessions import metrics
 from jump_tf.evaluate.sessions.metrics import Measures
-from jump_tf.evaluate.sessions.predictions import Clicks
+from jump_tf.evaluate.sessions.predictions import LoggedClicks
 from jump_tf.metrics.slicing import range_masks
 
 SLICED = (
@@ -22,7 +22,7 @@ SLICED = (
 
 
 def slices(
-    clicks: Clicks, training_counts: np.ndarray, measures: Measures
+    clicks: LoggedClicks, training_counts: np.ndarray, measures: Measures
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """By what, which part -> the `SLICED` of the measures there."""
     sliced = {name: measures[name] for name in SLICED if name in measures}
@@ -36,28 +36,32 @@ def slices(
 
 
 def slice_masks(
-    clicks: Clicks, training_counts: np.ndarray
+    clicks: LoggedClicks, training_counts: np.ndarray
 ) -> dict[str, dict[str, np.ndarray]]:
     """Parts of the clicks, `[N]` bool each.
+
+    Every click that is ranked is in one part of each kind, but of deciles. An
+    item is new where its session did not have it before.
 
     Deciles are of the dwells that errors are over; as no predictor knows them,
     they say where errors come from, and not who is good there.
 
     Args:
-        clicks: all of them.
+        clicks: all of a split, or a prediction table of them.
         training_counts: `[V]` clicks of each id in training.
     """
     support = training_counts[clicks.item]
+    repeated = clicks.repeated
     return {
         "session_length": session_length_masks(clicks),
         "item_support": range_masks(support, (1, 5, 20, 100, 500)),
         "position": range_masks(clicks.position, (2, 3, 4, 6, 11, 31)),
-        "repeat": {"new": ~clicks.repeated, "repeated": clicks.repeated},
+        "repeat": {"new": ~repeated, "repeated": repeated},
         "dwell_decile": _dwell_deciles(clicks),
     }
 
 
-def session_length_masks(clicks: Clicks) -> dict[str, np.ndarray]:
+def session_length_masks(clicks: LoggedClicks) -> dict[str, np.ndarray]:
     """Parts of the clicks by the length of their session, `[N]` bool each."""
     return range_masks(clicks.length, (2, 7, 10, 31, 151))
 
@@ -66,7 +70,7 @@ def _dwell_deciles(clicks):
     counted = clicks.predicted & clicks.followed
     if not counted.any():
         return {}
-    seconds = clicks.dwell_seconds
+    seconds = clicks.dwell_seconds.astype(np.float64)
     edges = np.quantile(seconds[counted], np.linspace(0.0, 1.0, 11))
     edges = np.unique(edges)  # Dwells of whole seconds may share two.
     if len(edges) == 1:

@@ -36,7 +36,7 @@ class DataSet:
         name: its folder in the results.
         prepared: its data folder, if it is there already.
         request: options of `prepare` by name, if it is not.
-        like: the paper's dataset that it can stand beside.
+        like: the dataset of `published` that it can stand beside.
         note: what readers of the numbers must know.
         set: changes to every model on it, such as the size of batches.
     """
@@ -49,9 +49,9 @@ class DataSet:
     set: tuple[str, ...] = ()
 
     def __post_init__(self):
-        if self.like is not None and self.like not in published.DATA:
+        if self.like is not None and self.like not in published.NAMES:
             raise schema.InputError(
-                f"`like` must be one of {published.DATA}. "
+                f"`like` must be one of {published.NAMES}. "
                 f"Received: {self.like!r} for {self.name}"
             )
         if self.prepared is not None:
@@ -206,7 +206,10 @@ def _options(request, name) -> PrepareOptions:
     words: list[str] = []
     for key, value in request:
         values = value if isinstance(value, tuple | list) else (value,)
-        words += [f"--{key.replace('_', '-')}", *map(str, values)]
+        if isinstance(value, bool):  # A flag that is given, or not.
+            words += [f"--{key.replace('_', '-')}"] * value
+        else:
+            words += [f"--{key.replace('_', '-')}", *map(str, values)]
     return PrepareOptions.from_arguments(parser.parse_args(words))
 
 

@@ -47,6 +47,13 @@ def _body(tree) -> list[str]:
             "Table 3: the dwell",
             *_for_datasets(tree, _metrics, results.DWELL_METRICS),
         ),
+        html.section(
+            "Quality and cost",
+            *_for_datasets(tree, _table, tables.quality_and_cost),
+        ),
+        html.section(
+            "Parts of the clicks", *_for_datasets(tree, _table, tables.parts)
+        ),
         html.section("What each part is good for", *_ablations(tree)),
         html.section("Figure 2: dwells", *_for_datasets(tree, _dwell)),
         html.section("Figure 5: one task against the other", _trade(tree)),
@@ -114,6 +121,12 @@ def _metrics(tree, data, names) -> str:
             f"The same with {results.MOMENTS[schema.PAGE_LOAD]}", load
         )
     )
+
+
+def _table(tree, data, make) -> str:
+    if results.reference(tree, data) is None:
+        return ""
+    return _heading(data) + make(tree, data, schema.PAGE_LEAVE)
 
 
 def _ablations(tree) -> list[str]:
@@ -227,8 +240,11 @@ def _unlike(tree: Tree, data: str) -> Iterator[str]:
     dataset = tree["data"][data]
     if dataset["note"]:
         yield dataset["note"]
-    theirs = published.STATISTICS.get(dataset["like"] or "")
-    if theirs is None:
+    like = dataset["like"]
+    theirs = published.STATISTICS.get(like or "")
+    if like in published.NOTES:
+        yield published.NOTES[like]
+    elif theirs is None:
         yield "The paper has no such dataset."
     elif "items" in dataset:
         yield (

@@ -18,6 +18,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from jump_tf import schema
+from jump_tf.evaluate.sessions import tables as session_tables
 from jump_tf.experiments.reproduction import datasets
 from jump_tf.experiments.reproduction import experiment as experiments
 from jump_tf.experiments.reproduction import published
@@ -71,6 +72,13 @@ BASELINES = {
     "session_mean": "the session's mean log dwell",
     "gradient_boosting": "gradient boosting, median",
 }
+# What a run costs, and how tables call and write it.
+COSTS = {
+    "training_minutes": ("training (min)", "{:.1f}"),
+    "clicks_per_second": ("trained clicks/s", "{:,.0f}"),
+    "served_ms": ("served, p50 (ms)", "{:.2f}"),
+}
+PARTS = ("num_predictions", "recall_at_20", "mrr_at_20")
 DONE, MISSING, FAILED = "done", "missing", "failed"
 Tree = dict[str, Any]
 
@@ -130,7 +138,21 @@ def _run(experiment, step: Step) -> Tree:
     entry |= {"state": DONE, "moments": moments}
     if step.purpose == steps.BASELINES:
         return entry
-    return entry | run_folder.read_training(run)
+    training = run_folder.read_training(run)
+    costs = _costs(run, training["training_seconds"], training["epochs"])
+    return entry | training | {"costs": costs}
+
+
+def _costs(run, seconds, epochs) -> dict[str, float]:
+    """Those of `COSTS` that are known."""
+    clicks = run_folder.read_manifest(run)["splits"][schema.TRAIN]["clicks"]
+    costs = {"training_minutes": seconds / 60}
+    if seconds:
+        costs["clicks_per_second"] = clicks * epochs / seconds
+    served = run_folder.read_load_test(run)
+    if served:
+        costs["served_ms"] = served["p50"]
+    return costs
 
 
 def _numbers(result) -> Tree:
@@ -141,6 +163,10 @@ def _numbers(result) -> Tree:
         "session_length": {
             label: {name: part.get(name) for name in (*NUMBERS,)}
             for label, part in result["slices"]["session_length"].items()
+        },
+        "parts": {
+            label: {name: part.get(name) for name in PARTS}
+            for label, part in session_tables.parts(result).items()
         },
     }
 

@@ -31,7 +31,7 @@ def statistics(tree: Tree) -> str:
         for name in published.DATA
         if name in {data["like"] for data in ours.values()}
     ]
-    header = ["", *ours, *(f"{name}, in the paper" for name in theirs)]
+    header = ["", *ours, *map(published.heading, theirs)]
     rows = [
         [
             text,
@@ -68,8 +68,61 @@ def metrics(tree: Tree, data: str, moment: str, names: tuple[str, ...]) -> str:
         header += [results.NAMES[metric], f"{_reference(tree)} less it"]
     like = tree["data"][data]["like"]
     if like:
-        header.append(f"in the paper, {like}")
+        header.append(published.heading(like))
     return html.table(header, _with_best(rows, names), first=_reference(tree))
+
+
+def quality_and_cost(tree: Tree, data: str, moment: str) -> str:
+    """What each model reaches, beside what it takes; unknown costs left out."""
+    runs = results.done(tree, data, steps.HEADLINE)
+    known = [
+        cost
+        for cost in results.COSTS
+        if any(cost in run["costs"] for run in runs)
+    ]
+    shown = (*results.CLICK_METRICS[:2], results.DWELL_METRICS[0])
+    header = ["", *(results.NAMES[metric] for metric in shown)]
+    header += [results.COSTS[cost][0] for cost in known]
+    rows = [
+        [
+            run["title"],
+            *(
+                results.number(run["moments"][moment][metric], metric)
+                for metric in shown
+            ),
+            *(
+                _statistic(run["costs"].get(cost), results.COSTS[cost][1])
+                for cost in known
+            ),
+        ]
+        for run in runs
+    ]
+    return html.table(header, rows, first=_reference(tree))
+
+
+def parts(tree: Tree, data: str, moment: str) -> str:
+    """Recall, and MRR below, of each model on parts of the clicks."""
+    runs = results.done(tree, data, steps.HEADLINE, steps.BASELINES)
+    mine = results.reference(tree, data)
+    found = {run["title"]: run["moments"][moment]["parts"] for run in runs}
+    own = mine["moments"][moment]["parts"] if mine else {}
+    header = ["recall@20, MRR@20 below", "clicks", *found]
+    rows = [
+        [
+            label,
+            f"{own[label]['num_predictions']:,}",
+            *(_of_part(named.get(label, {})) for named in found.values()),
+        ]
+        for label in own
+    ]
+    return html.table(header, rows)
+
+
+def _of_part(part) -> Cell:
+    recall, mrr = (
+        results.number(part.get(name), name) for name in results.PARTS[1:]
+    )
+    return Cell(recall, mrr if part.get(results.PARTS[2]) is not None else "")
 
 
 def ablations(tree: Tree, data: str, moment: str) -> str:

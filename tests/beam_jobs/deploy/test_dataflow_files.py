@@ -31,6 +31,8 @@ LIKELY = {  # A value of each parameter whose default the flags do not tell.
     "output": "gs://bucket/data",
     "overwrite": "true",
     "merge_repeats": "true",
+    "k_core": "true",
+    "validation_days": "0.5",
     "until": "2026-01-31",
     "session_gap": "1800",
     "max_session_length": "50",
@@ -104,7 +106,8 @@ def test_the_template_takes_what_the_options_take(parameters):
     assert request.input == tuple(LIKELY["input"].split())
     assert request.columns == ("who", "what", "when", "seconds")
     assert request.overwrite
-    assert request.merge_repeats
+    assert request.merge_repeats and request.k_core
+    assert request.validation_days == 0.5
     assert (request.session_gap, request.max_session_length) == (1800.0, 50)
     assert request.min_item_clicks == FIELDS["min_item_clicks"].default
 

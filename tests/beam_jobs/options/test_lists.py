@@ -66,6 +66,7 @@ CHANGES = {
     "criteo": {
         "split": "temporal",
         "test_days": 2.5,
+        "validation_days": 0.5,
         "list_gap": 900.0,
         "min_list_length": 3,
         "min_feature_count": 7,

@@ -61,11 +61,13 @@ def test_shards_of_a_split_are_of_like_size():
     assert all(abs(size - mean) < 0.5 * mean for size in sizes.values())
 
 
-def test_temporal_split():
-    end = 100 * DAY
-    days = [0, 2, 2 + 1e-6, 4, 4 + 1e-6, 99]
+@pytest.mark.parametrize("validation_days", [2.0, 0.5])
+def test_temporal_split(validation_days):
+    end, middle = 100 * DAY, 2 + validation_days
+    days = [0, 2, 2 + 1e-6, middle, middle + 1e-6, 99]
     last = np.array([round(end - before * DAY) for before in days])
-    found = [schema.SPLITS[n] for n in splits.temporal_splits(last, end, 2.0)]
+    numbers = splits.temporal_splits(last, end, 2.0, validation_days)
+    found = [schema.SPLITS[n] for n in numbers]
     assert found == ["test"] * 2 + ["validation"] * 2 + ["train"] * 2
 
 

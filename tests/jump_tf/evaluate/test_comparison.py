@@ -26,8 +26,6 @@ def make_clicks(num_sessions=120, seed=0):
         position=position,
         length=length[session],
         item=item,
-        previous=np.where(position > 1, np.roll(item, 1), 0),
-        repeated=np.zeros(len(session), bool),
         dwell_seconds=np.where(
             last, 30.0, np.exp(random.normal(4, 1, len(session)))
         ),

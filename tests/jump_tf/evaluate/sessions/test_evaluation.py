@@ -188,9 +188,19 @@ class TestClicks:
         assert clicks.last.sum() == len(expected)
 
     def test_repeats_are_within_the_session(self, tmp_path):
-        folder = one_session_folder(tmp_path, [5], items=(2, 3, 2, 4, 3))
+        oov = schema.OOV_ID  # Two clicks on unknown items may be on two items.
+        items = (2, 2, 3, 2, oov, oov, 3)
+        folder = one_session_folder(tmp_path, [7, 1], items=items)
         clicks = session_predictions.read_clicks(folder, schema.TEST)
-        np.testing.assert_array_equal(clicks.repeated, [0, 0, 1, 0, 1])
+        (whole,) = np.nonzero(clicks.length == 7)
+        (alone,) = np.nonzero(clicks.length == 1)
+        for column, expected in (
+            (clicks.previous, [schema.PAD_ID, *items[:-1]]),
+            (clicks.repeats_last, [0, 1, 0, 0, 0, 0, 0]),
+            (clicks.repeated, [0, 1, 0, 1, 0, 0, 1]),
+        ):
+            np.testing.assert_array_equal(column[whole], expected)
+            assert not column[alone]
 
     @pytest.mark.parametrize("moment", schema.MOMENTS)
     def test_sessions_of_two(self, tmp_path, moment):
@@ -406,7 +416,8 @@ class TestEvaluate:
         )
 
     def test_slices_add_up(self, result):
-        for name in ("session_length", "position", "repeat"):
+        kinds = ("session_length", "position", "repeat", "item_support")
+        for name in kinds:
             parts = result["slices"][name].values()
             total = sum(part["num_predictions"] for part in parts)
             assert total == result["num_predictions"]
