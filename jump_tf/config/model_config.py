@@ -11,6 +11,7 @@ ROW_SPACINGS = ("seconds", "log")
 DWELL_JOINS = ("concat", "sum", "scalar")
 ACTIVATIONS = ("tanh", "relu")
 SLOPES = ("free", "positive")
+BLOCKS = ("pre_norm", "ligr")
 UNITS_OF_HEROES = ("hawkes", "lstm")
 
 
@@ -141,7 +142,9 @@ class SASRecConfig(ClickConfig):
     """SASRec; `dropout` is also inside the blocks.
 
     Attributes:
-        blocks: of attention and feed-forward layer.
+        block: "pre_norm", see `TransformerBlock`; "ligr", that of eSASRec, see
+            `LiGRBlock`.
+        blocks: how many, each of attention and feed-forward layer.
         heads: of each attention; they share `units` evenly.
         feed_forward_ratio: hidden units of a feed-forward layer, by `units`.
         max_positions: clicks of a session that have a position of their own;
@@ -150,6 +153,7 @@ class SASRecConfig(ClickConfig):
 
     architecture: ClassVar[str] = "sasrec"
 
+    block: str = "pre_norm"
     blocks: int = 2
     heads: int = 1
     feed_forward_ratio: int = 1
@@ -157,6 +161,7 @@ class SASRecConfig(ClickConfig):
 
     def __post_init__(self):
         super().__post_init__()
+        self.one_of("block", BLOCKS)
         self.at_least(1, "blocks", "heads", "feed_forward_ratio")
         self.at_least(1, "max_positions")
         if self.units % self.heads:
