@@ -213,7 +213,9 @@ class SessionModel(ConfiguredModel):
                 )
             case "bpr_max":
                 return softmax.bpr_max(
-                    *drawn, regularization=config.bpr_regularization
+                    *drawn,
+                    regularization=config.bpr_regularization,
+                    elu=config.bpr_elu,
                 )
             case "top1":
                 return softmax.top1(*drawn)
