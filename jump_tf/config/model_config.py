@@ -242,15 +242,20 @@ class NSRConfig(PointProcessConfig):
     Attributes:
         bins: K, within each of which the hazard is constant; even in the log
             of seconds up to c1, the last one without an end.
+        hazard_dropout: rate on what the hazards are read from, in training.
     """
 
     architecture: ClassVar[str] = "nsr"
 
     bins: int = 32
+    hazard_dropout: float = 0.0
+
+    free_fields: ClassVar = PointProcessConfig.free_fields | {"hazard_dropout"}
 
     def __post_init__(self):
         super().__post_init__()
         self.at_least(2, "bins")
+        self.rate("hazard_dropout")
 
 
 @dataclasses.dataclass(frozen=True)
