@@ -93,9 +93,9 @@ class RMTPP(JointModel):
 
     The paper foretells mark and time of event k + 1 at once, from h_k, each
     independent of the other. Here the next click is asked for when its visitor
-    has left the page, and tau_k is known, which all other models tell their
-    clicks: hence the layer A, which is not in the paper. While the visitor is
-    on the page, tau_k is not known, and g says so.
+    has left the page, and tau_k is known; ATRP and NSR are told it. So A is,
+    too, a layer that is not in the paper. While the visitor is on the page,
+    tau_k is not known, and g says so.
 
     The dwell that is asked for is that on the next click, of which item and
     arrival are given; so its head first makes h_{k+1}, by one more step of the
