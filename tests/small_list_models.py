@@ -43,6 +43,10 @@ ARCHITECTURES = {
     "soft": (Heroes, {**LINEAR, "cell": "soft"}),
     "motivate": (Heroes, {**RECURRENT, "hierarchy": False}),
     "lstms": (Heroes, {**RECURRENT, "cell": "lstm", "hierarchy": False}),
+    "informed": (
+        Heroes,
+        {**RECURRENT, "cell": "lstm", "hierarchy": False, "click_input": True},
+    ),
     "lstm": (ListRNN, {**RECURRENT, "positions": 0, "offset_input": False}),
     "rrn": (ListRNN, {**RECURRENT, "positions": 0}),
     "dnn": (DNN, {}),

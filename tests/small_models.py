@@ -77,6 +77,7 @@ ARCHITECTURES = {
     "atrp": (ATRP, {}),
     "nsr": (NSR, {"bins": 5}),
     "sasrec": (SASRec, {"heads": 2, "feed_forward_ratio": 3}),
+    "esasrec": (SASRec, {"block": "ligr", "heads": 2}),
     "sasrec with parts": (SASRec, {"heads": 3, "blocks": 1, **PARTS}),
     "heroes": (
         HeroesSessions,

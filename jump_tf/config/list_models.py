@@ -106,6 +106,8 @@ class HeroesConfig(ListConfig):
         hierarchy: whether the layers are linked and driven by the clicks;
             without, each task has a unit of its own ("motivate" in the
             authors' code, two LSTMs with `cell` "lstm").
+        click_input: whether the two units of a model without hierarchy read
+            the click on the item before, which the hierarchy is driven by.
         label_leak: whether the conversion of an item is predicted from a state
             that was updated or not by the item's own click, as in the authors'
             released protocol, in training and in test. Without, it is
@@ -120,6 +122,7 @@ class HeroesConfig(ListConfig):
     units: int = 128
     cell: str = "hawkes"
     hierarchy: bool = True
+    click_input: bool = False
     label_leak: bool = False
     accumulate_decay: bool = False
     feedback: str = "soft"
@@ -134,6 +137,8 @@ class HeroesConfig(ListConfig):
         self.one_of("feedback", FEEDBACKS)
         if self.cell == "soft" and not self.hierarchy:
             self.refuse("hierarchy", "be on for cell='soft'")
+        if self.click_input and self.hierarchy:
+            self.refuse("click_input", "be off where clicks drive a hierarchy")
         if self.label_leak and (self.cell == "soft" or not self.hierarchy):
             self.refuse("label_leak", "be off where clicks drive nothing")
         if self.accumulate_decay and not (

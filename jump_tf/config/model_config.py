@@ -11,6 +11,7 @@ ROW_SPACINGS = ("seconds", "log")
 DWELL_JOINS = ("concat", "sum", "scalar")
 ACTIVATIONS = ("tanh", "relu")
 SLOPES = ("free", "positive")
+BLOCKS = ("pre_norm", "ligr")
 UNITS_OF_HEROES = ("hawkes", "lstm")
 
 
@@ -166,7 +167,9 @@ class SASRecConfig(ClickConfig):
     """SASRec; `dropout` is also inside the blocks.
 
     Attributes:
-        blocks: of attention and feed-forward layer.
+        block: "pre_norm", see `TransformerBlock`; "ligr", that of eSASRec, see
+            `LiGRBlock`.
+        blocks: how many, each of attention and feed-forward layer.
         heads: of each attention; they share `units` evenly.
         feed_forward_ratio: hidden units of a feed-forward layer, by `units`.
         max_positions: clicks of a session that have a position of their own;
@@ -175,6 +178,7 @@ class SASRecConfig(ClickConfig):
 
     architecture: ClassVar[str] = "sasrec"
 
+    block: str = "pre_norm"
     blocks: int = 2
     heads: int = 1
     feed_forward_ratio: int = 1
@@ -182,6 +186,7 @@ class SASRecConfig(ClickConfig):
 
     def __post_init__(self):
         super().__post_init__()
+        self.one_of("block", BLOCKS)
         self.at_least(1, "blocks", "heads", "feed_forward_ratio")
         self.at_least(1, "max_positions")
         if self.units % self.heads:
@@ -262,15 +267,20 @@ class NSRConfig(PointProcessConfig):
     Attributes:
         bins: K, within each of which the hazard is constant; even in the log
             of seconds up to c1, the last one without an end.
+        hazard_dropout: rate on what the hazards are read from, in training.
     """
 
     architecture: ClassVar[str] = "nsr"
 
     bins: int = 32
+    hazard_dropout: float = 0.0
+
+    free_fields: ClassVar = PointProcessConfig.free_fields | {"hazard_dropout"}
 
     def __post_init__(self):
         super().__post_init__()
         self.at_least(2, "bins")
+        self.rate("hazard_dropout")
 
 
 @dataclasses.dataclass(frozen=True)

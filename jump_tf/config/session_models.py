@@ -45,6 +45,8 @@ class SessionConfig(Checked):
         sampling_power: negatives are drawn by `count ** sampling_power`.
         bpr_regularization: weight of the negatives' squared scores in
             "bpr_max".
+        bpr_elu: alpha of the ELU through which scores pass in "bpr_max", which
+            holds them above -alpha; None for none.
         gbce_calibration: t in "gbce", from 0, which is binary cross entropy,
             to 1, which undoes its overconfidence; supposes negatives drawn
             uniformly, that is `sampling_power` 0.
@@ -86,6 +88,7 @@ class SessionConfig(Checked):
     negatives: int = 0
     sampling_power: float = 0.75
     bpr_regularization: float = 1.0
+    bpr_elu: float | None = None
     gbce_calibration: float = 0.75
     dwell_weight: float = 1.0
     dwell_head: str = "item"
@@ -104,9 +107,10 @@ class SessionConfig(Checked):
     # No weight depends on these: a warm start may change them.
     free_fields: ClassVar[frozenset[str]] = frozenset(
         (
-            *("click_loss", "bpr_regularization", "gbce_calibration"),
-            *("negatives", "sampling_power", "seed", "initial_log_dwell"),
-            *("dwell_weight", "end_weight", "dropout", "dwell_dropout"),
+            *("click_loss", "bpr_regularization", "bpr_elu"),
+            *("gbce_calibration", "negatives", "sampling_power", "seed"),
+            *("initial_log_dwell", "dwell_weight", "end_weight"),
+            *("dropout", "dwell_dropout"),
             *("unknown_dwell_rate", "unknown_item_rate"),
         )
     )
@@ -117,6 +121,7 @@ class SessionConfig(Checked):
         self.at_least(0, "negatives", "dwell_weight", "end_weight", "seed")
         self.at_least(0, "bpr_regularization")
         self.above_zero("max_dwell_seconds", "click_scale", "dwell_scale")
+        self.above_zero("bpr_elu")
         self.rate("dropout", "dwell_dropout")
         self.rate("unknown_dwell_rate", "unknown_item_rate")
         self.one_of("dwell_head", self.dwell_heads)

@@ -47,6 +47,63 @@ class ListCell(keras.layers.Layer):
         return {**super().get_config(), "units": self.units}
 
 
+class FeedbackCell(ListCell):
+    """A `ListCell` that estimates the clicks that are not known.
+
+    Args:
+        units: size d of what the heads read.
+        click_head: layer of h^c `[B, d]` to logits of a click `[B]`; None
+            where no click is ever read, or none is unknown.
+        soft_feedback: what takes the place of a click that is not known: its
+            chance, or 1 where that reaches the item's threshold, else 0.
+    """
+
+    def __init__(self, units, click_head, soft_feedback=True, **kwargs):
+        super().__init__(units, **kwargs)
+        self.click_head = click_head
+        self.soft_feedback = soft_feedback
+
+    def build_click_head(self):
+        """Builds the head, which the model may have built already."""
+        if self.click_head is not None and not self.click_head.built:
+            self.click_head.build((None, self.units))
+
+    def chance(self, clicks):
+        """The chance of a click `[B, 1]`, of h^c `[B, d]`; no dropout."""
+        chance = ops.sigmoid(self.click_head(clicks, training=False))
+        return ops.cast(chance[:, None], clicks.dtype)
+
+    def clicked(self, clicks, feedback, threshold, training):
+        """The click `[B, 1]`, or what stands in for it.
+
+        Args:
+            clicks: `[B, d]`, h^c.
+            feedback: `[B, 1]`, -1 where not known.
+            threshold: `[B, 1]`.
+            training: whether all feedback is known.
+        """
+        clicked = ops.stop_gradient(feedback)  # It is given, not learned.
+        if training:
+            return clicked
+        stand_in = self.chance(clicks)
+        if not self.soft_feedback:
+            stand_in = ops.cast(stand_in >= threshold, stand_in.dtype)
+        return ops.where(feedback >= 0.0, feedback, stand_in)
+
+    def get_config(self):
+        head = keras.saving.serialize_keras_object(self.click_head)
+        return {
+            **super().get_config(),
+            "click_head": head,
+            "soft_feedback": self.soft_feedback,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        head = keras.saving.deserialize_keras_object(config["click_head"])
+        return cls(**{**config, "click_head": head})
+
+
 @keras.saving.register_keras_serializable(package="jump_tf")
 class FeedbackRNN(keras.layers.Layer):
     """Runs a cell along lists; what the past has no part in comes first.

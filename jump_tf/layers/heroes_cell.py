@@ -6,12 +6,12 @@ from typing import Any
 import keras
 from keras import ops
 
-from jump_tf.layers.feedback_rnn import ListCell
+from jump_tf.layers.feedback_rnn import FeedbackCell
 from jump_tf.layers.mlp_head import small_normal
 from jump_tf.layers.recurrent_units import unit_class
 
 
-class HierarchicalCell(ListCell):
+class HierarchicalCell(FeedbackCell):
     """A lower layer of clicks, an upper one of conversions, and their links.
 
     The links are four matrices `[d, d]` without biases, named by where they
@@ -23,19 +23,18 @@ class HierarchicalCell(ListCell):
         click_head: layer of h^c `[B, d]` to logits of a click `[B]`, for
             clicks that are not known; None where all of them are.
         make_unit: function of a name to a `GatedUnit`.
+        **kwargs: see `FeedbackCell`.
     """
 
     def __init__(self, units, click_head, make_unit, **kwargs):
-        super().__init__(units, **kwargs)
-        self.click_head = click_head
+        super().__init__(units, click_head, **kwargs)
         self.lower = make_unit("lower")
         self.upper = make_unit("upper")
 
     def build(self, items_shape):
         self.lower.build(items_shape)
         self.upper.build(items_shape)
-        if self.click_head is not None and not self.click_head.built:
-            self.click_head.build((None, self.units))
+        self.build_click_head()
         self.lower_from_lower = self._link("lower_from_lower")
         self.lower_from_upper = self._link("lower_from_upper")
         self.upper_from_upper = self._link("upper_from_upper")
@@ -48,20 +47,6 @@ class HierarchicalCell(ListCell):
             shape=(self.units, self.units),
             initializer=small_normal(),
         )
-
-    def chance(self, clicks):
-        """The chance of a click `[B, 1]`, of h^c `[B, d]`; no dropout."""
-        chance = ops.sigmoid(self.click_head(clicks, training=False))
-        return ops.cast(chance[:, None], clicks.dtype)
-
-    def get_config(self):
-        head = keras.saving.serialize_keras_object(self.click_head)
-        return {**super().get_config(), "click_head": head}
-
-    @classmethod
-    def from_config(cls, config):
-        head = keras.saving.deserialize_keras_object(config["click_head"])
-        return cls(**{**config, "click_head": head})
 
 
 class State(typing.NamedTuple):
@@ -111,8 +96,7 @@ class HeroesCell(HierarchicalCell):
         unit: "hawkes" or "lstm".
         label_leak: see above.
         accumulate_decay: see `HawkesUnit.fade`; of the upper layer.
-        soft_feedback: what takes the place of a click that is not known: its
-            chance, or 1 where that reaches the item's threshold, else 0.
+        **kwargs: see `FeedbackCell`.
 
     Call arguments and returns: see `ListCell`.
 
@@ -128,7 +112,6 @@ class HeroesCell(HierarchicalCell):
         unit="hawkes",
         label_leak=False,
         accumulate_decay=False,
-        soft_feedback=True,
         **kwargs,
     ):
         def make_unit(name):
@@ -141,7 +124,6 @@ class HeroesCell(HierarchicalCell):
         self.unit = unit
         self.label_leak = label_leak
         self.accumulate_decay = accumulate_decay
-        self.soft_feedback = soft_feedback
         memories = 2 * len(self.lower.memory._fields)
         self.state_size = [units, units, 1, *[units] * memories]
 
@@ -179,10 +161,7 @@ class HeroesCell(HierarchicalCell):
         clicks, lower_memory = self.lower(
             to_lower, summary, state.lower_memory, keep=1.0 - state.clicked
         )
-        clicked = ops.stop_gradient(feedback)  # It is given, not learned.
-        if not training:
-            stand_in = self._stand_in(clicks, threshold)
-            clicked = ops.where(feedback >= 0.0, feedback, stand_in)
+        clicked = self.clicked(clicks, feedback, threshold, training)
 
         summary = ops.matmul(state.upper, self.upper_from_upper)
         copied = self.upper.fade(to_upper, summary, state.upper_memory)
@@ -198,20 +177,12 @@ class HeroesCell(HierarchicalCell):
             [clicks, upper, clicked, *lower_memory, *upper_memory],
         )
 
-    def _stand_in(self, clicks, threshold):
-        """The estimate that stands in for an unknown click g."""
-        chance = self.chance(clicks)
-        if self.soft_feedback:
-            return chance
-        return ops.cast(chance >= threshold, chance.dtype)
-
     def get_config(self):
         return {
             **super().get_config(),
             "unit": self.unit,
             "label_leak": self.label_leak,
             "accumulate_decay": self.accumulate_decay,
-            "soft_feedback": self.soft_feedback,
         }
 
 

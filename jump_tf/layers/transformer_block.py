@@ -32,6 +32,9 @@ class TransformerBlock(ConfiguredLayer):
     Xiong et al., ICML 2020 (arXiv 2002.04745).
     """
 
+    hidden_activation = "gelu"
+    feed_forward_bias = True
+
     def __init__(self, heads, hidden_units, dropout=0.0, **kwargs):
         super().__init__(**kwargs)
         self.heads = heads
@@ -45,7 +48,11 @@ class TransformerBlock(ConfiguredLayer):
             epsilon=1e-6, name="hidden_norm", **own
         )
         self.hidden = keras.layers.Dense(
-            hidden_units, "gelu", name="hidden", **own
+            hidden_units,
+            self.hidden_activation,
+            use_bias=self.feed_forward_bias,
+            name="hidden",
+            **own,
         )
         self.attention_dropout = keras.layers.Dropout(dropout, **own)
         self.hidden_dropout = keras.layers.Dropout(dropout, **own)
@@ -67,7 +74,10 @@ class TransformerBlock(ConfiguredLayer):
             dtype=self.dtype_policy,
         )
         self.outputs = keras.layers.Dense(
-            size, name="outputs", dtype=self.dtype_policy
+            size,
+            use_bias=self.feed_forward_bias,
+            name="outputs",
+            dtype=self.dtype_policy,
         )
         self.attention_norm.build(states_shape)
         self.attention.build(states_shape, states_shape)
@@ -80,7 +90,21 @@ class TransformerBlock(ConfiguredLayer):
         added = self.attention(
             normed, normed, use_causal_mask=True, training=training
         )
-        states = states + self.attention_dropout(added, training=training)
-        hidden = self.hidden(self.hidden_norm(states))
+        added = self.attention_dropout(added, training=training)
+        states = self.after_attention(states, added)
+        hidden = self.feed_forward_units(self.hidden_norm(states))
         added = self.outputs(self.hidden_dropout(hidden, training=training))
-        return states + self.output_dropout(added, training=training)
+        added = self.output_dropout(added, training=training)
+        return self.after_feed_forward(states, added)
+
+    def feed_forward_units(self, normed):
+        """`[B, T, hidden_units]` of normed states."""
+        return self.hidden(normed)
+
+    def after_attention(self, states, added):
+        """The states with what the attention adds to them."""
+        return states + added
+
+    def after_feed_forward(self, states, added):
+        """The states with what the feed-forward layer adds to them."""
+        return states + added

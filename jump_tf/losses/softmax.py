@@ -154,11 +154,15 @@ def bpr_max(
     negatives,
     *,
     regularization,
+    elu=None,
 ):
     """`-log sum_j w_j sigmoid(r - r_j) + regularization sum_j w_j r_j^2`.
 
     r is the target's score, r_j a negative's and w = softmax(r_j) over the
-    negatives: those that score high count most.
+    negatives: those that score high count most. With `elu` all scores are
+    `score if score > 0 else elu (exp(score) - 1)` first: that a negative is
+    far below the others then neither costs nor gains, and the order of items
+    is the same.
 
     The first five arguments are those at the top of the module;
     `regularization` is the weight of the scores' squares.
@@ -166,12 +170,13 @@ def bpr_max(
     Returns:
         `[N]`, unreduced.
 
-    Reference: Hidasi & Karatzoglou, CIKM 2018 (arXiv 1706.03847), section 3.3;
-    without their ELU, which bounds scores that no regularization does.
+    Reference: Hidasi & Karatzoglou, CIKM 2018 (arXiv 1706.03847), section 3.3.
     """
     own, others, hits = _scores(
         queries, target_vectors, targets, negative_vectors, negatives
     )
+    if elu is not None:
+        own, others = ops.elu(own, elu), ops.elu(others, elu)
     logits = ops.where(hits, NEVER, others)
     # sum_j w_j s_j with log w_j = r_j - logsumexp(r) and log s_j, in logs.
     log_wins = ops.logsumexp(

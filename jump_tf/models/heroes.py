@@ -44,18 +44,22 @@ class Heroes(ListModel):
 
     def _make_cell(self):
         config = self.config
-        options = {"name": "cell", "dtype": self.dtype_policy}
+        options = {
+            "soft_feedback": config.feedback == "soft",
+            "name": "cell",
+            "dtype": self.dtype_policy,
+        }
         if config.cell == "soft":
             return SoftHeroesCell(config.units, self.click_head, **options)
         if not config.hierarchy:
-            return IndependentCells(config.units, config.cell, **options)
+            head = self.click_head if config.click_input else None
+            return IndependentCells(config.units, config.cell, head, **options)
         return HeroesCell(
             config.units,
             self.click_head,
             config.cell,
             config.label_leak,
             config.accumulate_decay,
-            config.feedback == "soft",
             **options,
         )
 

@@ -35,6 +35,7 @@ class PiecewiseDwellHead(DwellHead):
 
     Args:
         edges: where the bins begin, K increasing seconds from 0.
+        dropout: rate, in training, on h and on f_u * f_h.
         **kwargs: see `DwellHead`; the distribution has no `scale`.
 
     Call arguments: see `DwellHead`.
@@ -43,9 +44,11 @@ class PiecewiseDwellHead(DwellHead):
         `PiecewiseHazard` of K times `[N]`, and None.
     """
 
-    def __init__(self, edges, **kwargs):
+    def __init__(self, edges, dropout=0.0, **kwargs):
         super().__init__(**kwargs)
         self.edges = tuple(edges)
+        self.dropout = dropout
+        self.dropout_layer = keras.layers.Dropout(dropout)
         first = math.log(math.log(2.0)) - self.initial_log_seconds
         self.from_item = keras.layers.Dense(self.units, name="from_item")
         self.from_state = keras.layers.Dense(
@@ -71,8 +74,12 @@ class PiecewiseDwellHead(DwellHead):
         self.state_hazards.build(shape)
         self.joint_hazards.build(shape)
 
-    def call(self, features, items, item_vectors):
+    def call(self, features, items, item_vectors, training=False):
         joint = self.from_item(item_vectors) * self.from_state(features)
+        features, joint = (
+            self.dropout_layer(units, training=training)
+            for units in (features, joint)
+        )
         hazards = self.state_hazards(features) + self.joint_hazards(joint)
         hazards = ops.clip(hazards, *_LOG_HAZARDS)
         return (
@@ -114,7 +121,9 @@ class NSR(JointModel):
 
     def make_dwell_head(self):
         edges = bin_edges(self.config.bins, self.config.max_dwell_seconds)
-        return PiecewiseDwellHead(edges, **self.dwell_head_options())
+        return PiecewiseDwellHead(
+            edges, self.config.hazard_dropout, **self.dwell_head_options()
+        )
 
     def build(self, input_shape=None):
         units = self.config.units

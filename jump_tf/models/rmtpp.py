@@ -85,14 +85,21 @@ class RMTPP(JointModel):
     """A recurrent network over items and gaps; the next gap is Gompertz.
 
         h_j = phi(W_y V[y_j] + W_t g(tau_{j-1}) + W_h h_{j-1} + b)
-        P(next click) = softmax(U h_k + c)
+        P(next click) = softmax(U phi(A_h h_k + A_t g(tau_k) + a) + c)
         hazard of tau_{k+1} at t = exp(v . h_{k+1} + w t + b)
 
     Event j comes with the gap since event j - 1, which is the dwell on click
-    j - 1: h_k does not know tau_k. The dwell that is asked for is that on the
-    next click, of which item and arrival are given; so the head first makes
-    h_{k+1}, by one more step of the same cell on that item and tau_k. For it
-    the features are `[h_k; g(tau_k)]`.
+    j - 1: h_k does not know tau_k, and the features are `[h_k; g(tau_k)]`.
+
+    The paper foretells mark and time of event k + 1 at once, from h_k, each
+    independent of the other. Here the next click is asked for when its visitor
+    has left the page, and tau_k is known; ATRP and NSR are told it. So A is,
+    too, a layer that is not in the paper. While the visitor is on the page,
+    tau_k is not known, and g says so.
+
+    The dwell that is asked for is that on the next click, of which item and
+    arrival are given; so its head first makes h_{k+1}, by one more step of the
+    recurrent network on that item and tau_k.
 
     The dwell is decoded by its median, which is a closed form. The expected
     gap of the paper, by numerical integration, is infinite where w < 0.
@@ -115,6 +122,9 @@ class RMTPP(JointModel):
             # At gain one the first click would weigh as much as the last.
             recurrent_initializer=keras.initializers.Orthogonal(0.5),
         )
+        self.click_layer = keras.layers.Dense(
+            config.units, config.activation, name="click_layer"
+        )
 
     def make_dwell_head(self):
         return GompertzDwellHead(
@@ -130,6 +140,7 @@ class RMTPP(JointModel):
 
     def build(self, input_shape=None):
         self.rnn.build((None, None, self.config.units + GAP_SIZE))
+        self.click_layer.build((None, self.encoded_width))
         super().build(input_shape)
 
     def encode(self, items, dwell_seconds, real, training=False):
@@ -141,6 +152,9 @@ class RMTPP(JointModel):
         first = self.start_like(events[..., : self.config.units])[:, 0]
         states = self.rnn(events, initial_state=first)
         return ops.concatenate([ops.cast(states, "float32"), gaps], axis=-1)
+
+    def queries(self, features):
+        return super().queries(self.click_layer(features))
 
     def dwell_and_end(self, features, items, rows=None, training=False):
         if rows is None:

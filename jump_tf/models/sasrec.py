@@ -6,6 +6,7 @@ import keras
 from keras import ops
 
 from jump_tf.config.model_config import SASRecConfig
+from jump_tf.layers.ligr_block import LiGRBlock
 from jump_tf.layers.transformer_block import TransformerBlock
 from jump_tf.models.pointing_model import PointingModel
 
@@ -18,15 +19,22 @@ class SASRec(PointingModel):
         features = LayerNorm(blocks(x))             (`TransformerBlock`)
 
     p_k is a learned position, counted from the first click; clicks beyond
-    `max_positions` share the last one. Its authors train it by one negative
-    for each click; a softmax over many serves it far better. Norms come before
-    the layers, where theirs leave keys and values without. It sees no dwell.
+    `max_positions` share the last one. Positions start of the size that item
+    rows e have, which alone are then scaled, as in the authors' code: by the
+    cosine, rows are of length one. The authors train by one negative for each
+    click; a softmax over many serves it far better. Norms come before the
+    layers, where theirs leave keys and values without. It sees no dwell.
+
+    With `block` "ligr" this is eSASRec: the shifted session as the target, the
+    layers of LiGR and a sampled softmax. Its authors draw 256 negatives for
+    each click, evenly, count positions from the last click, and scale no rows.
 
     `dtype` is the policy of the blocks alone. Options are the fields of
     `SASRecConfig`. Arguments, returns and masking: see `SessionModel`.
 
     Reference: Kang & McAuley, ICDM 2018 (arXiv 1808.09781); on its loss,
-    Klenitskiy & Vasilev, RecSys 2023 (arXiv 2309.07602).
+    Klenitskiy & Vasilev, RecSys 2023 (arXiv 2309.07602); eSASRec, Tikhonovich
+    et al., RecSys 2025 (arXiv 2508.06450).
     """
 
     config: SASRecConfig
@@ -35,10 +43,19 @@ class SASRec(PointingModel):
         super().__init__(vocabulary_size, **options)
         config = self.config
         self.positions = keras.layers.Embedding(
-            config.max_positions, config.units, name="positions"
+            config.max_positions,
+            config.units,
+            # As rows start: of about length one where they are given that.
+            embeddings_initializer="uniform"
+            if config.click_scale is None
+            else keras.initializers.RandomNormal(
+                stddev=1.0 / math.sqrt(config.units)
+            ),
+            name="positions",
         )
+        kind = LiGRBlock if config.block == "ligr" else TransformerBlock
         self.blocks = [
-            TransformerBlock(
+            kind(
                 config.heads,
                 config.feed_forward_ratio * config.units,
                 config.dropout or 0.0,

@@ -242,7 +242,9 @@ class SessionModel(ConfiguredModel):
                 )
             case "bpr_max":
                 return softmax.bpr_max(
-                    *vectors, regularization=config.bpr_regularization
+                    *vectors,
+                    regularization=config.bpr_regularization,
+                    elu=config.bpr_elu,
                 )
             case "top1":
                 return softmax.top1(*vectors)

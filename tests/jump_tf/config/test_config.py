@@ -57,6 +57,7 @@ def test_whole_numbers_are_taken_for_floats():
             "Received: negatives=7",
         ),
         ("model.bpr_regularization=-1", "`bpr_regularization` must be at"),
+        ("model.bpr_elu=0", "`bpr_elu` must be positive and finite"),
         ("model.gbce_calibration=1.1", r"`gbce_calibration` must be in \[0"),
         ("training.learning_rate=0", "`learning_rate` must be positive"),
         ("training.schedule=linear", "`schedule` must be one of"),

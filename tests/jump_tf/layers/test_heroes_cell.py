@@ -181,24 +181,34 @@ def test_hawkes_units_on_their_own_are_their_equations(items):
     assert_equal(run(cell, items, CLICKS), expected)
 
 
-def test_lstm_units_on_their_own_are_keras_lstms(items):
-    cell = made(IndependentCells(UNITS, "lstm"))
-    for unit, states in zip(
+@pytest.mark.parametrize("reads_clicks", [False, True])
+def test_lstm_units_on_their_own_are_keras_lstms(reads_clicks, items):
+    """Whose last input, if any, is the click on the item before."""
+    head = new_head() if reads_clicks else None
+    cell = made(IndependentCells(UNITS, "lstm", head))
+    before = np.pad(CLICKS, [[0, 0], [1, 0]])[:, :-1, None]
+    inputs, kernels = items, [np.zeros((0, 4 * UNITS))] * 2
+    if reads_clicks:
+        inputs = np.concatenate([items, before], axis=-1)
+        kernels = np.split(np.asarray(cell.click_kernel), 2, axis=-1)
+    for unit, last, states in zip(
         (cell.click_unit, cell.conversion_unit),
+        kernels,
         run(cell, items, CLICKS),
         strict=True,
     ):
         lstm = keras.layers.LSTM(UNITS, return_sequences=True)
-        lstm.build(items.shape)
+        lstm.build(inputs.shape)
         i, f, o, z = np.split(np.arange(4 * UNITS), 4)
         columns = np.concatenate([i, f, z, o])  # As Keras has them.
+        kernel = np.concatenate([unit.kernel, last])
         lstm.set_weights(
             [
                 np.asarray(weight)[..., columns]
-                for weight in (unit.kernel, unit.recurrent_kernel, unit.bias)
+                for weight in (kernel, unit.recurrent_kernel, unit.bias)
             ]
         )
-        np.testing.assert_allclose(states, lstm(items), rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(states, lstm(inputs), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("unit", ["hawkes", "lstm"])
@@ -320,6 +330,7 @@ LAYERS = [
     HeroesCell(5, new_head(), accumulate_decay=True),
     SoftHeroesCell(5, new_head()),
     IndependentCells(5, "lstm"),
+    IndependentCells(5, "hawkes", new_head(), soft_feedback=False),
     FeedbackRNN(HeroesCell(5, new_head(), label_leak=True)),
     MLPHead(12, layers=2, dropout=0.1, seed=3),
 ]

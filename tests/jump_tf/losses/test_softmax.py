@@ -67,6 +67,9 @@ SAMPLED = {
         *drawn, log_expected=0.1 * tf.cast(drawn[-1], tf.float32)
     ),
     "bpr_max": lambda *drawn: softmax.bpr_max(*drawn, regularization=0.3),
+    "bpr_max elu": lambda *drawn: softmax.bpr_max(
+        *drawn, regularization=0.3, elu=0.7
+    ),
     "top1": softmax.top1,
     "top1_max": softmax.top1_max,
     "gbce": lambda *drawn: softmax.gbce(
@@ -87,6 +90,12 @@ def by_hand(name, own, others, ids):
     if name == "sampled_softmax":
         corrected = np.exp(others - 0.1 * ids)
         return -np.log(np.exp(own) / (np.exp(own) + corrected.sum()))
+    if name == "bpr_max elu":
+        own, *others = (
+            score if score > 0 else 0.7 * (np.exp(score) - 1)
+            for score in (own, *others)
+        )
+        return by_hand("bpr_max", own, np.array(others), ids)
     if name == "bpr_max":
         wins = sum(chances * sigmoid(own - others))
         return -np.log(wins) + 0.3 * sum(chances * others**2)

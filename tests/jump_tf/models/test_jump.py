@@ -367,13 +367,16 @@ def test_the_chunked_softmax_is_the_softmax(data_folder, training):
 
 @pytest.mark.exhaustive
 def test_the_hyperparameters_of_click_losses_matter(data_folder):
-    for name, option in (
-        ("bpr_max", "bpr_regularization"),
-        ("gbce", "gbce_calibration"),
+    for name, option, one, other in (
+        ("bpr_max", "bpr_regularization", 0.0, 0.9),
+        ("bpr_max", "bpr_elu", None, 0.1),
+        ("gbce", "gbce_calibration", 0.0, 0.9),
     ):
         options = {"click_loss": name, "negatives": 9}
-        plain = click_loss_alone(data_folder, True, **options, **{option: 0.0})
-        other = click_loss_alone(data_folder, True, **options, **{option: 0.9})
+        plain, other = (
+            click_loss_alone(data_folder, True, **options, **{option: value})
+            for value in (one, other)
+        )
         assert abs(plain - other) > 1e-4
 
 

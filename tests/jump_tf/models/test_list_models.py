@@ -31,7 +31,7 @@ from tests.small_list_models import with_feedback
 REAL = WEIGHTS > 0
 OUTPUTS = (CLICK, CONVERSION)
 FED_BACK = ("heroes", "leak", "accumulate", "survival", "bags")
-FED_BACK = (*FED_BACK, "without hawkes")
+FED_BACK = (*FED_BACK, "without hawkes", "informed")
 
 
 @pytest.fixture(scope="module", params=ARCHITECTURES)
@@ -175,9 +175,10 @@ def test_a_model_fed_its_own_hard_decisions_is_the_free_one(name):
     np.testing.assert_array_equal(nan, free)
 
 
+@pytest.mark.parametrize("name", ["heroes", "informed"])
 @pytest.mark.parametrize("feedback", ["hard", "soft"])
-def test_what_is_known_is_used_and_the_rest_stood_for(feedback):
-    model = make_model("heroes", feedback=feedback)
+def test_what_is_known_is_used_and_the_rest_stood_for(name, feedback):
+    model = make_model(name, feedback=feedback)
     clicked = CLICKED.copy()
     clicked[0, 2:] = -1
     partly = answers(model, with_feedback(clicked))
@@ -381,6 +382,7 @@ def test_experts_are_mixed_by_a_gate_a_task():
             "accumulate_decay",
         ),
         (HeroesConfig, {"cell": "soft", "hierarchy": False}, "hierarchy"),
+        (HeroesConfig, {"click_input": True}, "click_input"),
         (DNNConfig, {"objective": "hinge"}, "objective"),
         (DNNConfig, {"censor_weight": -1.0}, "censor_weight"),
         (

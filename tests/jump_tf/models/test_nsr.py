@@ -64,6 +64,18 @@ def test_law_is_the_three_way_unit(model):
         )
 
 
+def test_hazards_drop_out_in_training_alone():
+    """What is left, where all is dropped, is the hazard without a session."""
+    model = point_processes.make(NSR, hazard_dropout=0.999999)
+    head = model.dwell_head
+    features, rows = np.ones((2, 5), "f"), np.ones((2, 5), "f")
+    one, _ = head(features, None, rows)
+    dropped, _ = head(features, None, rows, training=True)
+    bias = np.clip(head.state_hazards.bias, -14, 2)
+    np.testing.assert_allclose(np.stack(dropped.log_hazards, 1), [bias] * 2)
+    assert np.abs(np.stack(one.log_hazards, 1) - bias).max() > 1e-2
+
+
 def test_bins_are_even_in_log_from_zero_on():
     edges = bin_edges(4, 1600.0)
     np.testing.assert_allclose(edges, [0.0, 1600**0.25, 40.0, 1600**0.75])
@@ -122,9 +134,11 @@ def test_recovers_a_known_law():
     assert -0.05 < mine < 0.3 * constant
 
 
-def test_config_refuses_too_few_bins():
+def test_config_refuses_too_few_bins_and_no_rate():
     with pytest.raises(schema.InputError, match="`bins` must be at least 2"):
         NSR(11, bins=1)
+    with pytest.raises(schema.InputError, match="`hazard_dropout` must be a"):
+        NSR(11, hazard_dropout=1.0)
 
 
 def test_preset_trains_as_production_does():

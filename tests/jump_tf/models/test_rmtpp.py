@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -125,15 +127,45 @@ def test_unknown_dwell(model):
     point_processes.check_unknown_dwell(model)
 
 
-def test_what_is_yet_unclicked_does_not_score_the_next_click(model):
-    """h_k knows no gap after click k; neither do the scores."""
-    dwell = INPUTS[schema.DWELL_SECONDS].copy()
-    dwell[:, 1] = 99.0
-    before = model(INPUTS)[:, 2]
-    after = model({**INPUTS, schema.DWELL_SECONDS: dwell})[:, 2]
-    np.testing.assert_array_equal(
-        model.click_scores(before), model.click_scores(after)
+@pytest.mark.parametrize("k", [0, 1, 2])
+def test_next_click_is_scored_by_the_state_and_the_newest_gap(model, k):
+    items, seconds = (column[2, :k] for column in INPUTS.values())
+    states, gaps = states_by_hand(model, items, seconds)
+    known = np.concatenate([states[-1], gaps[-1]])
+    query = point_processes.dense_by_hand(model.click_layer, known)
+    relu = model.config.activation == "relu"
+    query = np.maximum(query, 0) if relu else np.tanh(query)
+    scale = model.config.click_scale
+    if scale is not None:
+        query = scale * query / np.linalg.norm(query)
+    table = model.items if model.config.tie_items else model.scored
+    rows = np.float64(table.embeddings)
+    if scale is not None:
+        rows = rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+    expected = rows @ query + np.float64(model.bias.embeddings)[:, 0]
+    features = np.asarray(model(INPUTS))[2:, k]
+    np.testing.assert_allclose(
+        np.asarray(model.click_scores(features))[0, schema.FIRST_ITEM_ID :],
+        expected[schema.FIRST_ITEM_ID :],
+        rtol=1e-4,
+        atol=1e-5,
     )
+
+
+def test_the_newest_dwell_scores_the_next_click_and_no_earlier_one(model):
+    """Nor does that which is asked for, of which nobody knows yet."""
+
+    def scores(seconds):
+        dwell = INPUTS[schema.DWELL_SECONDS].copy()
+        dwell[:, 1] = seconds
+        features = model({**INPUTS, schema.DWELL_SECONDS: dwell})
+        return np.asarray(model.click_scores(features[0]))
+
+    answers = [scores(seconds) for seconds in (1.0, 99.0, -1.0)]
+    for one, other in itertools.combinations(answers, 2):
+        change = np.abs(one - other).max(1)
+        assert (change[:2] == 0.0).all()
+        assert (change[2:] > 1e-4).all()
 
 
 def test_dropout_spares_the_gap():
