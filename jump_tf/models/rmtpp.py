@@ -153,8 +153,8 @@ class RMTPP(JointModel):
         states = self.rnn(events, initial_state=first)
         return ops.concatenate([ops.cast(states, "float32"), gaps], axis=-1)
 
-    def queries(self, features):
-        return super().queries(self.click_layer(features))
+    def queries(self, features, training=False):
+        return super().queries(self.click_layer(features), training)
 
     def dwell_and_end(self, features, items, rows=None, training=False):
         if rows is None:
