@@ -132,7 +132,7 @@ class NARMConfig(ClickConfig):
 
     architecture: ClassVar[str] = "narm"
 
-    dropout: float = 0.25
+    dropout: float | None = 0.25
     decoder_dropout: float = 0.5
 
     free_fields: ClassVar = ClickConfig.free_fields | {"decoder_dropout"}

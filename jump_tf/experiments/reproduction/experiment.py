@@ -48,8 +48,14 @@ BASELINES: dict[str, type[Scorer]] = {
     "VS-kNN": session_knn.VSKNN,
 }
 REPLICATES = 500
-# What a model takes from its data, see `model_factory.with_data`.
-_FROM_DATA = ("max_dwell_seconds", "initial_log_dwell", "num_fields")
+# What a run takes from its data, whatever is asked, and where None is.
+_FROM_DATA = {
+    *("max_dwell_seconds", "num_fields", "recent_entries", "recent_periods"),
+}
+_IF_NONE = {
+    *("initial_log_dwell", "page_is_clicked_again", "dropout", "epochs"),
+    *("batch_sessions", "batch_clicks"),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,16 +212,22 @@ def _is_baseline(step: Step) -> bool:
 
 def _same(asked: Config, made: Config) -> bool:
     """Returns whether a run has a configuration, filled in from its data."""
-    filled = {
-        name: getattr(made.model, name)
-        for name in _FROM_DATA
-        if hasattr(asked.model, name) and hasattr(made.model, name)
-    }
-    if getattr(asked.model, "initial_log_dwell", None) is not None:
-        del filled["initial_log_dwell"]
+    if asked.architecture != made.architecture:
+        return False
     return made == dataclasses.replace(
-        asked, model=dataclasses.replace(asked.model, **filled)
+        asked,
+        model=_filled(asked.model, made.model),
+        training=_filled(asked.training, made.training),
     )
+
+
+def _filled(asked, made):
+    filled = {
+        name: getattr(made, name)
+        for name, value in dataclasses.asdict(asked).items()
+        if name in _FROM_DATA or (value is None and name in _IF_NONE)
+    }
+    return dataclasses.replace(asked, **filled)
 
 
 def _same_data(mine, theirs) -> bool:

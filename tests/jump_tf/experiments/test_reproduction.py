@@ -331,7 +331,7 @@ def test_the_plan_that_ships(data_folder):
     }
     assert {one.preset for one in plan.models} == shipped
     assert plan.reference == "production"
-    assert len(plan.ablations) == 13
+    assert len(plan.ablations) == 14
     weights = {
         configs.preset("paper")
         .override([f"model.dwell_scale={value}"])
