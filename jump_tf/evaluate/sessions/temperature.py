@@ -14,9 +14,12 @@ import tensorflow as tf
 
 from jump_tf import schema
 from jump_tf.config.session_models import SOFTMAX_LOSSES
+from jump_tf.data import folders
 from jump_tf.data import session_batches
 
-CLICKS = 4096  # Enough for a single number, and quick to score.
+# Clicks at least and at most: few are enough for a single number.
+CLICKS = (512, 4096)
+_SCORES = 2**26  # At most, if that is clicks enough: the time it takes.
 _SCORES_AT_ONCE = 2**24
 _TEMPERATURES = np.geomspace(0.5, 2.5, 13)
 
@@ -46,19 +49,30 @@ def fit(model: Any, data: str | pathlib.Path) -> float:
 
 
 def _clicks(model, data):
-    """Features before some known clicks of the split, and their items."""
+    """Features before some known clicks of the split, and their items.
+
+    Of all batches, as the first ones hold the shortest sessions.
+    """
     batches = session_batches.evaluation_batches(data, schema.VALIDATION)
-    features, items, number = [], [], 0
+    least, most = CLICKS
+    most = min(max(_SCORES // model.vocabulary_size, least), most)
+    step = -(-_number(data) // most)
+    features, items, before = [], [], 0
     for inputs, targets, weights in batches:
         known = targets[schema.ITEMS] >= schema.FIRST_ITEM_ID
         later = tf.range(tf.shape(weights)[1]) > 0
-        asked = tf.where((weights > 0) & known & later)[: CLICKS - number]
-        features.append(tf.gather_nd(model(inputs, training=False), asked))
-        items.append(tf.gather_nd(targets[schema.ITEMS], asked))
-        number += len(asked)
-        if number >= CLICKS:
-            break
+        asked = tf.where((weights > 0) & known & later)
+        some = asked[-before % step :: step]
+        features.append(tf.gather_nd(model(inputs, training=False), some))
+        items.append(tf.gather_nd(targets[schema.ITEMS], some))
+        before += len(asked)
     return tf.concat(features, 0), tf.concat(items, 0)
+
+
+def _number(data):
+    """Clicks of the split that are predicted; at least one."""
+    size = folders.read_manifest(data)["splits"][schema.VALIDATION]
+    return max(size["clicks"] - size["sessions"], 1)
 
 
 def _mean_loss(model, features, items):

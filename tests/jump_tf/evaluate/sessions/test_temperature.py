@@ -52,6 +52,7 @@ def drawn(monkeypatch):
     monkeypatch.setattr(
         temperature.session_batches, "evaluation_batches", batches
     )
+    monkeypatch.setattr(temperature, "_number", lambda _: 1800)
 
 
 @pytest.mark.parametrize("factor", [0.7, 1.0, 2.0])
@@ -75,3 +76,16 @@ def test_validation_clicks_become_likelier(data_folder):
     before = temperature._mean_loss(model, features, items)
     assert temperature.fit(model, data_folder) > 1.0
     assert temperature._mean_loss(model, features, items) < before
+
+
+def test_clicks_are_of_all_batches(data_folder, monkeypatch):
+    """Every third; the first batch would hold the shortest sessions alone."""
+    config = configs.preset("gru4rec").override(["model.units=6"])
+    model = tasks.build_model(config, data_folder)
+    _, every = temperature._clicks(model, data_folder)
+    number = temperature._number(data_folder)
+    assert len(every) <= number
+    most = -(-number // 3)
+    monkeypatch.setattr(temperature, "CLICKS", (most, most))
+    _, some = temperature._clicks(model, data_folder)
+    np.testing.assert_array_equal(some, every[::3])
