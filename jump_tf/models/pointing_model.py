@@ -1,4 +1,4 @@
-"""A joint model that may point at earlier clicks and read the last one."""
+"""A joint model that may point at earlier clicks and read recent ones."""
 
 import numpy as np
 from keras import ops
@@ -23,13 +23,15 @@ TAUGHT_CLICKS = 512  # Of a batch, from which the shifts learn.
 
 
 class PointingModel(JointModel):
-    """Gives any encoder the last click's own row and a pointer.
+    """Gives any encoder the last click's row, a pointer and recent clicks.
 
     With `click_residual` the summary has one more term, c * V[i_k] with a
     learned vector c. With `pointer_clicks` the items of the last clicks are
     pointed at, and only all others are scored by the table, see
-    `SessionPointer`. Both are options, so that an encoder can be compared with
-    another one that has the same of them.
+    `SessionPointer`. With `recent_transitions` the scores of what others lately
+    clicked after the page on screen are shifted, see `RecentTransitions`. All
+    are options, so that an encoder can be compared with another one that has
+    the same of them.
 
     `encode` of a subclass ends in `summarized`. Arguments, returns and masking:
     see `SessionModel`.
