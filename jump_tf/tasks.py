@@ -97,6 +97,9 @@ class _Task:
     def _sized(self, config, manifest):
         """Fills in what follows from the size of the training split."""
         del manifest
+        for name in ("epochs", "batch_sessions", "batch_clicks"):
+            if getattr(config.training, name) is None:
+                config.training.refuse(name, "be a number")
         return config
 
     def build_model(

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from jump_tf import schema
+from jump_tf.losses.logsumexp import NEVER
 
 BLOCK_ITEMS = 2**16  # Their scores for a few sessions stay in the cache.
 _GROUP = 64  # Items whose maximum is compared first.
@@ -33,22 +34,25 @@ class ExactSearch:
             for block in np.array_split(np.float32(vectors), blocks)
         ]
 
-    def best(self, queries, k):
+    def best(self, queries, k, excluded=None):
         """Finds the items of the largest scores.
 
         Args:
             queries: `[B, d]`.
             k: number of items, an int or a scalar tensor; at most all.
+            excluded: `[B, E]` ids that count for nothing, see `without_items`.
 
         Returns:
             `[B, k]` ids and `[B, k]` scores, best first, of equals the lower
-            id first; and `[B]` the log of the sum of the exponentials of all
-            scores.
+            id first, of excluded ones `NEVER`; and `[B]` the log of the sum of
+            the exponentials of all scores.
         """
         first, found = schema.FIRST_ITEM_ID, []
         for vectors in self._blocks:
             scores = tf.matmul(queries, vectors)
             size = vectors.shape[1]
+            if excluded is not None:
+                scores = without_items(scores, excluded - first)
             best, columns = _largest(scores, size, tf.minimum(k, size))
             # The largest score is there already: no search for the maximum.
             largest = best[:, :1]
@@ -57,6 +61,25 @@ class ExactSearch:
             first += size
         ids, scores, largest, total = zip(*found, strict=True)
         return *_merged(ids, scores, k), _log_total(largest, total)
+
+
+def without_items(scores, columns):
+    """Returns `[B, n]` scores with `NEVER` in some columns of each row.
+
+    Taking their exponentials out of a sum would leave but rounding where they
+    are nearly all of it.
+
+    Args:
+        scores: `[B, n]`.
+        columns: `[B, E]`; those outside [0, n) are none.
+    """
+    where = tf.where((columns >= 0) & (columns < tf.shape(scores)[1]))
+    found = tf.cast(tf.gather_nd(columns, where), tf.int64)
+    return tf.tensor_scatter_nd_update(
+        scores,
+        tf.stack([where[:, 0], found], 1),
+        tf.fill(tf.shape(found), NEVER),
+    )
 
 
 def _largest(scores, size, k):

@@ -83,8 +83,11 @@ class IVFSearch:
         self._vectors = _constant(vectors[order])
         self._ids = _constant((order + schema.FIRST_ITEM_ID).astype(np.int32))
 
-    def best(self, queries, k):
-        """Returns what `ExactSearch.best` does, for the probed clusters."""
+    def best(self, queries, k, excluded=None):
+        """Returns what `ExactSearch.best` does, for the probed clusters.
+
+        Excluded items count where their cluster is not probed.
+        """
         alike = tf.matmul(queries, self._means)
         _, probed = tf.math.top_k(alike, self._probes)
         first = tf.gather(self._starts, probed)
@@ -102,12 +105,14 @@ class IVFSearch:
         scores = tf.reduce_sum(
             tf.gather(self._vectors, places) * queries[:, tf.newaxis], -1
         )
+        ids = tf.gather(self._ids, places)
+        if excluded is not None:
+            out = ids[:, :, tf.newaxis] == excluded[:, tf.newaxis, :]
+            there &= ~tf.reduce_any(out, -1)
         scores = tf.where(there, scores, NEVER)
         k = tf.minimum(k, tf.shape(scores)[1])
         best, columns = tf.math.top_k(scores, k)
-        ids = tf.gather(
-            tf.gather(self._ids, places), columns, axis=1, batch_dims=1
-        )
+        ids = tf.gather(ids, columns, axis=1, batch_dims=1)
         ids = tf.where(best > NEVER, ids, schema.PAD_ID)
         others = self._others(queries, alike, probed)
         total = tf.reduce_logsumexp(tf.concat([scores, others], 1), 1)

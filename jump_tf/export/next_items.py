@@ -9,7 +9,6 @@ import tensorflow as tf
 from jump_tf import schema
 from jump_tf.export.exact_search import ExactSearch
 from jump_tf.losses.logsumexp import NEVER
-from jump_tf.losses.softmax import without
 from jump_tf.models.session_model import SessionModel
 
 
@@ -66,7 +65,12 @@ class NextItems:
         reserve = sum(
             tf.shape(ids)[1] for ids in [*extra, excluded] if ids is not None
         )
-        ids, scores, total = self._search.best(queries, k + reserve)
+        # What is scored otherwise is not in the softmax of all others.
+        apart = tf.concat(extra, 1) if extra else None
+        ids, scores, total = self._search.best(queries, k + reserve, apart)
+        ids = tf.where(scores > NEVER, ids, schema.PAD_ID)
+        if recent is not None:
+            total = self._with_recent(queries, total, recent)
         if allowed is not None:
             any_allowed = tf.reduce_any(
                 allowed != schema.PAD_ID, 1, keepdims=True
@@ -84,7 +88,6 @@ class NextItems:
         if pointers is None:
             scores -= total[:, tf.newaxis]
         else:
-            total = self._among_others(queries, total, pointers, recent)
             scores = pointers.mixed(ids, scores, total)
         kept = ids >= schema.FIRST_ITEM_ID
         if excluded is not None:
@@ -97,19 +100,12 @@ class NextItems:
         found = best > NEVER
         return tf.where(found, ids, schema.PAD_ID), tf.exp(best)
 
-    def _among_others(self, queries, total, pointers, recent):
-        """Returns `[B]`: the total of the items that nobody points at."""
-        own = tf.where(
-            pointers.firsts, self._scores(queries, pointers.ids), NEVER
-        )
-        if recent is None:
-            return without(total, own)
-        scores = self._scores(queries, recent.ids)
-        found = recent.ids != schema.PAD_ID
-        parts = tf.concat([own, tf.where(found, scores, NEVER)], 1)
-        shifted = tf.where(found, scores + recent.shifts, NEVER)
-        return tf.experimental.numpy.logaddexp(
-            without(total, parts), tf.reduce_logsumexp(shifted, 1)
+    def _with_recent(self, queries, total, recent):
+        """Returns `[B]`: the total with the shifted items in it."""
+        shifted = self._scores(queries, recent.ids) + recent.shifts
+        shifted = tf.where(recent.ids != schema.PAD_ID, shifted, NEVER)
+        return tf.reduce_logsumexp(
+            tf.concat([total[:, tf.newaxis], shifted], 1), 1
         )
 
     def _queries(self, features, lengths):

@@ -163,8 +163,10 @@ class PointingModel(JointModel):
         # a batch teaches them, which takes as much of its time.
         queries, rows, fixed = map(ops.stop_gradient, (queries, rows, losses))
         most = TAUGHT_CLICKS if training else None
-        some = (c[:most] for c in (features, queries, items, rows, fixed))
-        among_others = self._losses_among_others(*some, drawn)
+        among_others = self._losses_among_others(
+            drawn,
+            *(c[:most] for c in (features, queries, items, rows, fixed)),
+        )
         if most is not None:
             among_others = ops.concatenate([among_others, fixed[most:]])
         pointers = self._split(features)[1]
@@ -172,7 +174,7 @@ class PointingModel(JointModel):
         return pointed + losses - fixed
 
     def _losses_among_others(
-        self, features, queries, items, rows, losses, drawn
+        self, drawn, features, queries, items, rows, losses
     ):
         """`[N]` losses over the items without a click of the session's.
 

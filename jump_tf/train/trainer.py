@@ -105,7 +105,7 @@ def train(
         checkpoints,
         position,
         history[: int(position.epoch)],
-        config.training.epochs,
+        _epochs(config.training),
         config.training.patience,
         validation,
         devices,
@@ -147,7 +147,7 @@ def train(
             warnings.filterwarnings("ignore", "Gradients do not exist")
         _fit(
             task.batches(model, data, config.training, position.epoch),
-            config.training.epochs,
+            _epochs(config.training),
             recorder,
             model,
             lambda: make_callbacks(stop),
@@ -182,9 +182,14 @@ def learning_rate(training: TrainingConfig, epoch: int) -> float:
     """The rate of an epoch, counted from 0."""
     if training.schedule == "constant":
         return training.learning_rate
-    falling = 0.5 * (1.0 + math.cos(math.pi * epoch / training.epochs))
+    falling = 0.5 * (1.0 + math.cos(math.pi * epoch / _epochs(training)))
     share = FINAL_LEARNING_RATE + (1.0 - FINAL_LEARNING_RATE) * falling
     return training.learning_rate * share
+
+
+def _epochs(training: TrainingConfig) -> int:
+    assert training.epochs is not None  # The task has filled it in.
+    return training.epochs
 
 
 def _check_splits(data: pathlib.Path, counted: str) -> None:

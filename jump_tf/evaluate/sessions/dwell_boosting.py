@@ -13,9 +13,10 @@ from jump_tf.evaluate.sessions import metrics
 from jump_tf.evaluate.sessions import prediction_table
 from jump_tf.evaluate.sessions.metrics import Measures
 from jump_tf.evaluate.sessions.predictions import Clicks
+from jump_tf.evaluate.sessions.predictions import LoggedClicks
 
 
-def past(clicks: Clicks, moment: str = schema.PAGE_LEAVE) -> np.ndarray:
+def past(clicks: LoggedClicks, moment: str = schema.PAGE_LEAVE) -> np.ndarray:
     """`[N, F]`, what is known at a moment of asking."""
     hidden = int(moment == schema.PAGE_LOAD)
     return dwell_features.past(*_columns(clicks), hidden=hidden)
@@ -52,7 +53,9 @@ def fit(
     )
 
 
-def measures(booster: BoostedDwell, clicks: Clicks, moment: str) -> Measures:
+def measures(
+    booster: BoostedDwell, clicks: LoggedClicks, moment: str
+) -> Measures:
     """Errors of a booster that knows the past; it has no distribution."""
     median = booster.median_seconds(past(clicks, moment), clicks.item)
     table = prediction_table.of(clicks, dwell_median_seconds=median)

@@ -1,9 +1,12 @@
 """Batches, epochs and dropout by the number of training clicks."""
 
 import dataclasses
+import json
 
 import pytest
 
+from jump_tf import schema
+from jump_tf import tasks
 from jump_tf.config import log_size
 from jump_tf.config.run import preset
 
@@ -49,3 +52,13 @@ def test_it_is_said_in_one_line():
         "28,162 clicks: batches of 32 sessions or 128 clicks, 20 epochs, "
         "dropout 0.4"
     )
+
+
+def test_models_of_lists_have_no_such_rule(tmp_path):
+    manifest = {"kind": schema.LISTS, "num_fields": 2, "num_features": 9}
+    (tmp_path / schema.MANIFEST_FILE).write_text(json.dumps(manifest))
+    config = preset("heroes").override(["training.epochs=null"])
+    with pytest.raises(
+        schema.InputError, match=r"`epochs` must be a number\. Received"
+    ):
+        tasks.with_data(config, tmp_path)
