@@ -71,6 +71,8 @@ def test_preset_differs_from_production_by_the_model_alone():
         "end_weight",
         "click_residual",
         "pointer_clicks",
+        "recent_transitions",
+        "recent_popular",
     }
 
 
