@@ -35,10 +35,6 @@ from jump_tf.metrics import ranking
 MODEL = "model"
 METRICS = ("recall_at_20", "mrr_at_20", "recall_at_20_all", "dwell_mae_seconds")
 _DAY_MS = 86_400_000
-
-# Learns all clicks before a day, then ranks: of the split's clicks, whose
-# sessions so far it may look at, those asked for, `[A]` places. A model that
-# counts what was clicked lately is one of these, too.
 Refreshed = Callable[[ClickLog, ClickLog, np.ndarray], np.ndarray]
 
 
@@ -56,7 +52,11 @@ def by_day(
         split: one that comes after others in time.
         clicks: of the split.
         measures: of the model, and of whatever else is fitted once.
-        refreshed: what learns anew before each day, by name.
+        refreshed: by name, what learns anew before each day: a function of the
+            past, of the split's clicks and of the places of those to rank,
+            `[A]`, that returns their ranks. It may look at what came before a
+            click in its session, not beyond. A model that counts what is
+            clicked lately is one of these, too, called `MODEL`.
 
     Returns:
         `days`: start of the day, UTC -> who -> `METRICS` and how many clicks

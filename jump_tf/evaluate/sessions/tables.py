@@ -12,7 +12,7 @@ from jump_tf.reporting.tables import number
 from jump_tf.reporting.tables import numbers
 
 ALL = "all"
-RANKED = "recall_at_20"
+_SIZES = ("num_predictions", "num_predictions_all")
 _MISSED = "unseen items are misses"
 _LEFT_OUT = "repeats of the last item left out"
 # A table each, or it would be too wide to read.
@@ -117,28 +117,29 @@ def slices(result: dict[str, Any]) -> list[list[str]]:
 def rolling(result: dict[str, Any]) -> list[list[list[str]]]:
     """Tables by day of some metrics; none where it was not judged by day.
 
-    Below the days come the means over them, of all who rank items, and what
-    those have who were fitted once, before the first day.
+    Below the days come the means over them, of all who rank items, and those
+    of whoever was fitted once, before the first day.
     """
     found = result.get("rolling")
     if not found:
         return []
     rows = {**found["days"], "mean of the days": found["mean"]}
     rows["the same, fitted once"] = found["mean_fitted_once"]
-    who = [name for name in found["mean"] if RANKED in found["mean"][name]]
+    first = next(iter(found["days"].values()))
+    who = [name for name, named in first.items() if "recall_at_20" in named]
     return [
         [
-            [metric, "num_predictions", *who],
+            [metric, *_SIZES, *who],
             *(
                 [
                     label,
-                    number(named[who[0]].get("num_predictions", "")),
-                    *(number(named[name].get(metric)) for name in who),
+                    *numbers(named.get(who[0], {}), _SIZES),
+                    *(number(named.get(name, {}).get(metric)) for name in who),
                 ]
                 for label, named in rows.items()
             ),
         ]
-        for metric in (RANKED, "mrr_at_20")
+        for metric in ("recall_at_20", "mrr_at_20")
     ]
 
 

@@ -55,7 +55,12 @@ def test_it_is_said_in_one_line():
 
 
 def test_models_of_lists_have_no_such_rule(tmp_path):
-    manifest = {"kind": schema.LISTS, "num_fields": 2, "num_features": 9, "fields": ["item"]}
+    manifest = {
+        "kind": schema.LISTS,
+        "num_fields": 2,
+        "num_features": 9,
+        "fields": ["item"],
+    }
     (tmp_path / schema.MANIFEST_FILE).write_text(json.dumps(manifest))
     config = preset("heroes").override(["training.epochs=null"])
     with pytest.raises(

@@ -20,14 +20,18 @@ from jump_tf.evaluate.sessions import baselines as session_baselines
 from jump_tf.evaluate.sessions import evaluation as session_evaluation
 from jump_tf.experiments.reproduction import datasets
 from jump_tf.experiments.reproduction import experiment as experiments
+from jump_tf.experiments.reproduction import page
 from jump_tf.experiments.reproduction import plan as plans
 from jump_tf.experiments.reproduction import published
 from jump_tf.experiments.reproduction import results as found_results
 from jump_tf.experiments.reproduction import runner
 from jump_tf.experiments.reproduction import steps
+from jump_tf.experiments.reproduction import tables
 from jump_tf.experiments.reproduction.experiment import Experiment
 from jump_tf.runs import folder as run_folder
 from jump_tf.train import interruptions
+from serving.load_test import report as load_report
+from serving.load_test.senders import OK
 from tests.jump_tf.evaluate.sessions.test_report import Page
 
 pytest.importorskip("matplotlib")
@@ -128,8 +132,59 @@ def test_from_nothing_to_the_report(done):
     told = Page(folder / found_results.REPORT_FILE)
     assert told.outside == [] and len(told.images) == 3
     assert "A log that was made up." in told.text
+    # It has an error at either moment, and no score of a distribution.
+    assert told.text.count("gradient boosting, median") == 2
     assert "23 items against 35,490 in the paper" in told.text
     assert str(folder) not in (folder / found_results.REPORT_FILE).read_text()
+
+
+def test_quality_stands_beside_cost(done, plan):
+    folder, _ = done
+    results = read(folder)
+    run = run_of(results, "gru4rec")
+    train = results["data"]["shop"]["manifest"]["splits"]["train"]
+    costs = run["costs"]
+    assert costs["training_minutes"] == run["training_seconds"] / 60
+    speed = train["clicks"] * run["epochs"] / run["training_seconds"]
+    assert costs["clicks_per_second"] == pytest.approx(speed)
+    report = folder / found_results.REPORT_FILE
+    text = Page(report).text
+    assert f"{speed:,.0f}" in text and "trained clicks/s" in text
+    assert "costs" not in run_of(results, "by-id")
+    # Nobody knows how fast it is served, until somebody has measured it.
+    assert "served" not in text and "served_ms" not in costs
+    due = np.array([0.0, 0.1])
+    done_ = due + np.array([0.004, 0.002])
+    measured = load_report.Result.of(10, 1.0, due, due, done_, [OK] * 2, 0.1)
+    file = folder / run["folder"] / run_folder.LOAD_TEST_FILE
+    file.write_text(json.dumps({"results": [measured.to_json()]}))
+    runner.reproduce(plan, folder, say=print)
+    file.unlink()
+    p50 = measured.latency_ms["p50"]
+    assert run_of(read(folder), "gru4rec")["costs"]["served_ms"] == p50
+    assert f"{p50:.2f}" in Page(report).text
+    assert "served, p50 (ms)" in Page(report).text
+    runner.reproduce(plan, folder, say=print)
+
+
+def test_parts_of_the_clicks_are_told_of_each_model(done):
+    folder, _ = done
+    text = Page(folder / found_results.REPORT_FILE).text
+    for label in ("mine", "gru4rec", "by-id"):
+        run = run_of(read(folder), label)
+        kept = experiments.read(folder / run["folder"], schema.PAGE_LEAVE)
+        parts = run["moments"][schema.PAGE_LEAVE]["parts"]
+        new, again = parts["repeat new"], parts["repeat repeated"]
+        assert new == {
+            name: kept["slices"]["repeat"]["new"][name]
+            for name in found_results.PARTS
+        }
+        sizes = [part["num_predictions"] for part in (new, again)]
+        assert sum(sizes) == kept["num_predictions"]
+        assert f"{new['recall_at_20']:.4f}{new['mrr_at_20']:.4f}" in text
+        without = parts["repeats of the last item left out"]
+        assert without["mrr_at_20"] == kept["mrr_at_20_without_repeats"]
+    assert "repeats of the last item left out" in text
 
 
 def test_a_second_call_trains_nothing(done, plan, monkeypatch):
@@ -349,6 +404,56 @@ def test_the_plan_that_ships(data_folder):
     )
     papers = {one.paper for one in whole} - {None}
     assert papers == set(published.CLICKS)
+
+
+def test_the_published_protocol(tmp_path):
+    shipped = plans._FOLDER / "published.yaml"
+    path = tmp_path / "published.yaml"
+    path.write_text(shipped.read_text())
+    plan = plans.load(path)
+    (data,) = plan.data
+    options = data.options(tmp_path)
+    assert options.input == (str(tmp_path / "train-item-views.csv"),)
+    assert options.merge_repeats and options.k_core
+    assert (options.min_item_clicks, options.min_session_clicks) == (5, 2)
+    assert (options.split, options.test_days) == ("temporal", 7)
+    assert data.like == published.DIGINETICA_5_CORE
+    assert not plan.ablations and not plan.sweeps
+    papers = {one.name: one.paper for one in plan.models}
+    assert papers.pop("production") is None
+    assert set(papers.values()) == {"GRU4Rec"}
+    assert plan.config("gru4rec-bpr-max").model.units == 512
+    for name, value in (("recall_at_20", 0.4995), ("mrr_at_20", 0.1542)):
+        assert published.number("GRU4Rec", data.like, name) == value
+    assert published.number("GRU4Rec", data.like, "ndcg_at_20") is None
+    assert published.number(None, data.like, "mrr_at_20") is None
+
+
+def test_published_numbers_stand_beside_ours(plan_path, tmp_path):
+    text = plan_path.read_text().replace("CIKM16", "Diginetica-5-core")
+    path = plan_path.with_name("published.yaml")
+    path.write_text(text)
+    tree = found_results.collect(
+        Experiment(plans.load(path), tmp_path, SESSIONS)
+    )
+    told = " ".join(page._unlike(tree, "shop"))
+    assert "A log that was made up." in told and "Ties are won" in told
+    assert "The paper has no such" not in told and "at random" not in told
+    header = published.heading("Diginetica-5-core")
+    assert header == "Diginetica-5-core, published"
+    assert published.heading("CIKM16") == "CIKM16, in the paper"
+    names = found_results.CLICK_METRICS
+    printed = tables._printed("GRU4Rec", "Diginetica-5-core", names)
+    assert printed == "0.4995 / 0.1542"
+
+
+def test_flags_of_a_plan_are_given_or_not(tmp_path):
+    text = (
+        "data: {a: {format: csv, input: x, merge_repeats: true, k_core: false}}"
+    )
+    (data,) = plan_of(tmp_path, text, models=["production"]).data
+    options = data.options(tmp_path)
+    assert options.merge_repeats and not options.k_core
 
 
 def test_logs_of_a_plan_are_asked_of_prepare(tmp_path):

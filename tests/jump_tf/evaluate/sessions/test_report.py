@@ -133,11 +133,41 @@ def test_no_learned_dwell_is_a_sentence(run, data_folder):
 def test_new_numbers_are_shown(run, result):
     page = Page(session_report.write_report(run))
     assert f"coverage_at_20{result['coverage_at_20']:.4f}" in page.text
-    # Among the rules of ranking, which have a table of their own.
-    assert f"{result['recall_at_20_standard_ties']:.4f}" in page.text
     for name in ("dwell_concordance", "dwell_kaplan_meier_error"):
         assert f"{name}{result[name]:.4f}" in page.text
     assert "dwell_decile" in page.text
+    assert "It was not judged day by day (--rolling)." in page.text
+    # Other rules of ranking have a table of their own.
+    for label, suffix in (
+        ("ties won", "_standard_ties"),
+        ("unseen items are misses", "_all"),
+        ("repeats of the last item left out", "_without_repeats"),
+    ):
+        numbers = [
+            f"{result[f'{metric}{suffix}']:.4f}"
+            for metric in ("recall_at_20", "mrr_at_20", "ndcg_at_20")
+        ]
+        among = suffix.removesuffix("_standard_ties")
+        size = result[f"num_predictions{among}"]
+        assert "".join([label, str(size), *numbers]) in page.text
+        assert f"recall_at_20{suffix}0" not in page.text
+
+
+def test_days_are_shown_where_there_are_some(run, result):
+    numbers = {"recall_at_20": 0.25, "mrr_at_20": 0.125}
+    sizes = {"num_predictions": 7, "num_predictions_all": 9}
+    mean = {"model": numbers, "markov": numbers}
+    rolling = {
+        "days": {"2016-05-25 00:19": {**mean, "model": numbers | sizes}},
+        "mean": mean,
+        "mean_fitted_once": {"markov": numbers},
+    }
+    session_evaluation.write_evaluation(run, {**result, "rolling": rolling})
+    page = Page(session_report.write_report(run))
+    header = "mrr_at_20num_predictionsnum_predictions_allmodelmarkov"
+    assert f"{header}2016-05-25 00:19790.12500.1250" in page.text
+    assert "mean of the days--0.25000.2500" in page.text
+    assert "the same, fitted once---0.2500" in page.text
 
 
 def test_what_is_no_evaluation_is_left_out(run, result):

@@ -13,6 +13,7 @@ from jump_tf.data import click_log
 from jump_tf.data import encoding
 from jump_tf.evaluate.sessions import baselines
 from jump_tf.evaluate.sessions import evaluation
+from jump_tf.evaluate.sessions import judging
 from jump_tf.evaluate.sessions import metrics
 from jump_tf.evaluate.sessions import prediction_table
 from jump_tf.evaluate.sessions import predictions
@@ -87,16 +88,21 @@ def write(folder, sessions, days=DAYS, validation_days=DAYS, **options):
     return folder
 
 
-def judged(folder, split=schema.TEST, fitted=None):
+def judged(folder, split=schema.TEST):
     """What is said of a model that ranks item i at place i, by day."""
+    past = click_log.read(folder, schema.TRAIN)
+    columns = (past.session, past.position, past.item, VOCABULARY)
+    scorers = {n: kind(*columns) for n, kind in baselines._SCORERS.items()}
     clicks = predictions.read_clicks(folder, split)
-    table = prediction_table.of(clicks, rank=clicks.item.astype(np.int64))
-    theirs = baselines.measures(
-        fitted or baselines.fit(folder, VOCABULARY), clicks, 2000.0
-    )
-    mine = {rolling.MODEL: prediction_table.measures(table), **theirs}
+    named = {
+        rolling.MODEL: prediction_table.of(
+            clicks, rank=clicks.item.astype(np.int64)
+        ),
+        **baselines.prediction_tables(scorers, clicks),
+    }
+    once = {who: prediction_table.measures(t) for who, t in named.items()}
     fresh = baselines.refreshed(VOCABULARY)
-    return rolling.by_day(folder, split, clicks, mine, fresh)
+    return rolling.by_day(folder, split, clicks, once, fresh)
 
 
 @pytest.fixture(scope="module")
@@ -128,62 +134,79 @@ def test_days_are_of_the_split_and_add_up(folder, found):
     assert all(a < b["recall_at_20"] for a, b in zip(missed, days, strict=True))
 
 
-def by_hand(folder, split, days=DAYS):
+def by_hand(folder, split):
     """Reciprocal ranks of a Markov chain, by the number of the day."""
-    logs = {name: click_log.read(folder, name) for name in schema.SPLITS}
-    log = logs[split]
-    end = log.time_ms.max()
-    found = collections.defaultdict(list)
     earlier = schema.SPLITS[: schema.SPLITS.index(split)]
-    of_session = [np.flatnonzero(log.session == s) for s in set(log.session)]
-    for mine in of_session:
-        for before, click in itertools.pairwise(mine):
-            target = log.item[click]
-            if target == schema.OOV_ID:
-                continue
-            back = (end - log.time_ms[click]) / DAY_MS
-            day = min(max(int(np.ceil(back)) - 1, 0), days - 1)
-            start = end - (day + 1) * DAY_MS
-            if day == days - 1:
-                start = -np.inf  # Nothing of the split came before.
-            past = [
-                [int(i) for i in part if i != schema.OOV_ID]
-                for part in _past(logs, earlier, log, start)
+    logs = {name: visits(folder, name) for name in (*earlier, split)}
+    end = max(visit[-1][1] for visit in logs[split])
+    before = [[item for item, *_ in v] for name in earlier for v in logs[name]]
+    found = []
+    for day in range(DAYS):
+        start, over = (
+            end - (DAYS - day) * DAY_MS,
+            end - (DAYS - day - 1) * DAY_MS,
+        )
+        seen = [
+            [
+                item
+                for item, time_ms, known in visit
+                if known and time_ms < start
             ]
-            found[day].append(_reciprocal(past, log.item[before], target))
-    return {days - 1 - day: np.mean(values) for day, values in found.items()}
+            for visit in logs[split]
+        ]
+        chain = Chain(before if day == 0 else before + seen)
+        found.append(
+            np.mean(
+                [
+                    chain.reciprocal_rank(last, item)
+                    for visit in logs[split]
+                    for (last, *_), (item, time_ms, _) in itertools.pairwise(
+                        visit
+                    )
+                    if item != schema.OOV_ID
+                    and (day == 0 or time_ms >= start)
+                    and (day == DAYS - 1 or time_ms < over)
+                ]
+            )
+        )
+    return found
 
 
-def _past(logs, earlier, log, start):
-    for name in earlier:
-        yield from np.split(logs[name].item, np.cumsum(logs[name].length)[:-1])
-    for session in set(log.session):
-        mine = log.session == session
-        sure = log.time_known[mine] & (log.time_ms[mine] < start)
-        yield log.item[mine][sure]
-
-
-def _reciprocal(past, last, target):
-    clicks = collections.Counter(item for part in past for item in part)
-    pairs = collections.Counter(
-        pair for part in past for pair in itertools.pairwise(part)
+def visits(folder, split):
+    """Item, instant and whether it is known of each click, by session."""
+    log = click_log.read(folder, split)
+    rows = zip(
+        log.item.tolist(), log.time_ms.tolist(), log.time_known, strict=True
     )
-    keys = {
-        item: (pairs[last, item] if last >= 2 else 0, clicks[item])
-        for item in range(schema.FIRST_ITEM_ID, VOCABULARY)
-    }
-    rank = sum(key >= keys[target] for key in keys.values())
-    return 1.0 / rank if rank <= 20 else 0.0
+    return [list(itertools.islice(rows, n)) for n in log.length]
 
 
-@pytest.mark.parametrize("split", [schema.VALIDATION, schema.TEST])
-def test_a_refreshed_chain_by_hand(folder, split):
-    found = judged(folder, split)
-    expected = by_hand(folder, split)
-    days = list(found["days"].values())
-    assert len(days) == len(expected) == DAYS
-    for number, mean in expected.items():
-        assert days[number]["markov"]["mrr_at_20"] == pytest.approx(mean)
+class Chain:
+    """Counts what followed what, as if no unknown item were clicked."""
+
+    def __init__(self, past):
+        past = [[i for i in items if i != schema.OOV_ID] for items in past]
+        self.clicks = collections.Counter(itertools.chain(*past))
+        self.pairs = collections.Counter(
+            pair for items in past for pair in itertools.pairwise(items)
+        )
+
+    def reciprocal_rank(self, last, target):
+        keys = {
+            item: (self.pairs[last, item], self.clicks[item])
+            for item in range(schema.FIRST_ITEM_ID, VOCABULARY)
+        }
+        rank = sum(key >= keys[target] for key in keys.values())
+        return 1.0 / rank if rank <= 20 else 0.0
+
+
+def test_a_refreshed_chain_by_hand(folder, found):
+    for split, told in (
+        (schema.TEST, found),
+        (schema.VALIDATION, judged(folder, schema.VALIDATION)),
+    ):
+        days = [day["markov"]["mrr_at_20"] for day in told["days"].values()]
+        assert days == pytest.approx(by_hand(folder, split))
 
 
 def test_fresh_counts_are_better_where_favourites_change(found):
@@ -191,8 +214,6 @@ def test_fresh_counts_are_better_where_favourites_change(found):
     for name in ("most_popular", "markov"):
         assert fresh[name]["mrr_at_20"] > 1.2 * once[name]["mrr_at_20"]
     assert fresh[rolling.MODEL] == once[rolling.MODEL]
-    # Dwells are not counted anew.
-    assert fresh["item_median"] == once["item_median"]
 
 
 def test_one_day_after_training_is_the_plain_evaluation(tmp_path):
@@ -250,14 +271,19 @@ def test_it_is_refused_where_training_is_not_before(tmp_path, data_folder):
             evaluation.evaluate_clicks(Follower(), data, split, by_day=True)
 
 
-def test_file_and_tables_say_it(folder):
-    result, _ = evaluation.evaluate_clicks(
+def test_file_and_tables_say_it(folder, tmp_path):
+    result, table = evaluation.evaluate_clicks(
         Follower(), folder, by_day=True, replicates=5
     )
-    json.dumps(result, allow_nan=False)
+    evaluation.write_evaluation(tmp_path, result, table)
+    again = judging.judge_again(tmp_path, folder, by_day=True)
+    assert again["rolling"] == result["rolling"]
     recall, mrr = tables.rolling(result)
     header, *rows = mrr
-    assert header[:3] == ["mrr_at_20", "num_predictions", "model"]
+    sizes = ["num_predictions", "num_predictions_all"]
+    assert header[:4] == ["mrr_at_20", *sizes, "model"]
+    for row, day in zip(rows, result["rolling"]["days"].values(), strict=False):
+        assert row[1:3] == [str(day["model"][size]) for size in sizes]
     assert "markov" in header and "item_median" not in header
     assert [row[0] for row in rows] == [
         *result["rolling"]["days"],
@@ -265,7 +291,12 @@ def test_file_and_tables_say_it(folder):
         "the same, fitted once",
     ]
     column = header.index("markov")
-    mean = result["rolling"]["mean"]["markov"]["mrr_at_20"]
+    told = result["rolling"]
+    # Dwells are not learned anew.
+    assert (
+        told["mean"]["item_median"] == told["mean_fitted_once"]["item_median"]
+    )
+    mean = told["mean"]["markov"]["mrr_at_20"]
     assert rows[DAYS][column] == f"{mean:.4f}"
     assert f"{mean:.4f}" in tables.format_table(result)
     assert recall[0][0] == "recall_at_20"
