@@ -66,6 +66,7 @@ def test_only_the_log_is_another(run, later):
     assert np.array(after.recent_transitions.followers)[0] == seven
 
 
+@pytest.mark.exhaustive
 def test_it_is_exported_by_the_command(run, later, tmp_path, capsys):
     flags = ["export", "--run", run, "--output", tmp_path]
     flags += ["--recent-clicks", later]
