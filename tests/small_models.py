@@ -7,7 +7,7 @@ for the laws that every model keeps: a new one joins them by one entry.
 import numpy as np
 
 from jump_tf import schema
-from jump_tf.data.recent_clicks import RecentClicks
+from jump_tf.data.recent_log import RecentClicks
 from jump_tf.models.atrp import ATRP
 from jump_tf.models.dtgru import DTGRU
 from jump_tf.models.gru4rec import GRU4Rec

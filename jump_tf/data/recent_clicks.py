@@ -1,6 +1,5 @@
 """The training clicks by item and time, for lookups of what came before."""
 
-import dataclasses
 import pathlib
 from collections.abc import Sequence
 
@@ -10,43 +9,16 @@ from jump_tf import schema
 from jump_tf.data import batching
 from jump_tf.data import folders
 from jump_tf.data import session_records
+from jump_tf.data.recent_log import POPULAR
+from jump_tf.data.recent_log import RecentClicks
 
 LARGEST = (
     2**24 - 1
 )  # Entries; float32, in which places travel, is exact so far.
-POPULAR = 50
 _PERIOD_MINUTES = 15
 _MOST_PERIODS = 20_000
 _HOUR = 60.0
 _MS_PER_MINUTE = 60_000
-
-
-@dataclasses.dataclass(frozen=True)
-class RecentClicks:
-    """Transitions of a log by item and time, and what was popular when.
-
-    Minutes count from the log's first click.
-
-    Attributes:
-        starts: `[V + 1]`, where the transitions from each id begin.
-        followers: `[E]` ids that were clicked next, by item and time.
-        minutes: `[E]` by the end of which they were.
-        popular_ids: `[periods, POPULAR]` ids that were clicked most before each
-            period, a click's weight falling by e in an hour; `PAD_ID` for none.
-        log_shares: `[periods, POPULAR]`, log of their share of the weights.
-        origin_minute: of the first click, since 1970.
-        end_minute: after the last one.
-        period_minutes: of each period.
-    """
-
-    starts: np.ndarray
-    followers: np.ndarray
-    minutes: np.ndarray
-    popular_ids: np.ndarray
-    log_shares: np.ndarray
-    origin_minute: int
-    end_minute: int
-    period_minutes: int
 
 
 def read(

@@ -109,6 +109,7 @@ def test_a_demo_on_a_log_of_ones_own_asks_prepare(
     assert manifest["options"]["split"] == "temporal"
 
 
+@pytest.mark.exhaustive  # The front page serves, too: test_readme.py.
 def test_the_demo_ends_with_a_served_score(tmp_path):
     config = list_simulator.ListSimulatorConfig(num_lists=6000, num_items=60)
     folder, out = run(

@@ -24,7 +24,7 @@ SETTINGS = (*small_runs.SHARED, small_runs.EVERY_STEP)
 MANY = pytest.param(20, marks=pytest.mark.exhaustive)
 
 
-@pytest.mark.parametrize("kills", [2, MANY])
+@pytest.mark.parametrize("kills", [MANY])
 def test_killed_at_random_moments(kills, finished_run, data_folder, tmp_path):
     """SIGKILL in a step, while saving, in validation, before the first save."""
     run = tmp_path / "run"
