@@ -21,10 +21,10 @@ from jump_tf.train import interruptions
 from tests import small_runs
 
 SETTINGS = (*small_runs.SHARED, small_runs.EVERY_STEP)
-MANY = pytest.param(20, marks=pytest.mark.exhaustive)
 
 
-@pytest.mark.parametrize("kills", [MANY])
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("kills", [20])
 def test_killed_at_random_moments(kills, finished_run, data_folder, tmp_path):
     """SIGKILL in a step, while saving, in validation, before the first save."""
     run = tmp_path / "run"
