@@ -88,6 +88,7 @@ def evaluate_clicks(
         "moment": moment,
         **judging.judge(
             table,
+            clicks,
             fitted,
             data,
             split,

@@ -19,6 +19,7 @@ from jump_tf.evaluate.sessions import slices
 from jump_tf.evaluate.sessions.baselines import Baselines
 from jump_tf.evaluate.sessions.metrics import Measures
 from jump_tf.evaluate.sessions.prediction_table import PredictionTable
+from jump_tf.evaluate.sessions.predictions import Clicks
 from jump_tf.reporting.files import EVALUATION_FOLDER
 from jump_tf.reporting.files import plain
 
@@ -35,6 +36,7 @@ def evaluation_path(
 
 def judge(
     table: PredictionTable,
+    clicks: Clicks,
     fitted: Baselines,
     data: str | pathlib.Path,
     split: str,
@@ -48,6 +50,7 @@ def judge(
 
     Args:
         table: of the split's clicks.
+        clicks: what the log says of them.
         fitted: the baselines.
         data: the data folder.
         split: of it.
@@ -57,7 +60,6 @@ def judge(
         seed: of the resamples.
     """
     max_dwell_seconds = folders.read_manifest(data)["max_dwell_seconds"]
-    clicks = table.logged
     learned = table.dwell_nll is not None
     theirs = baselines.measures(fitted, clicks, max_dwell_seconds)
     constant = theirs[baselines.CONSTANT_MEDIAN]
@@ -118,15 +120,13 @@ def judge_again(
     if by_day:
         rolling.check(data, split)
     table = prediction_table.read(path.with_suffix(TABLE_SUFFIX))
-    prediction_table.check_same(
-        table,
-        predictions.read_clicks(data, split),
-        f"A prediction table and {data}",
-    )
+    clicks = predictions.read_clicks(data, split)
+    what = f"A prediction table and {data}"
+    prediction_table.check_same(table, clicks, what)
     size = schema.FIRST_ITEM_ID + folders.vocabulary_length(data)
     fitted = baselines.fit(data, size, moment)
     before = json.loads(path.read_text())
-    again = plain(judge(table, fitted, data, split, by_day=by_day))
+    again = plain(judge(table, clicks, fitted, data, split, by_day=by_day))
     intervals = {**before["intervals"], **again["intervals"]}
     return {**before, **again, "intervals": intervals}
 

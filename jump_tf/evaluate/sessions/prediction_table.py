@@ -60,16 +60,6 @@ class PredictionTable(LoggedClicks):
     dwell_nll: np.ndarray | None = None
     dwell_crps_seconds: np.ndarray | None = None
 
-    @property
-    def logged(self) -> LoggedClicks:
-        """What the log says of the clicks, and nothing else."""
-        columns = {
-            field.name: getattr(self, field.name)
-            for field in dataclasses.fields(LoggedClicks)
-        }
-        seconds = self.dwell_seconds.astype(np.float64)
-        return LoggedClicks(**{**columns, "dwell_seconds": seconds})
-
 
 def of(
     clicks: LoggedClicks,
