@@ -1,22 +1,23 @@
 """Baselines of the next click: popularity and item-to-item rules.
 
-Each is written from its published equation. The module `base` says what log
-they are fitted on, and how items are ranked that they leave unscored.
+Each is written from its published equation. `base.SparseScorer` says how items
+are ranked that they leave unscored.
 """
 
 import abc
-from typing import Any
 
 import numpy as np
 
 from jump_tf.baselines import base
+from jump_tf.baselines import grouping
+from jump_tf.baselines.base import Log
 from jump_tf.baselines.base import Prefixes
 from jump_tf.baselines.base import Scores
 
 _PAIRS_AT_ONCE = 2**23
 
 
-class MostPopular(base.Scorer):
+class MostPopular(base.SparseScorer):
     """Orders items by their clicks in training, whatever came before."""
 
     def _scores(self, prefixes: Prefixes) -> Scores:
@@ -24,7 +25,7 @@ class MostPopular(base.Scorer):
         return Scores(none, none, np.zeros(0))
 
 
-class SessionPopular(base.Scorer):
+class SessionPopular(base.SparseScorer):
     """Scores an item by its clicks in the session so far.
 
     Reference: S-POP in Hidasi et al., Session-based Recommendations with
@@ -39,11 +40,12 @@ class SessionPopular(base.Scorer):
         return Scores(keys // size, keys % size, count.astype(np.float64))
 
 
-class ItemRules(base.Scorer, abc.ABC):
+class ItemRules(base.SparseScorer, abc.ABC):
     """Scores items by their weight after the last item of the session."""
 
-    def _fit(self, session, item):
-        source, self._item, self._weight = self._rules(session, item)
+    def _fit(self, log):
+        super()._fit(log)
+        source, self._item, self._weight = self._rules(log.session, log.item)
         bounds = np.arange(self.vocabulary_size + 1)
         self._starts = np.searchsorted(source, bounds)
 
@@ -54,7 +56,7 @@ class ItemRules(base.Scorer, abc.ABC):
     def _scores(self, prefixes: Prefixes) -> Scores:
         row, last = prefixes.last()
         starts = self._starts[last]
-        which, rule = base.expand(starts, self._starts[last + 1] - starts)
+        which, rule = grouping.expand(starts, self._starts[last + 1] - starts)
         return Scores(row[which], self._item[rule], self._weight[rule])
 
 
@@ -108,16 +110,18 @@ class ItemNeighbours(ItemRules):
     keeps pairs of rare items from chance. No item is its own neighbour.
 
     Args:
-        *log: the arguments of `Scorer`.
+        log, vocabulary_size: see `base.Scorer`.
         shrinkage: s, in sessions.
 
     Reference: Item-KNN in Hidasi et al., Session-based Recommendations with
     Recurrent Neural Networks, ICLR 2016.
     """
 
-    def __init__(self, *log: Any, shrinkage: float = 20.0):
+    def __init__(
+        self, log: Log, vocabulary_size: int, *, shrinkage: float = 20.0
+    ):
         self.shrinkage = shrinkage
-        super().__init__(*log)
+        super().__init__(log, vocabulary_size)
 
     def _rules(self, session, item):
         def others(a, b, same):
@@ -125,7 +129,7 @@ class ItemNeighbours(ItemRules):
 
         size = self.vocabulary_size
         source, target, both = _together(session, item, size, others)
-        _, held, _ = base.distinct(session, item, size)
+        _, held, _ = grouping.distinct(session, item, size)
         count = np.bincount(held, minlength=size) + self.shrinkage
         cosine = both / np.sqrt(count[source] * count[target])
         return source, target, base.rounded(cosine)
@@ -137,7 +141,7 @@ def _together(session, item, size, weigh):
     `weigh` takes the clicks of both in a session and whether they are the same
     item; pairs of no weight are left out.
     """
-    session, item, clicks = base.distinct(session, item, size)
+    session, item, clicks = grouping.distinct(session, item, size)
     starts = np.searchsorted(session, session)
     counts = np.searchsorted(session, session, side="right") - starts
     done = np.cumsum(counts)
@@ -145,7 +149,7 @@ def _together(session, item, size, weigh):
     keys, weights = np.zeros(0, np.int64), np.zeros(0)
     for start, end in zip([0, *cuts], [*cuts, len(item)], strict=True):
         part = slice(start, end)
-        which, other = base.expand(starts[part], counts[part])
+        which, other = grouping.expand(starts[part], counts[part])
         source, target = item[part][which], item[other]
         weight = weigh(clicks[part][which], clicks[other], source == target)
         some = np.flatnonzero(weight)
@@ -160,5 +164,5 @@ def _summed(keys, weights):
     """Ascending keys without repeats, and the sum of the weights of each."""
     order = np.argsort(keys, kind="stable")
     keys = keys[order]
-    starts = base.run_starts(keys)
-    return keys[starts], base.run_sums(weights[order], starts)
+    starts = grouping.run_starts(keys)
+    return keys[starts], grouping.run_sums(weights[order], starts)

@@ -17,9 +17,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import numpy as np
 
 from jump_tf import schema
+from jump_tf.baselines import decayed_markov
 from jump_tf.baselines import item_rules
 from jump_tf.baselines import session_knn
-from jump_tf.evaluate.sessions import predictions as session_predictions
+from jump_tf.baselines import vstan
+from jump_tf.data import click_log
+from jump_tf.evaluate.sessions import baselines as session_baselines
 from jump_tf.metrics import ranking as metrics_ranking
 
 KINDS = (
@@ -30,6 +33,8 @@ KINDS = (
     item_rules.ItemNeighbours,
     session_knn.SKNN,
     session_knn.VSKNN,
+    vstan.VSTAN,
+    decayed_markov.DecayedMarkov,
 )
 
 
@@ -50,31 +55,24 @@ def main() -> None:
 
 
 def columns(data, split):
-    """Session, position and item of each click, in canonical order."""
-    clicks = session_predictions.read_clicks(data, split)
-    order = np.lexsort((clicks.position, clicks.session))
-    return (
-        clicks.session[order],
-        clicks.position[order],
-        clicks.item[order],
-    )
+    """The log of a split."""
+    return session_baselines.with_a_clock(click_log.read(data, split))
 
 
-def draw(clicks, sessions):
+def draw(log, sessions):
     """Clicks to predict, of some sessions drawn at random or of all."""
-    session, position, item = clicks
-    asked = (position > 1) & (item >= schema.FIRST_ITEM_ID)
+    asked = (log.position > 1) & (log.item >= schema.FIRST_ITEM_ID)
     if sessions:
-        drawn = np.random.default_rng(0).permutation(session.max() + 1)
-        asked &= np.isin(session, drawn[:sessions])
+        drawn = np.random.default_rng(0).permutation(log.session.max() + 1)
+        asked &= np.isin(log.session, drawn[:sessions])
     return np.flatnonzero(asked)
 
 
-def measure(kind, training, clicks, asked):
-    """One line of the table."""
-    size = int(training[2].max()) + 1
-    fitting, scorer = timed(kind, *training, size)
-    ranking, ranks = timed(scorer.ranks, *clicks, asked)
+def measure(kind, training, log, asked):
+    """One line of the table, settings as they are by default."""
+    size = int(training.item.max()) + 1
+    fitting, scorer = timed(kind, training, size)
+    ranking, ranks = timed(scorer.ranks, log, asked)
     recall = metrics_ranking.recall(ranks).mean()
     reciprocal = metrics_ranking.reciprocal_rank(ranks).mean()
     return (

@@ -11,8 +11,11 @@ import numpy as np
 from jump_tf import schema
 from jump_tf.baselines import dwell as dwell_baselines
 from jump_tf.baselines import item_rules
+from jump_tf.baselines.base import NEVER
+from jump_tf.baselines.base import Log
 from jump_tf.baselines.base import Scorer
 from jump_tf.baselines.dwell_booster import BoostedDwell
+from jump_tf.data.click_log import ClickLog
 from jump_tf.evaluate.sessions import dwell_boosting
 from jump_tf.evaluate.sessions import metrics
 from jump_tf.evaluate.sessions import prediction_table
@@ -82,7 +85,7 @@ def fit(
     booster, left_out = _try_booster(clicks, vocabulary_size, moment)
     return Baselines(
         {
-            name: kind(*_columns(clicks), vocabulary_size)
+            name: kind(_without_a_clock(clicks), vocabulary_size)
             for name, kind in _SCORERS.items()
         },
         _fit_dwell(clicks, vocabulary_size, moment),
@@ -98,9 +101,8 @@ def refreshed(vocabulary_size: int) -> dict[str, Refreshed]:
     """What ranks as each scorer does that is fitted on all of the past."""
 
     def fit_and_rank(kind, past, log, asked):
-        columns = (past.session, past.position, past.item)
-        scorer = kind(*columns, vocabulary_size)
-        return scorer.ranks(log.session, log.position, log.item, asked)
+        scorer = kind(with_a_clock(past), vocabulary_size)
+        return scorer.ranks(with_a_clock(log), asked)
 
     return {
         name: functools.partial(fit_and_rank, kind)
@@ -108,15 +110,40 @@ def refreshed(vocabulary_size: int) -> dict[str, Refreshed]:
     }
 
 
+def with_a_clock(log: ClickLog, moment: str = schema.PAGE_LEAVE) -> Log:
+    """The clicks of a split as counting models take them.
+
+    Args:
+        log: sessions.
+        moment: of asking. A click is asked for when it is made, the dwell
+            before it being known; at `page_load` it is asked for with the
+            click before, of which it is not.
+    """
+    time_ms, position = log.time_ms, log.position
+    asked_ms = time_ms
+    if moment == schema.PAGE_LOAD:
+        before = np.concatenate([time_ms[:1], time_ms[:-1]])
+        asked_ms = np.where(position > 1, before, time_ms)
+    done_ms = np.where(log.time_known, time_ms, NEVER)
+    return Log(log.session, position, log.item, asked_ms, done_ms)
+
+
 def prediction_tables(
-    scorers: dict[str, Scorer], clicks: LoggedClicks
+    scorers: dict[str, Scorer], clicks: LoggedClicks, log: Log | None = None
 ) -> dict[str, PredictionTable]:
-    """What each scorer says of clicks, by its name."""
+    """What each scorer says of clicks, by its name.
+
+    Args:
+        scorers: fitted.
+        clicks: of a split.
+        log: the same with a clock, if scorers look at one.
+    """
+    log = _without_a_clock(clicks) if log is None else log
     (asked,) = np.nonzero(clicks.predicted & clicks.known)
     tables = {}
     for name, scorer in scorers.items():
         ranks = np.full(len(clicks), ranking.MISS)
-        ranks[asked] = scorer.ranks(*_columns(clicks), asked)
+        ranks[asked] = scorer.ranks(log, asked)
         tables[name] = prediction_table.of(clicks, rank=ranks)
     return tables
 
@@ -221,8 +248,10 @@ def _fit_dwell(clicks, vocabulary_size, moment) -> dict[tuple[str, bool], Any]:
     return fitted
 
 
-def _columns(clicks) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return clicks.session, clicks.position, clicks.item
+def _without_a_clock(clicks) -> Log:
+    """For the scorers of every evaluation, which have no use for one."""
+    never = np.full(len(clicks), NEVER)
+    return Log(clicks.session, clicks.position, clicks.item, never, never)
 
 
 def _asked(clicks, moment):

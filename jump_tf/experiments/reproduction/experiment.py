@@ -16,21 +16,13 @@ from collections.abc import Mapping
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from jump_tf import schema
-from jump_tf.baselines import session_knn
-from jump_tf.baselines.base import Scorer
 from jump_tf.config import run as configs
 from jump_tf.config.run import Config
 from jump_tf.data import folders
 from jump_tf.evaluate import comparison
-from jump_tf.evaluate.sessions import baselines as session_baselines
 from jump_tf.evaluate.sessions import evaluation as session_evaluation
-from jump_tf.evaluate.sessions import metrics as session_metrics
 from jump_tf.evaluate.sessions import prediction_table
-from jump_tf.evaluate.sessions import predictions as session_predictions
-from jump_tf.evaluate.sessions import slices as session_slices
 from jump_tf.experiments.reproduction import datasets
 from jump_tf.experiments.reproduction import steps as reproduction_steps
 from jump_tf.experiments.reproduction.datasets import DataSet
@@ -42,11 +34,6 @@ from jump_tf.runs import model_factory
 from jump_tf.train import search_space
 from jump_tf.train import trials as train_trials
 
-# Counting models of the next click, too slow to stand in every evaluation.
-BASELINES: dict[str, type[Scorer]] = {
-    "S-kNN": session_knn.SKNN,
-    "VS-kNN": session_knn.VSKNN,
-}
 REPLICATES = 500
 # What a run takes from its data, whatever is asked, and where None is.
 _FROM_DATA = {
@@ -265,34 +252,6 @@ def read(run: pathlib.Path, moment: str) -> dict[str, Any]:
 def measure(run: pathlib.Path, data: pathlib.Path) -> None:
     """Evaluates a trained run on the test split, at both moments."""
     session_evaluation.evaluate_moments(model_factory.load_run(run), data, run)
-
-
-def measure_baseline(name: str, run: pathlib.Path, data: pathlib.Path) -> None:
-    """Fits one of `BASELINES` and writes its evaluation on the test split.
-
-    It sees no dwell, so that both moments are the same.
-    """
-    size = schema.FIRST_ITEM_ID + folders.read_manifest(data)["num_items"]
-    past = session_predictions.read_clicks(data, schema.TRAIN)
-    fitted = BASELINES[name](past.session, past.position, past.item, size)
-    clicks = session_predictions.read_clicks(data, schema.TEST)
-    table = session_baselines.prediction_tables({"": fitted}, clicks)[""]
-    measures = prediction_table.measures(table)
-    (judged,) = prediction_table.judge([table], REPLICATES)
-    counts = np.bincount(past.item, minlength=size)
-    result = {
-        "split": schema.TEST,
-        "ties": "conservative",
-        **judged.numbers,
-        "intervals": judged.intervals,
-        "unseen": session_metrics.unseen(clicks),
-        "slices": session_slices.slices(clicks, counts, measures),
-    }
-    result = evaluation_files.plain(result)
-    for moment in schema.MOMENTS:
-        session_evaluation.write_evaluation(
-            run, {**result, "moment": moment}, table
-        )
 
 
 def compared(

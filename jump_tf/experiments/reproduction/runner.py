@@ -10,6 +10,7 @@ import keras
 
 from jump_tf import schema
 from jump_tf import tasks
+from jump_tf.experiments.reproduction import counting_models
 from jump_tf.experiments.reproduction import datasets
 from jump_tf.experiments.reproduction import experiment as experiments
 from jump_tf.experiments.reproduction import list_comparison
@@ -57,8 +58,8 @@ PROTOCOLS = {
         measure=experiments.measure,
         one_line=_one_line,
         report=page.write,
-        baselines=experiments.BASELINES,
-        measure_baseline=experiments.measure_baseline,
+        baselines=counting_models.MODELS,
+        measure_baseline=counting_models.measure,
     ),
     schema.LISTS: Protocol(
         check=list_comparison.check,

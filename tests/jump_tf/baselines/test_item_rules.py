@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from jump_tf.baselines import base as scorers
+from jump_tf.baselines import base
 from jump_tf.baselines import item_rules
 from tests import small_logs
 from tests.small_logs import VOCABULARY
@@ -22,7 +22,7 @@ KINDS = [
 
 
 def fitted(kind, **options):
-    return kind(*small_logs.columns(TRAINING), VOCABULARY, **options)
+    return kind(small_logs.columns(TRAINING), VOCABULARY, **options)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -34,7 +34,7 @@ def test_promises(kind, monkeypatch):
 def test_of_sessions_without_a_known_pair(kind):
     log = small_logs.columns([[2], [1, 3], [3, 1]])
     asked = small_logs.columns([[2, 3], [1, 2]])
-    ranks = kind(*log, 4).ranks(*asked, np.array([1, 3]))
+    ranks = kind(log, 4).ranks(asked, np.array([1, 3]))
     first = 2 if kind is item_rules.SessionPopular else 1
     np.testing.assert_array_equal(ranks, [first, 2])
 
@@ -111,22 +111,26 @@ def test_item_neighbours_by_definition(shrinkage):
 
 
 def test_other_orders_are_refused():
+    def log(*columns):
+        return base.Log(*map(np.array, (*columns, [0] * 3, [0] * 3)))
+
+    one = log([0, 0, 1], [1, 2, 1], [3, 4, 3])
     with pytest.raises(ValueError, match="`session` must ascend"):
-        scorers.check_order(np.array([1, 0]), np.array([1, 1]))
+        base.check_order(log([1, 0, 1], [1, 1, 1], [3, 4, 3]))
     with pytest.raises(ValueError, match="`position` count from 1"):
-        scorers.check_order(np.array([0, 0, 1]), np.array([1, 2, 2]))
+        item_rules.MostPopular(log([0, 0, 1], [1, 2, 2], [3, 4, 3]), 5)
     with pytest.raises(ValueError, match="`position` count from 1"):
-        fitted(item_rules.SessionPopular).ranks(
-            np.array([0, 0]), np.array([2, 1]), np.array([3, 4]), np.array([0])
+        item_rules.MostPopular(one, 5).ranks(
+            log([0, 0, 1], [2, 1, 1], [3, 4, 3]), np.array([0])
         )
 
 
 class TestMostPopular:
     def test_by_hand(self):
         log = small_logs.columns([[2, 3, 3, 4], [4, 5, 5, 5]])
-        popular = item_rules.MostPopular(*log, 7)
+        popular = item_rules.MostPopular(log, 7)
         asked = small_logs.columns([[3, 2], [3, 3], [3, 4], [3, 5], [3, 6]])
-        ranks = popular.ranks(*asked, np.arange(1, 10, 2))
+        ranks = popular.ranks(asked, np.arange(1, 10, 2))
         np.testing.assert_array_equal(ranks, [4, 3, 3, 1, 5])
 
 
@@ -136,10 +140,8 @@ class TestMarkov:
 
     def ranks(self, log, sessions):
         asked = small_logs.columns(sessions)
-        ends = np.flatnonzero(np.diff(asked[0], append=len(sessions)))
-        return item_rules.Markov(*small_logs.columns(log), 6).ranks(
-            *asked, ends
-        )
+        ends = np.flatnonzero(np.diff(asked.session, append=len(sessions)))
+        return item_rules.Markov(small_logs.columns(log), 6).ranks(asked, ends)
 
     def test_by_hand(self):
         ranks = self.ranks(self.LOG, [[2, 3], [2, 4], [2, 5], [2, 2]])

@@ -18,6 +18,7 @@ from jump_tf.config.run import preset
 from jump_tf.evaluate import comparison
 from jump_tf.evaluate.sessions import baselines as session_baselines
 from jump_tf.evaluate.sessions import evaluation as session_evaluation
+from jump_tf.experiments.reproduction import counting_models
 from jump_tf.experiments.reproduction import datasets
 from jump_tf.experiments.reproduction import experiment as experiments
 from jump_tf.experiments.reproduction import page
@@ -58,14 +59,15 @@ sweeps:
 class FromItself:
     """A baseline that ranks item i at place i."""
 
-    def __init__(self, session, position, item, vocabulary_size):
-        assert session[0] == 0 and position[0] == 1
-        assert len(session) == len(position) == len(item)
-        assert item.max() < vocabulary_size
+    def __init__(self, log, vocabulary_size, add=0):
+        assert log.session[0] == 0 and log.position[0] == 1
+        assert len({len(column) for column in log}) == 1
+        assert log.item.max() < vocabulary_size
+        self.add = add
 
-    def ranks(self, session, position, item, asked):
-        assert (position[asked] > 1).all()
-        return item[asked].astype(np.int64)
+    def ranks(self, log, asked):
+        assert (log.position[asked] > 1).all()
+        return log.item[asked].astype(np.int64) + self.add
 
 
 @pytest.fixture(scope="module")
@@ -96,9 +98,11 @@ def done(plan, tmp_path_factory):
 @pytest.fixture(scope="module", autouse=True)
 def one_baseline():
     with pytest.MonkeyPatch.context() as patch:
-        for name in tuple(experiments.BASELINES):
-            patch.delitem(experiments.BASELINES, name)
-        patch.setitem(experiments.BASELINES, "by-id", FromItself)
+        for name in tuple(counting_models.MODELS):
+            patch.delitem(counting_models.MODELS, name)
+        settings = {"add": 5}, {"add": 0}, {"add": 1}
+        model = counting_models.CountingModel(FromItself, settings)
+        patch.setitem(counting_models.MODELS, "by-id", model)
         yield
 
 
@@ -219,6 +223,13 @@ def test_tables_hold_the_numbers_of_the_evaluations(done):
             assert found_results.interval((low, high), "recall_at_20") in text
     config = run_folder.read_config(folder / run_of(results, "mine")["folder"])
     assert config.model.units == 6 and config.training.epochs == 1
+
+
+def test_a_counting_model_has_the_settings_that_validation_chose(done):
+    folder, _ = done
+    run = folder / run_of(read(folder), "by-id")["folder"]
+    for moment in schema.MOMENTS:
+        assert experiments.read(run, moment)["settings"] == ["add=0"]
 
 
 def test_differences_are_reference_less_the_other(done):

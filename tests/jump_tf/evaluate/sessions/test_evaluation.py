@@ -9,6 +9,8 @@ import pytest
 import tensorflow as tf
 
 from jump_tf import schema
+from jump_tf.baselines.base import NEVER
+from jump_tf.data import click_log
 from jump_tf.data import encoding
 from jump_tf.data import session_batches
 from jump_tf.evaluate.sessions import baselines as session_baselines
@@ -18,6 +20,7 @@ from jump_tf.evaluate.sessions import prediction_table
 from jump_tf.evaluate.sessions import predictions as session_predictions
 from jump_tf.evaluate.sessions import slices as session_slices
 from jump_tf.evaluate.sessions import tables as session_tables
+from jump_tf.experiments.reproduction import counting_models
 from jump_tf.experiments.reproduction import experiment as experiments
 from jump_tf.metrics import ranking
 from jump_tf.models.atrp import ATRP
@@ -444,11 +447,17 @@ class TestEvaluate:
     def test_neighbours_are_measured_on_the_same_clicks(
         self, data_folder, result, tmp_path
     ):
-        for baseline in experiments.BASELINES:
-            experiments.measure_baseline(baseline, tmp_path, data_folder)
-            found = experiments.read(tmp_path, schema.PAGE_LEAVE)
-            for name in ("num_predictions", "num_predictions_all"):
-                assert found[name] == result[name]
+        for name, model in counting_models.MODELS.items():
+            counting_models.measure(name, tmp_path, data_folder)
+            found, at_load = (
+                experiments.read(tmp_path, moment) for moment in schema.MOMENTS
+            )
+            assert len(found["settings"]) == len(model.grid[0])
+            # What is asked for earlier is told less of what was before.
+            if name.startswith("decayed"):
+                assert found["mrr_at_20"] != at_load["mrr_at_20"]
+            for size in ("num_predictions", "num_predictions_all"):
+                assert found[size] == result[size]
             popular = result["baselines"][session_baselines.MOST_POPULAR]
             assert found["mrr_at_20"] > popular["mrr_at_20"]
 
@@ -752,6 +761,29 @@ def test_batches_change_neither_answers_nor_their_order(data_folder, moment):
         np.testing.assert_allclose(
             answers.dwell.location, narrow[1].dwell.location, rtol=rtol
         )
+
+
+def test_counting_models_are_asked_when_the_click_is(data_folder):
+    """When it is made or, at page_load, with the click before it."""
+    log = click_log.read(data_folder, schema.TEST)
+    leave, load = (
+        session_baselines.with_a_clock(log, moment) for moment in schema.MOMENTS
+    )
+    np.testing.assert_array_equal(leave.asked_ms, log.time_ms)
+    before = np.roll(log.time_ms, 1)
+    expected = np.where(log.position == 1, log.time_ms, before)
+    np.testing.assert_array_equal(load.asked_ms, expected)
+    assert np.any(load.asked_ms < leave.asked_ms)
+    clicks = session_predictions.read_clicks(data_folder, schema.TEST)
+    for one in (leave, load):
+        done = one.done_ms != NEVER
+        assert 0 < done.sum() < len(done)
+        np.testing.assert_array_equal(done, log.time_known)
+        np.testing.assert_array_equal(one.done_ms[done], log.time_ms[done])
+        for name in ("session", "position", "item"):
+            np.testing.assert_array_equal(
+                getattr(one, name), getattr(clicks, name)
+            )
 
 
 def test_slices_have_the_asked_bounds(data_folder):

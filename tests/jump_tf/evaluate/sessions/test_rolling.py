@@ -91,8 +91,11 @@ def write(folder, sessions, days=DAYS, validation_days=DAYS, **options):
 def judged(folder, split=schema.TEST):
     """What is said of a model that ranks item i at place i, by day."""
     past = click_log.read(folder, schema.TRAIN)
-    columns = (past.session, past.position, past.item, VOCABULARY)
-    scorers = {n: kind(*columns) for n, kind in baselines._SCORERS.items()}
+    training = baselines.with_a_clock(past)
+    scorers = {
+        name: kind(training, VOCABULARY)
+        for name, kind in baselines._SCORERS.items()
+    }
     clicks = predictions.read_clicks(folder, split)
     named = {
         rolling.MODEL: prediction_table.of(
@@ -234,12 +237,12 @@ def test_no_new_clicks_change_nothing(tmp_path, folder):
     none = log.before(int(log.start_ms.min()))
     assert len(none) == 0
     more = click_log.joined([past, none])
-    columns = (log.session, log.position, log.item)
+    training, split = map(baselines.with_a_clock, (past, log))
     for name, learn_and_rank in baselines.refreshed(VOCABULARY).items():
         kind = baselines._SCORERS[name]
-        once = kind(past.session, past.position, past.item, VOCABULARY)
+        once = kind(training, VOCABULARY)
         np.testing.assert_array_equal(
-            learn_and_rank(more, log, asked), once.ranks(*columns, asked)
+            learn_and_rank(more, log, asked), once.ranks(split, asked)
         )
 
 

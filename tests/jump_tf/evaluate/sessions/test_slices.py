@@ -17,9 +17,8 @@ KINDS = ("session_length", "item_support", "position", "repeat")
 
 def make_table(seed, sessions=60):
     """A table of random ranks, with ties, repeats and unknown items."""
-    session, position, item = small_logs.columns(
-        small_logs.draw(seed, sessions)
-    )
+    log = small_logs.columns(small_logs.draw(seed, sessions))
+    session, position, item = log.session, log.position, log.item
     random = np.random.default_rng(seed)
     length = np.bincount(session)[session]
     last = position == length
