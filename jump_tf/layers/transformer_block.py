@@ -12,7 +12,8 @@ class TransformerBlock(ConfiguredLayer):
         y = x + Attention(LayerNorm(x))
         z = y + W_2 gelu(W_1 LayerNorm(y) + b_1) + b_2
 
-    Norms come before the layers, so that x itself passes through unchanged.
+    Norms come before the layers, so that x itself passes through unchanged. A
+    subclass may have another feed-forward layer and other sums.
 
     Args:
         heads: of the attention; they share the size of x evenly.

@@ -114,3 +114,4 @@ def test_forms_of_the_papers_differ_by_what_they_define(
     assert ours.model.tie_items == tied
     assert ours.model.sampling_power == power
     assert ours.model.negatives == 2048
+    assert ours.model.bpr_elu == (0.5 if loss == "bpr_max" else None)
