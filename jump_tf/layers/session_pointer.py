@@ -47,9 +47,9 @@ class SessionPointer(ConfiguredLayer):
         dwell_seconds: `[B, T]`; negative where unknown.
 
     Returns:
-        `[B, T, 2 C + 1]` float32: log g, log c of the newest click, of the one
-        before and so on, and the ids of these, `PAD_ID` where there is none.
-        Zeros point nowhere.
+        `[B, T, 3 C + 1]` float32: log g, log c of the newest click, of the one
+        before and so on, the ids of these, `PAD_ID` where there is none, and
+        their dwells. Zeros point nowhere.
 
     Masking: causal, so padding on the right changes nothing before it.
 
@@ -61,7 +61,7 @@ class SessionPointer(ConfiguredLayer):
     >>> pointer.build()
     >>> vectors = np.zeros([1, 2, 4])
     >>> pointer(np.array([[7, 9]]), vectors, vectors, np.ones([1, 2])).shape
-    TensorShape([1, 2, 7])
+    TensorShape([1, 2, 10])
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class SessionPointer(ConfiguredLayer):
     @property
     def width(self):
         """Number of columns of the output."""
-        return 2 * self.clicks + 1
+        return 3 * self.clicks + 1
 
     def build(self, items_shape=None):
         self.content.build((None, None, self.units))
@@ -116,7 +116,7 @@ class SessionPointer(ConfiguredLayer):
         return self._weighed(ids, self._last(alike), summaries, dwell_seconds)
 
     def at(self, items, clicks, summaries, dwell_seconds):
-        """`[N, 2 C + 1]` after the clicks of N sessions.
+        """`[N, 3 C + 1]` after the clicks of N sessions.
 
         Args:
             items: `[N, C]` ids of the last clicks, newest first.
@@ -128,7 +128,7 @@ class SessionPointer(ConfiguredLayer):
         return self._weighed(items, alike, summaries, dwell_seconds)
 
     def _weighed(self, ids, alike, summaries, dwell_seconds):
-        """`[..., 2 C + 1]` from ids, products and dwells `[..., C]`."""
+        """`[..., 3 C + 1]` from ids, products and dwells `[..., C]`."""
         ids = ops.where(ids < schema.FIRST_ITEM_ID, schema.PAD_ID, ids)
         dwell_seconds = ops.minimum(dwell_seconds, self.max_dwell_seconds)
         features = return_features(ids, dwell_seconds)
@@ -141,8 +141,9 @@ class SessionPointer(ConfiguredLayer):
         none = ops.zeros_like(logits[..., :1])
         logits = ops.concatenate([none, logits], axis=-1)
         log_weights = logits - ops.logsumexp(logits, axis=-1, keepdims=True)
+        columns = log_weights, ids, dwell_seconds
         return ops.concatenate(
-            [log_weights, ops.cast(ids, log_weights.dtype)], axis=-1
+            [ops.cast(column, log_weights.dtype) for column in columns], axis=-1
         )
 
     def _last(self, columns):
@@ -168,18 +169,22 @@ class Pointers(typing.NamedTuple):
         log_chosen: `[N, 1]`, log g.
         log_weights: `[N, C]`, log c.
         ids: `[N, C]` int32, `PAD_ID` where there is no click.
+        dwell_seconds: `[N, C]`; negative where unknown.
     """
 
     log_chosen: Any
     log_weights: Any
     ids: Any
+    dwell_seconds: Any
 
     @classmethod
     def of(cls, columns):
-        """From `[N, 2 C + 1]`."""
-        clicks = columns.shape[-1] // 2
-        chosen, weights, ids = ops.split(columns, [1, clicks + 1], axis=-1)
-        return cls(chosen, weights, ops.cast(ids, "int32"))
+        """From `[N, 3 C + 1]`."""
+        clicks = columns.shape[-1] // 3
+        chosen, weights, ids, dwell_seconds = ops.split(
+            columns, [1, clicks + 1, 2 * clicks + 1], axis=-1
+        )
+        return cls(chosen, weights, ops.cast(ids, "int32"), dwell_seconds)
 
     @property
     def firsts(self):
@@ -232,7 +237,7 @@ def pointed_scores(logits, pointers):
 
     Args:
         logits: `[N, V]`.
-        pointers: `[N, 2 C + 1]`, as `SessionPointer` returns them.
+        pointers: `[N, 3 C + 1]`, as `SessionPointer` returns them.
 
     Returns:
         `[N, V]`, whose softmax they are, too.
@@ -252,7 +257,7 @@ def pointed_cross_entropy(loss, pointers, targets):
     Args:
         loss: `[N]`, `-log softmax(logits)_target` over the items that are not
             among the clicks; nothing where the target is.
-        pointers: `[N, 2 C + 1]`, as `SessionPointer` returns them.
+        pointers: `[N, 3 C + 1]`, as `SessionPointer` returns them.
         targets: `[N]` ids.
 
     Returns:

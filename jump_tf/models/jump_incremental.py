@@ -133,7 +133,7 @@ def _summary(model, past, lengths):
 
 
 def _pointers(model, past, lengths, summary):
-    """`SessionPointer` columns `[N, 2 C + 1]` of each session."""
+    """`SessionPointer` columns `[N, 3 C + 1]` of each session."""
     back = lengths[:, None] - 1 - ops.arange(model.config.pointer_clicks)[None]
     back = ops.maximum(back, -1)
     items, dwell = (

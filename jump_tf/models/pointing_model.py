@@ -6,6 +6,8 @@ from keras import ops
 from jump_tf import schema
 from jump_tf.config.model_config import PointingConfig
 from jump_tf.layers.dwell_features import HISTORY_SIZE
+from jump_tf.layers.dwell_features import VISITS_SIZE
+from jump_tf.layers.dwell_features import visit_features
 from jump_tf.layers.recent_transitions import Places
 from jump_tf.layers.recent_transitions import Recent
 from jump_tf.layers.recent_transitions import RecentTransitions
@@ -119,7 +121,12 @@ class PointingModel(JointModel):
 
     @property
     def dwell_width(self):
-        return super().dwell_width - self._pointer_width
+        visits = VISITS_SIZE * self._reads_visits
+        return super().dwell_width - self._pointer_width + visits
+
+    @property
+    def _reads_visits(self):
+        return bool(self.config.pointer_clicks and self.config.dwell_history)
 
     @property
     def _pointer_width(self):
@@ -212,7 +219,18 @@ class PointingModel(JointModel):
     def dwell_and_end(self, features, items, rows=None, training=False):
         if self.config.pointer_clicks:
             summary, _, history, _ = self._split(features)
-            features = ops.concatenate([summary, history], axis=-1)
+            parts = [summary, history]
+            if self._reads_visits:
+                past = self.pointers(features)
+                parts.append(
+                    visit_features(
+                        items,
+                        past.ids,
+                        past.dwell_seconds,
+                        self.config.max_dwell_seconds,
+                    )
+                )
+            features = ops.concatenate(parts, axis=-1)
         return super().dwell_and_end(features, items, rows, training)
 
     def _split(self, features):

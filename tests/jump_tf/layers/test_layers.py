@@ -6,7 +6,10 @@ import pytest
 from jump_tf.layers.click_embedding import ClickEmbedding
 from jump_tf.layers.click_embedding import dwell_row
 from jump_tf.layers.click_embedding import num_dwell_rows
+from jump_tf.layers.dwell_features import HISTORY_SIZE
+from jump_tf.layers.dwell_features import VISITS_SIZE
 from jump_tf.layers.dwell_features import DwellHistory
+from jump_tf.layers.dwell_features import visit_features
 from jump_tf.layers.dwell_heads import ItemDwellHead
 from jump_tf.layers.dwell_heads import SharedDwellHead
 from jump_tf.layers.fast_slow import FastSlow
@@ -234,12 +237,37 @@ def test_dwell_history_by_hand():
         DwellHistory(100.0, center=2.0)(np.float32([[9.0, -1.0, 500.0]]))
     )[0]
     first, long = np.log(10.0) - 2.0, np.log(101.0) - 2.0
+    mean, apart = (first + long) / 2, (long - first) / 2
+    one, two = np.log(10.0) - 2.0, np.log(110.0) - 2.0
     expected = [
-        [first, first, np.log(2.0), 1.0],
-        [first, first, np.log(3.0), 0.0],
-        [long, (first + long) / 2, np.log(4.0), 1.0],
+        [first, first, first, first, first, 0.0, one, np.log(2.0), 1.0],
+        [first, first, first, first, first, 0.0, one, np.log(3.0), 0.0],
+        [long, mean, first, mean, mean, apart, two, np.log(4.0), 1.0],
     ]
-    np.testing.assert_allclose(history, expected, rtol=1e-5)
+    np.testing.assert_allclose(history, expected, rtol=1e-5, atol=1e-3)
+
+
+def test_no_dwell_reads_as_no_history():
+    history = np.asarray(DwellHistory(100.0)(np.float32([[-1.0, np.nan]])))[0]
+    expected = np.zeros([2, HISTORY_SIZE])
+    expected[:, -2] = np.log([2.0, 3.0])
+    np.testing.assert_allclose(history, expected, rtol=1e-6)
+
+
+def test_visits_by_hand():
+    # Newest first: item 7 twice, its newest dwell not known, then padding.
+    past = np.array([[7, 5, 7, 0], [7, 5, 7, 0], [7, 5, 7, 0], [7, 5, 7, 0]])
+    dwell = np.float32([[-1.0, 30.0, 500.0, 0.0]] * 4)
+    found = np.asarray(
+        visit_features(np.array([7, 5, 6, 0]), past, dwell, 100.0, center=2.0)
+    )
+    expected = [
+        [1.0, 0.0, np.log(3.0), np.log(101.0) - 2.0, 1.0],
+        [1.0, np.log(2.0), np.log(2.0), np.log(31.0) - 2.0, 1.0],
+        [0.0] * VISITS_SIZE,
+        [0.0] * VISITS_SIZE,
+    ]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 def test_item_head_is_equation_11(random):

@@ -13,6 +13,7 @@ from jump_tf.layers.session_pointer import pointed_cross_entropy
 from jump_tf.layers.session_pointer import pointed_scores
 
 UNITS, CLICKS, VOCABULARY = 5, 3, 12
+IDS = slice(CLICKS + 1, 2 * CLICKS + 1)
 DWELL = np.float32([[30, -1, 0, 700, 5], [2000, 4, 0, 0, 0]])
 ITEMS = np.int32([[4, 7, 4, schema.OOV_ID, 9], [3, 3, 0, 0, 0]])
 
@@ -68,7 +69,7 @@ def test_it_points_as_its_equation_says(layer, vectors, pointers, row, k):
         layer, ITEMS[row], DWELL[row], vectors[0, row], vectors[1, row], k
     )
     assert np.exp(found[0]) == pytest.approx(expected.pop(None), rel=1e-5)
-    ids = found[CLICKS + 1 :]
+    ids, seconds = found[IDS], found[2 * CLICKS + 1 :]
     for age in range(CLICKS):
         click = k - age
         if click not in expected:  # Before the session, or unknown.
@@ -76,6 +77,7 @@ def test_it_points_as_its_equation_says(layer, vectors, pointers, row, k):
             assert found[1 + age] < -1e8
         else:
             assert ids[age] == ITEMS[row, click]
+            assert seconds[age] == DWELL[row, click]
             chance = np.exp(found[1 + age])
             assert chance == pytest.approx(expected[click], rel=1e-4)
 
@@ -94,12 +96,12 @@ def test_a_page_that_nobody_clicks_again_is_out(layer, vectors, pointers):
     assert (found[0, 2, [1, 3]] < -1e8).all()
     assert np.exp(found[0, 2, [0, 2]]).sum() == pytest.approx(1.0)
     np.testing.assert_array_equal(
-        found[..., CLICKS + 1 :], pointers[..., CLICKS + 1 :]
+        found[..., IDS], pointers[..., IDS]
     )
 
 
 def scores_by_hand(logits, row):
-    ids = row[CLICKS + 1 :].astype(int)
+    ids = row[IDS].astype(int)
     others = np.ones(len(logits), bool)
     others[[i for i in ids if i != schema.PAD_ID]] = False
     chances = np.where(others, np.exp(logits), 0.0)
@@ -173,7 +175,7 @@ def test_the_loss_is_of_the_same_probabilities(pointers):
 
 def test_zeros_point_nowhere():
     logits = np.float32([[-1e9, -1.0, 2.0, 0.5]])
-    nowhere = np.zeros([1, 2 * CLICKS + 1], np.float32)
+    nowhere = np.zeros([1, 3 * CLICKS + 1], np.float32)
     scores = np.asarray(pointed_scores(logits, nowhere))
     np.testing.assert_allclose(
         scores, tf.nn.log_softmax(logits), rtol=1e-5, atol=1e-6
