@@ -86,6 +86,8 @@ class ConstantDwell:
         vocabulary_size: number of ids V, padding and unknown included.
     """
 
+    of_ended = True  # The law of dwells that end within c1, of no others.
+
     def __init__(self, known: Asked, seconds: np.ndarray, vocabulary_size: int):
         log_seconds = log_dwells(seconds)
         self.location = np.full(vocabulary_size, self._middle(log_seconds))
@@ -149,6 +151,8 @@ class PreviousDwell:
     Arguments: see `ConstantDwell`.
     """
 
+    of_ended = True
+
     def __init__(self, known: Asked, seconds: np.ndarray, vocabulary_size: int):
         self.constant = ConstantDwell(known, seconds, vocabulary_size)
         residual = log_dwells(seconds) - known.last
@@ -173,6 +177,8 @@ class _EffectsDwell:
         censored: `[C]` bool.
         num_groups: all of them, if some may have no dwell.
     """
+
+    of_ended = False
 
     def __init__(
         self,

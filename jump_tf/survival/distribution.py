@@ -166,6 +166,12 @@ class Distribution:
         """The decoding that minimises the absolute error."""
         return self.inverse_log_survival(-math.log(2.0))
 
+    def median_below(self, seconds: Tensor) -> Tensor:
+        """The median of the dwells that end within `seconds`."""
+        # Half of 1 - S is before it, so that (1 + S) / 2 are beyond.
+        beyond = ops.log1p(ops.exp(self.log_survival(seconds)))
+        return self.inverse_log_survival(beyond - math.log(2.0))
+
     def parameters(self) -> list[Tensor]:
         """The tensors of all fields, flat."""
         return tree.flatten(self._own())

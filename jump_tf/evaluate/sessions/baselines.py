@@ -156,9 +156,13 @@ def measures(
     named = {name: prediction_table.measures(t) for name, t in tables.items()}
     known = _asked(clicks, fitted.moment)
     for (name, first_too), baseline in fitted.dwell.items():
+        law = baseline.dwell_distribution(known)
         table = prediction_table.of(
             clicks,
-            dwell=baseline.dwell_distribution(known),
+            dwell=law,
+            dwell_median_below_c1_seconds=(
+                np.asarray(law.median()) if baseline.of_ended else None
+            ),
             max_dwell_seconds=max_dwell_seconds,
         )
         named.setdefault(name, {}).update(

@@ -58,7 +58,7 @@ def measures(
 ) -> Measures:
     """Errors of a booster that knows the past; it has no distribution."""
     median = booster.median_seconds(past(clicks, moment), clicks.item)
-    table = prediction_table.of(clicks, dwell_median_seconds=median)
+    table = prediction_table.of(clicks, dwell_median_below_c1_seconds=median)
     return metrics.dwell_measures(table)
 
 

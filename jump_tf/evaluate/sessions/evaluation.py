@@ -126,7 +126,8 @@ class Validation:
     def __call__(self) -> dict[str, float]:
         temperature.fit(self.model, self.data)
         self.clicks, self.answers = _answers(self.model, self.data)
-        return _quick_means(self.clicks, self.answers)
+        upper = folders.read_manifest(self.data)["max_dwell_seconds"]
+        return _quick_means(self.clicks, self.answers, upper)
 
 
 def _answers(
@@ -154,10 +155,12 @@ def _answers(
     return clicks, answers
 
 
-def _quick_means(clicks, answers) -> dict[str, float]:
+def _quick_means(clicks, answers, max_dwell_seconds) -> dict[str, float]:
     measures = {
         **metrics.click_measures(clicks, answers.rank),
-        **metrics.quick_dwell_measures(clicks, answers.dwell),
+        **metrics.quick_dwell_measures(
+            clicks, answers.dwell, max_dwell_seconds
+        ),
     }
     return {
         name: measures[name].mean()

@@ -16,7 +16,7 @@ known that they lasted c2:
     popularity_at_20    mean clicks in training of what is listed, as a share
                         of the most popular item's; `_clicks` counts them
     gini_at_20          how unevenly items are listed: 0 equally, 1 one alone
-    dwell_mae_seconds   between median and dwell
+    dwell_mae_seconds   between a dwell and the median of those within c1
     dwell_log_mae       between their logs
     dwell_nll           minus log density per second, or log survival
     dwell_crps_seconds  integral of the squared error of the cdf, up to c1
@@ -120,10 +120,14 @@ def click_measures(
     return measures
 
 
-def quick_dwell_measures(clicks: Clicks, dwell: Distribution) -> Measures:
+def quick_dwell_measures(
+    clicks: Clicks, dwell: Distribution, max_dwell_seconds: float
+) -> Measures:
     """Absolute error and log score of the dwell."""
     among = ~clicks.last & clicks.predicted
-    error = dwell_metrics.absolute_error(dwell, clicks.dwell_seconds)
+    error = dwell_metrics.absolute_error(
+        dwell, clicks.dwell_seconds, max_dwell_seconds
+    )
     log_score = dwell_metrics.negative_log_likelihood(
         dwell, clicks.dwell_seconds, clicks.censored
     )
@@ -140,7 +144,7 @@ def dwell_measures(table: Any, *, first_too: bool = False) -> Measures:
     """
     among = ~table.last & (table.predicted | first_too)
     ended = among & ~table.censored
-    median = table.dwell_median_seconds.astype(np.float64)
+    median = table.dwell_median_below_c1_seconds.astype(np.float64)
     seconds = table.dwell_seconds.astype(np.float64)
     infix = ALL_CLICKS if first_too else ""
     error = np.abs(median - seconds)
@@ -281,7 +285,8 @@ def dwell_details(
     dwell = dwell.map(operator.itemgetter(among))
     transforms = dwell_metrics.probability_transform(dwell, seconds)
     histogram = dwell_metrics.transform_histogram(transforms, censored)
-    error = dwell_metrics.absolute_error(dwell, seconds)[~censored]
+    error = dwell_metrics.absolute_error(dwell, seconds, max_dwell_seconds)
+    error = error[~censored]
     curves = _survival_curves(dwell, seconds, censored, max_dwell_seconds)
     return {
         "dwell_median_absolute_error_seconds": _mean(np.median, error),

@@ -32,7 +32,7 @@ COLUMNS = {
     "dwell_seconds": np.float32,
     "rank": np.int64,
     "rank_standard": np.int64,
-    "dwell_median_seconds": np.float32,
+    "dwell_median_below_c1_seconds": np.float32,
     "dwell_nll": np.float32,
     "dwell_crps_seconds": np.float32,
 }
@@ -49,14 +49,15 @@ class PredictionTable(LoggedClicks):
         rank: of the item among all, ties lost; `NOT_RANKED` at a first click
             and where the item is unknown.
         rank_standard: the same, but ties are won.
-        dwell_median_seconds: of the predicted distribution.
+        dwell_median_below_c1_seconds: of the predicted distribution, given
+            that the dwell ends within c1, as those do of which it is measured.
         dwell_nll: minus the log of its density, or its survival if censored.
         dwell_crps_seconds: its score up to c1; NaN of a last click.
     """
 
     rank: np.ndarray | None = None
     rank_standard: np.ndarray | None = None
-    dwell_median_seconds: np.ndarray | None = None
+    dwell_median_below_c1_seconds: np.ndarray | None = None
     dwell_nll: np.ndarray | None = None
     dwell_crps_seconds: np.ndarray | None = None
 
@@ -67,7 +68,7 @@ def of(
     rank: np.ndarray | None = None,
     rank_standard: np.ndarray | None = None,
     dwell: Distribution | None = None,
-    dwell_median_seconds: np.ndarray | None = None,
+    dwell_median_below_c1_seconds: np.ndarray | None = None,
     max_dwell_seconds: float = schema.MAX_DWELL_SECONDS,
 ) -> PredictionTable:
     """The table of whatever ranks items, or predicts dwells, or both.
@@ -77,7 +78,8 @@ def of(
         rank: `[N]`, `ranking.MISS` or `NOT_RANKED` where there is none.
         rank_standard: `[N]`, see `rank`.
         dwell: distribution of the `[N]` dwells.
-        dwell_median_seconds: `[N]`, of what predicts no more than these.
+        dwell_median_below_c1_seconds: `[N]`, if it does not follow from the
+            distribution, or there is none.
         max_dwell_seconds: c1 of the data folder.
     """
     columns = {
@@ -87,10 +89,10 @@ def of(
         if ranks is not None:
             ranked = clicks.predicted & clicks.known & (ranks != ranking.MISS)
             columns[name] = np.where(ranked, ranks, NOT_RANKED)
-    if dwell_median_seconds is not None:
-        columns["dwell_median_seconds"] = dwell_median_seconds
     if dwell is not None:
         columns |= _dwell_columns(clicks, dwell, max_dwell_seconds)
+    if dwell_median_below_c1_seconds is not None:
+        columns["dwell_median_below_c1_seconds"] = dwell_median_below_c1_seconds
     return _table(columns)
 
 
@@ -107,7 +109,7 @@ def measures(table: PredictionTable) -> metrics.Measures:
         if ranks is not None:
             ranks = np.where(ranks == NOT_RANKED, ranking.MISS, ranks)
             found |= metrics.click_measures(table, ranks, suffix)
-    if table.dwell_median_seconds is not None:
+    if table.dwell_median_below_c1_seconds is not None:
         found |= metrics.dwell_measures(table)
         found |= metrics.dwell_measures(table, first_too=True)
     if table.dwell_nll is not None:
@@ -177,7 +179,9 @@ def _dwell_columns(clicks, dwell, max_dwell_seconds):
         max_dwell_seconds,
     )
     return {
-        "dwell_median_seconds": np.asarray(dwell.median()),
+        "dwell_median_below_c1_seconds": np.asarray(
+            dwell.median_below(max_dwell_seconds)
+        ),
         "dwell_nll": dwell_metrics.negative_log_likelihood(
             dwell, seconds, clicks.censored
         ),

@@ -95,9 +95,7 @@ def test_a_page_that_nobody_clicks_again_is_out(layer, vectors, pointers):
     # After 4, 7, 4 the page is 4, on which the oldest click is, too.
     assert (found[0, 2, [1, 3]] < -1e8).all()
     assert np.exp(found[0, 2, [0, 2]]).sum() == pytest.approx(1.0)
-    np.testing.assert_array_equal(
-        found[..., IDS], pointers[..., IDS]
-    )
+    np.testing.assert_array_equal(found[..., IDS], pointers[..., IDS])
 
 
 def scores_by_hand(logits, row):

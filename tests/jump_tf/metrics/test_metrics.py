@@ -120,9 +120,21 @@ class TestIntervals:
 class TestDwell:
     def test_absolute_error_is_to_the_median(self):
         error = dwell_metrics.absolute_error(
-            parametric([math.log(40)], [3.0]), np.array([100.0])
+            parametric([math.log(40)], [3.0]), np.array([100.0]), 1e30
         )
         np.testing.assert_allclose(error, [60])
+
+    def test_no_prediction_errs_less_than_the_median_of_what_ends(self):
+        random = np.random.default_rng(3)
+        seconds = np.exp(random.normal(5.5, 2.0, 200_000))
+        seconds = seconds[seconds < 2000.0]  # 15 % do not end.
+        law = parametric([5.5], [2.0])
+        error = dwell_metrics.absolute_error(law, seconds, 2000.0).mean()
+        assert error == pytest.approx(
+            np.abs(seconds - np.median(seconds)).mean(), rel=1e-3
+        )
+        of_all = np.abs(np.asarray(law.median()) - seconds).mean()
+        assert error < 0.98 * of_all
 
     def test_log_score_matches_scipy(self):
         oracle, seconds, censored = draw(500)

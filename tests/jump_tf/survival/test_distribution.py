@@ -71,6 +71,13 @@ def test_log_normal_matches_scipy():
     )
 
 
+@pytest.mark.parametrize("upper", [3.0, 50.0, 2000.0, 1e9])
+def test_median_of_what_ends_in_time(upper):
+    expected = REFERENCE.ppf(0.5 * REFERENCE.cdf(upper))
+    found = float(dwell().median_below(np.float32(upper)))
+    assert found == pytest.approx(expected, rel=1e-4)
+
+
 @pytest.mark.parametrize("elapsed", [0.0, 5.0, 400.0, 6000.0])
 def test_quantile_given_time_elapsed(elapsed):
     levels = np.float32([0.1, 0.5, 0.9])

@@ -72,8 +72,8 @@ def test_columns_that_are_not_there_stay_away(
 
 
 def test_medians_alone_have_errors_and_no_scores(tmp_path, clicks, parametric):
-    median = np.asarray(parametric.median())
-    table = prediction_table.of(clicks, dwell_median_seconds=median)
+    median = np.asarray(parametric.median_below(schema.MAX_DWELL_SECONDS))
+    table = prediction_table.of(clicks, dwell_median_below_c1_seconds=median)
     path = prediction_table.write(tmp_path / "median.npz", table)
     found = prediction_table.measures(prediction_table.read(path))
     whole = prediction_table.measures(
@@ -93,7 +93,9 @@ def test_measures_are_those_of_the_metrics(whole, clicks, ranks, parametric):
     found = prediction_table.measures(whole)
     expected = {
         **session_metrics.click_measures(clicks, ranks),
-        **session_metrics.quick_dwell_measures(clicks, parametric),
+        **session_metrics.quick_dwell_measures(
+            clicks, parametric, schema.MAX_DWELL_SECONDS
+        ),
     }
     for name, measure in expected.items():
         assert found[name].mean() == pytest.approx(measure.mean(), rel=1e-5)
@@ -102,11 +104,16 @@ def test_measures_are_those_of_the_metrics(whole, clicks, ranks, parametric):
 def test_measures_by_hand(whole, clicks, parametric):
     found = {n: m.mean() for n, m in prediction_table.measures(whole).items()}
     later = clicks.predicted & clicks.followed
-    median = np.exp(parametric.location)
+    law = scipy.stats.lognorm(1.4, scale=np.exp(parametric.location))
+    median = law.ppf(0.5 * law.cdf(schema.MAX_DWELL_SECONDS))
     error = np.abs(median - clicks.dwell_seconds)
-    assert found["dwell_mae_seconds"] == pytest.approx(error[later].mean())
+    assert found["dwell_mae_seconds"] == pytest.approx(
+        error[later].mean(), rel=1e-5
+    )
     all_clicks = error[clicks.followed].mean()
-    assert found["dwell_mae_all_clicks_seconds"] == pytest.approx(all_clicks)
+    assert found["dwell_mae_all_clicks_seconds"] == pytest.approx(
+        all_clicks, rel=1e-5
+    )
     factor = np.log(median / np.maximum(clicks.dwell_seconds, 1))[later]
     assert found["dwell_log_mae"] == pytest.approx(np.abs(factor).mean())
     last = clicks.last & clicks.predicted
@@ -131,18 +138,19 @@ def test_baselines_are_tables_too(data_folder, clicks):
     named = session_baselines.measures(fitted, clicks, schema.MAX_DWELL_SECONDS)
     tables = session_baselines.prediction_tables(fitted.scorers, clicks)
     known = session_baselines._asked(clicks, fitted.moment)
-    tables |= {
-        name: prediction_table.of(
-            clicks, dwell=baseline.dwell_distribution(known)
-        )
-        for (name, first_too), baseline in fitted.dwell.items()
-        if not first_too
-    }
+    for (name, first_too), baseline in fitted.dwell.items():
+        law = baseline.dwell_distribution(known)
+        # What learns from ended dwells alone knows of no others.
+        median = np.asarray(law.median()) if baseline.of_ended else None
+        if not first_too:
+            tables[name] = prediction_table.of(
+                clicks, dwell=law, dwell_median_below_c1_seconds=median
+            )
     median = fitted.booster.median_seconds(
         dwell_boosting.past(clicks), clicks.item
     )
     tables[session_baselines.GRADIENT_BOOSTING] = prediction_table.of(
-        clicks, dwell_median_seconds=median
+        clicks, dwell_median_below_c1_seconds=median
     )
     assert set(tables) == set(named)
     for name, table in tables.items():
