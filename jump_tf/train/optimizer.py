@@ -98,10 +98,12 @@ class LazyAdam(keras.optimizers.Adam):
 
 
 def compile_model(model: keras.Model, training: TrainingConfig) -> None:
-    """Gives a model its optimizer."""
+    """Gives a model, which is built, its optimizer."""
     optimizer = LazyAdam(
         training.learning_rate, global_clipnorm=training.clip_norm
     )
+    # Else Keras builds it within the first step, which is then traced twice.
+    optimizer.build(model.trainable_variables)
     model.compile(optimizer=optimizer, jit_compile=training.jit_compile)
 
 
