@@ -93,7 +93,10 @@ class Signatures:
 
     `examples` takes `examples` `[B]`, serialized tf.Examples with the inputs
     of `recommend`, and answers likewise. All but `items` may be left out:
-    dwells may be shorter (the rest is unknown), `k` is then `top_k`.
+    dwells may be shorter (the rest is unknown), `k` is then `top_k`. There is
+    one more, `start_ms`, the instant of the session's first click, for a model
+    that reads what others clicked before: left out or negative it is the end
+    of the log that the model holds, as it is in all other signatures.
 
     `dwell` takes `candidates` `[B, C]` and `times_seconds` `[B, S]` instead
     and returns, for each candidate as the next click, `survival` `[B, C, S]`,
@@ -149,7 +152,7 @@ class Signatures:
             top_k=top_k,
             quantiles=quantiles,
         )
-        # Traced once, for `examples` too.
+        # Traced once, for `examples` too where these tell no time.
         self._recommending = tf.function(self._recommend, autograph=False)
         self._incremental = None
         if isinstance(model, JUMP):
@@ -204,12 +207,13 @@ class Signatures:
         allow,
         deny,
         times_seconds,
+        start_ms=None,
     ):
         elapsed = with_rows(schema.ELAPSED_SECONDS, elapsed_seconds, items)
         exclude_seen = with_rows(schema.EXCLUDE_SEEN, exclude_seen, items)
         allow = with_rows(schema.ALLOW, allow, items)
         deny = with_rows(schema.DENY, deny, items)
-        state, seen = self._state(items, dwell_seconds, elapsed)
+        state, seen = self._state(items, dwell_seconds, elapsed, start_ms)
         seen = tf.where(exclude_seen[:, tf.newaxis], seen, schema.PAD_ID)
         options = RequestOptions(
             k=self._checked_k(with_rows(schema.K, k, items)),
@@ -245,6 +249,7 @@ class Signatures:
             columns[schema.ALLOW].to_tensor(""),
             columns[schema.DENY].to_tensor(""),
             columns[schema.TIMES_SECONDS].to_tensor(0.0),
+            columns[schema.START_MS] if self._model.reads_the_clock else None,
         )
 
     def _example_features(self):
@@ -260,6 +265,7 @@ class Signatures:
             schema.ALLOW: texts,
             schema.DENY: texts,
             schema.TIMES_SECONDS: numbers,
+            schema.START_MS: tf.io.FixedLenFeature([], tf.int64, -1),
         }
 
     def _dwell(self, items, dwell_seconds, candidates, times_seconds):
@@ -269,18 +275,18 @@ class Signatures:
         ids = self._reader.ids(candidates)
         return self._answers.dwell(state, ids, times_seconds)
 
-    def _state(self, items, dwell_seconds, elapsed_seconds=None):
+    def _state(self, items, dwell_seconds, elapsed_seconds=None, start_ms=None):
         """Returns the state of sessions, and ids `[B, T]` of their clicks."""
         if elapsed_seconds is None:
             elapsed_seconds = tf.zeros(tf.shape(items)[:1])
         read = self._reader(items, dwell_seconds)
-        features = self._model(
-            {
-                schema.ITEMS: read.items,
-                schema.DWELL_SECONDS: read.dwell_seconds,
-            },
-            training=False,
-        )
+        inputs = {
+            schema.ITEMS: read.items,
+            schema.DWELL_SECONDS: read.dwell_seconds,
+        }
+        if start_ms is not None:
+            inputs[schema.START_MS] = start_ms
+        features = self._model(inputs, training=False)
         before = tf.maximum(read.lengths - 1, 0)
         state = SessionState(
             features=tf.gather(features, read.lengths, axis=1, batch_dims=1),

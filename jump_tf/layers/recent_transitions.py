@@ -15,6 +15,7 @@ from jump_tf.losses.logsumexp import put
 # Time constants of the decay: an hour, four, a day, a week and four weeks.
 DECAY_MINUTES = (60.0, 240.0, 1440.0, 10080.0, 40320.0)
 FEATURES = 7 + len(DECAY_MINUTES)
+_LAST_MINUTE = 2**24 - 1
 _RARE = -10.0  # Log share of an item that is not among the popular ones.
 
 
@@ -167,8 +168,8 @@ class RecentTransitions(ConfiguredLayer):
 
         Args:
             items: `[B, T]` ids.
-            start_ms: `[B]` instants at which the sessions began; None for now,
-                the end of the table.
+            start_ms: `[B]` instants at which the sessions began; negative, or
+                None for all, for now, the end of the table.
         """
         items = ops.cast(items, "int32")
         last = _read(self.starts, items + 1)
@@ -182,9 +183,11 @@ class RecentTransitions(ConfiguredLayer):
         minutes = start_ms // 60_000 - ops.cast(
             self.origin_minute, start_ms.dtype
         )
-        minutes = ops.broadcast_to(
-            ops.cast(minutes, "int32")[:, None], ops.shape(items)
-        )
+        # Whatever is asked, float32 holds it; of what is years later all ages.
+        minutes = ops.cast(ops.clip(minutes, -1, _LAST_MINUTE), "int32")
+        now = ops.cast(self.end_minute, "int32")
+        minutes = ops.where(start_ms < 0, now, minutes)
+        minutes = ops.broadcast_to(minutes[:, None], ops.shape(items))
         low, high = _read(self.starts, items), last
         for _ in range(math.ceil(math.log2(self.entries + 1))):
             middle = (low + high) // 2

@@ -116,6 +116,10 @@ class PointingModel(JointModel):
         return plain
 
     @property
+    def reads_the_clock(self):
+        return bool(self.config.recent_transitions)
+
+    @property
     def encoded_width(self):
         return self.config.units + self._pointer_width
 

@@ -27,7 +27,8 @@ class SessionModel(ConfiguredModel):
     Call arguments:
         inputs: `items` `[B, T]` int and `dwell_seconds` `[B, T]` float; where
             the model reads what others lately clicked, `start_ms` `[B]` int64
-            says when sessions began: without it, at the end of the log.
+            says when sessions began: without it, or where it is negative, at
+            the end of the log.
 
     Returns:
         `[B, T + 1, d]` features: row k knows the first k clicks, row 0 none.
@@ -94,6 +95,11 @@ class SessionModel(ConfiguredModel):
     def session_end_logits(self, features, items):
         """`[N]` logits that the session ends with a click on `items`."""
         return self.dwell_and_end(features, items)[1]
+
+    @property
+    def reads_the_clock(self):
+        """Whether it makes a difference when a session began."""
+        return False
 
     def pointers(self, features):
         """What `features` say of the session's own clicks, see `Pointers`.

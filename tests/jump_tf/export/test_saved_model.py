@@ -13,6 +13,7 @@ from jump_tf.models.jump import JUMP
 from jump_tf.models.nsr import NSR
 from jump_tf.models.rmtpp import RMTPP
 from jump_tf.tasks import export_model
+from tests.small_models import LOG
 from tests.small_models import OPTIONS
 from tests.small_models import VOCABULARY
 from tests.small_models import make_model
@@ -82,12 +83,14 @@ def item_id(item):
     return VOCABULARY.index(item) + schema.FIRST_ITEM_ID
 
 
-def features_of(model, items, dwell_seconds):
+def features_of(model, items, dwell_seconds, start_ms=None):
     """`[n + 1, d]` features of one session, by the model itself."""
     dwell_seconds = list(np.nan_to_num(dwell_seconds, nan=-1.0))
     ids = np.int32([[item_id(item) for item in items] + [schema.PAD_ID]])
     dwell = np.float32([[*dwell_seconds, 0.0]])
     inputs = {schema.ITEMS: ids, schema.DWELL_SECONDS: dwell}
+    if start_ms is not None:
+        inputs[schema.START_MS] = np.int64([start_ms])
     return model(inputs, training=False).numpy()[0][: len(items) + 1]
 
 
@@ -384,6 +387,39 @@ def test_examples_answer_like_tensors(exported):
     assert outputs.pop("survival").shape == (4, 4, 0)
     assert outputs.pop("page_remaining_survival").shape == (4, 0)
     assert_same(outputs, recommend(signatures, items, dwell, elapsed))
+
+
+def test_an_example_may_say_when_its_session_began(exported):
+    model, signatures = exported
+    names, seconds = SESSIONS[0]
+    instants = [(LOG.origin_minute + minute) * 60_000 for minute in (3, 50)]
+    examples = []
+    for start_ms in (*instants, -1):
+        feature = {
+            "items": tf.train.Feature(
+                bytes_list=tf.train.BytesList(value=[x.encode() for x in names])
+            ),
+            "dwell_seconds": tf.train.Feature(
+                float_list=tf.train.FloatList(value=seconds)
+            ),
+            "start_ms": tf.train.Feature(
+                int64_list=tf.train.Int64List(value=[start_ms])
+            ),
+        }
+        features = tf.train.Features(feature=feature)
+        examples.append(tf.train.Example(features=features).SerializeToString())
+    found = signatures["examples"](examples=tf.constant(examples))
+    now = recommend(signatures, *arrays([SESSIONS[0]]))
+    probabilities = found["probabilities"].numpy()
+    np.testing.assert_allclose(probabilities[-1:], now["probabilities"], 1e-5)
+    for row, start_ms in enumerate(instants):
+        features = features_of(model, names, seconds, start_ms)[-1:]
+        expected = tf.nn.softmax(model.click_scores(features)).numpy()[0]
+        np.testing.assert_allclose(
+            probabilities[row], np.sort(expected)[::-1][:4], 1e-4
+        )
+    if model.reads_the_clock:
+        assert (probabilities[0] != probabilities[1]).any()
 
 
 def test_examples_may_ask_for_more(exported):

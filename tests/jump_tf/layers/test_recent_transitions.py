@@ -102,6 +102,18 @@ def test_shifts_are_those_of_a_loop(item, popular):
     # Without a time, the log has just ended.
     expected = by_hand(layer, LOG, item, LOG.end_minute, popular)
     assert asked(layer, item, None) == pytest.approx(expected, rel=1e-3)
+    assert asked(layer, item, -LOG.origin_minute - 1) == asked(
+        layer, item, None
+    )
+
+
+def test_no_instant_is_too_early_or_too_late():
+    layer = make()
+    before = asked(layer, 3, -LOG.origin_minute)  # In 1970.
+    assert set(before) == set(LOG.popular_ids[0]) - {schema.PAD_ID}
+    late = asked(layer, 3, 2**44)
+    assert late == asked(layer, 3, 2**24 - 1)
+    assert np.isfinite([*late.values()]).all()
 
 
 def test_the_future_does_not_reach_the_past():
