@@ -602,7 +602,7 @@ def test_requests_that_make_no_sense_are_refused(plan_path, tmp_path, capsys):
 @pytest.mark.parametrize("space", ["nowhere", "reproduce-printed"])
 def test_a_search_that_makes_no_sense_is_refused(space, data_folder, tmp_path):
     """Before the first training, not after the last but one."""
-    text = f"models: {{a: {{title: A, preset: gru, space: {space}}}}}"
+    text = f"models: {{a: {{title: A, preset: gru4rec, space: {space}}}}}"
     plan = plan_of(tmp_path, text, data=[data_folder])
     Experiment(plan, tmp_path, SESSIONS)
     with pytest.raises(schema.InputError, match=r"`--(space|set)` must be"):
