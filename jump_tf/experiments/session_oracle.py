@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from jump_tf import schema
+from jump_tf.data import folders
 from jump_tf.data import session_batches
 from jump_tf.evaluate.sessions import metrics as session_metrics
 from jump_tf.evaluate.sessions import predictions as session_predictions
@@ -16,7 +17,10 @@ from jump_tf.survival.distribution import LogNormal
 
 
 def best_possible(
-    simulation: Simulation, clicks: Clicks, vocabulary: list[str]
+    simulation: Simulation,
+    clicks: Clicks,
+    vocabulary: list[str],
+    max_dwell_seconds: float = schema.MAX_DWELL_SECONDS,
 ) -> dict[str, float]:
     """What the true probabilities score on clicks; no predictor does better.
 
@@ -24,6 +28,7 @@ def best_possible(
         simulation: the clicks are of its log.
         clicks: as `session_predictions.read_clicks` reads them.
         vocabulary: raw item ids of the data folder, in the order of ids.
+        max_dwell_seconds: c1 of the data folder.
     """
     known, previous, item = _numbered(simulation, clicks, vocabulary)
     ranks = np.full(len(clicks), ranking.MISS)
@@ -34,7 +39,9 @@ def best_possible(
     )
     measures = {
         **session_metrics.click_measures(clicks, ranks),
-        **session_metrics.quick_dwell_measures(clicks, parametric),
+        **session_metrics.quick_dwell_measures(
+            clicks, parametric, max_dwell_seconds
+        ),
     }
     return {name: measures[name].within(known).mean() for name in measures}
 
@@ -64,14 +71,15 @@ def compare_with_oracle(
         and the largest `dwell_median_relative_error`, and the share of items
         in which it is at most a tenth.
     """
+    upper = folders.read_manifest(data_folder)["max_dwell_seconds"]
     batches = session_batches.evaluation_batches(data_folder, split)
     clicks, answers = session_predictions.predictor(model)(batches)
     known, _, item = _numbered(simulation, clicks, vocabulary)
     measures = {
         **session_metrics.click_measures(clicks, answers.rank),
-        **session_metrics.quick_dwell_measures(clicks, answers.dwell),
+        **session_metrics.quick_dwell_measures(clicks, answers.dwell, upper),
     }
-    best = best_possible(simulation, clicks, vocabulary)
+    best = best_possible(simulation, clicks, vocabulary, upper)
     compared = {}
     for name in ("recall_at_20", "mrr_at_20", "dwell_mae_seconds"):
         compared[name] = measures[name].within(known).mean()

@@ -19,11 +19,13 @@ _CONVENTIONS = (
     "Ranks are over the whole catalogue and ties are lost. Each click from the "
     "second of a session on is predicted; clicks on items that training never "
     "saw are left out. Dwell errors are over clicks that were followed by "
-    "another within c1, at the median of the predicted distribution. Intervals "
-    "hold 95 % of resamples of the test sessions; those of differences are "
-    "paired. They say nothing of the chance of a training, which the spread "
-    "over seeds shows. Numbers and intervals are those of the first seed, the "
-    "mean over seeds stands below; differences are between means over seeds."
+    "another within c1, at the median of the dwells that the predicted "
+    "distribution ends within c1. Intervals hold 95 % of resamples of the test "
+    "sessions; those of differences are paired. They say nothing of the chance "
+    "of a training, which the spread over seeds shows. Numbers and intervals "
+    "are those of the first seed, below are mean and standard deviation over "
+    "seeds; differences are between the means over the seeds that both have, "
+    "and “by seed” says from where to where they go from seed to seed."
 )
 
 
@@ -42,6 +44,7 @@ def _body(tree) -> list[str]:
         html.section(
             "Table 2: the next click",
             *_for_datasets(tree, _metrics, results.CLICK_METRICS),
+            *_for_datasets(tree, _parts_alone),
         ),
         html.section(
             "Table 3: the dwell",
@@ -120,6 +123,38 @@ def _metrics(tree, data, names) -> str:
         + html.folded(
             f"The same with {results.MOMENTS[schema.PAGE_LOAD]}", load
         )
+    )
+
+
+def _parts_alone(tree, data) -> str:
+    """What the one thing is worth in which a model and the first differ."""
+    mine = results.reference(tree, data)
+    told = [
+        _worth(tree, mine, run, what)
+        for run in results.done(tree, data, steps.HEADLINE)
+        if (what := tree["request"]["models"][run["model"]]["differs_in"])
+    ]
+    return html.bullets(told) if mine and told else ""
+
+
+def _worth(tree, mine, run, what) -> str:
+    said, signs = [], set()
+    for metric in results.CLICK_METRICS[:2]:
+        less = results.difference(tree, run, schema.PAGE_LEAVE, metric)
+        if less is None:
+            return f"{run['data']}: {run['title']} is not compared yet."
+        low, high = less["interval"]
+        signs.add((low > 0) - (high < 0))
+        said.append(
+            f"{results.number(less['difference'], metric, signed=True)} "
+            f"({results.interval((low, high), metric, signed=True)}) in "
+            f"{results.NAMES[metric]}"
+        )
+    verdict = {(1,): "ahead", (-1,): "behind", (0,): "level"}
+    how = verdict.get(tuple(signs), "not the same in both")
+    return (
+        f"{run['data']}: {mine['title']} and {run['title']} differ in {what} "
+        f"alone, which is worth {' and '.join(said)}: {how}."
     )
 
 

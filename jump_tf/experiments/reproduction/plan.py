@@ -37,6 +37,8 @@ class Model:
         set: changes to it.
         paper: the paper's name of it, if it has a row there.
         space: what a search for its values tries.
+        differs_in: all in which it is not as the first model, for the report
+            to say what that is worth.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Model:
     set: tuple[str, ...] = ()
     paper: str | None = None
     space: str = "reproduce"
+    differs_in: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

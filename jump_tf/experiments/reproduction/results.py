@@ -199,13 +199,24 @@ def _baselines(experiment, reference: Step, moment) -> Tree:
 
 
 def _against(experiment, reference: Step, moment) -> Tree:
+    """Differences of the means over the seeds that both have.
+
+    What only counts has no seed; all of the reference's are compared with it.
+    """
     found = by_seed(experiment, reference.data, without=(steps.SWEEPS,))
-    mine = list(found[reference.label].values())
-    return {
-        label: experiments.compared(mine, list(runs.values()), moment)
-        for label, runs in found.items()
-        if 0 in runs and runs[0] not in mine
-    }
+    mine = found.pop(reference.label)
+    tree = {}
+    for label, runs in found.items():
+        both = sorted(set(mine) & set(runs))
+        if 0 not in both:
+            continue
+        ours = mine if label in experiment.protocol.baselines else both
+        tree[label] = experiments.compared(
+            [mine[seed] for seed in sorted(ours)],
+            [runs[seed] for seed in both],
+            moment,
+        )
+    return tree
 
 
 def by_seed(
@@ -267,12 +278,28 @@ def title(tree: Tree, label: str) -> str:
 
 def of_seeds(tree: Tree, run: Tree, moment: str, metric: str) -> list[float]:
     """A metric of a model for each seed."""
-    return [
-        one["moments"][moment][metric]
-        for one in done(tree, run["data"], steps.HEADLINE, steps.SEEDS)
+    return list(_by_seed(tree, run, moment, metric).values())
+
+
+def leads_of_seeds(
+    tree: Tree, run: Tree, moment: str, metric: str
+) -> list[float]:
+    """The reference less a model, for each seed that both have."""
+    first = reference(tree, run["data"])
+    if first is None:
+        return []
+    mine, theirs = (_by_seed(tree, one, moment, metric) for one in (first, run))
+    return [mine[seed] - theirs[seed] for seed in mine if seed in theirs]
+
+
+def _by_seed(tree, run, moment, metric) -> dict[int, float]:
+    trained = steps.HEADLINE, steps.SEEDS, steps.ABLATIONS
+    return {
+        one["seed"]: one["moments"][moment][metric]
+        for one in done(tree, run["data"], *trained)
         if one["label"] == run["label"]
         and one["moments"][moment][metric] is not None
-    ]
+    }
 
 
 def difference(tree: Tree, run: Tree, moment: str, metric: str) -> Tree | None:

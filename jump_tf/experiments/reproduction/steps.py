@@ -60,7 +60,7 @@ def steps(
 
     Args:
         plan: what shall be trained.
-        seeds: how often each model is trained.
+        seeds: how often each model, also an ablated one, is trained.
         baselines: names of counting models.
         only: which of `PARTS`.
     """
@@ -89,7 +89,7 @@ def _is_base(step, plan, purposes) -> bool:
     """Whether a run is the model that ablations are compared with."""
     bases = {one.model for one in plan.ablations} | {plan.reference}
     wanted = ABLATIONS in purposes and step.model in bases
-    return step.purpose == HEADLINE and wanted
+    return step.purpose in (HEADLINE, SEEDS) and wanted
 
 
 def _all(plan, names, seeds, baselines) -> Iterator[Step]:
@@ -98,9 +98,11 @@ def _all(plan, names, seeds, baselines) -> Iterator[Step]:
         for data in names:
             yield Step(data, one, one, BASELINES, one)
     yield from _models(plan, names, range(1, seeds), SEEDS)
-    for one in plan.ablations:
-        for data in names:
-            yield Step(data, one.name, one.title, ABLATIONS, one.model, one.set)
+    for seed in range(seeds):
+        for one in plan.ablations:
+            left_out = one.name, one.title, ABLATIONS, one.model, one.set
+            for data in names:
+                yield Step(data, *left_out, seed=seed)
     for sweep in plan.sweeps:
         yield from _points(plan, sweep, names)
 

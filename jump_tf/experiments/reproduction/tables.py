@@ -129,7 +129,11 @@ def ablations(tree: Tree, data: str, moment: str) -> str:
     """The table of ablations beside the reference."""
     names = (*results.CLICK_METRICS[:2], *results.DWELL_METRICS[::2])
     runs = [results.reference(tree, data)]
-    runs += results.done(tree, data, steps.ABLATIONS)
+    runs += [
+        run
+        for run in results.done(tree, data, steps.ABLATIONS)
+        if run["seed"] == 0
+    ]
     header = [""]
     for metric in names:
         header += [results.NAMES[metric], f"{_reference(tree)} less it"]
@@ -191,12 +195,20 @@ def _cells(tree, run, moment, names):
         numbers = run["moments"][moment]
         ends = results.interval(numbers["intervals"].get(metric), metric)
         seeds = results.of_seeds(tree, run, moment, metric)
-        if len(seeds) > 1 and run["purpose"] == steps.HEADLINE:
+        if len(seeds) > 1:
             ends += f"\n{results.spread(seeds, metric)}"
         small = ends if numbers[metric] is not None else ""
         cells.append(Cell(results.number(numbers[metric], metric), small))
         found = results.difference(tree, run, moment, metric) or {}
-        cells.append(_less(found.get("difference"), found, metric))
+        less = _less(found.get("difference"), found, metric)
+        leads = results.leads_of_seeds(tree, run, moment, metric)
+        if found and len(leads) > 1:
+            ends = results.interval(
+                (min(leads), max(leads)), metric, signed=True
+            )
+            below = f"{less.small}\nby seed {ends}"
+            less = Cell(less.text, below)
+        cells.append(less)
     return cells
 
 

@@ -48,7 +48,8 @@ models:
     {title: Mine, preset: production, paper: JUMP, set: [model.negatives=8,
       model.fast_slow=false]}
   gru4rec:
-    {title: Other, preset: gru4rec, paper: GRU4Rec, set: [model.negatives=8]}
+    {title: Other, preset: gru4rec, paper: GRU4Rec, set: [model.negatives=8],
+      differs_in: all it has}
 ablations:
   no-start: {title: lost, model: gru4rec, set: [model.learned_start=false]}
 sweeps:
@@ -136,6 +137,7 @@ def test_from_nothing_to_the_report(done):
     told = Page(folder / found_results.REPORT_FILE)
     assert told.outside == [] and len(told.images) == 3
     assert "A log that was made up." in told.text
+    assert "shop: Mine and Other differ in all it has alone" in told.text
     # It has an error at either moment, and no score of a distribution.
     assert told.text.count("gradient boosting, median") == 2
     assert "23 items against 35,490 in the paper" in told.text
@@ -378,10 +380,14 @@ def test_order_and_parts(plan_path):
         *(("mine", 1), ("gru4rec", 1)),
     ]
     rest = [("gru4rec.units-4", 0), ("gru4rec.units-6", 0)]
-    assert everything[5:] == [("no-start", 0), *rest]
+    assert everything[5:] == [("no-start", 0), ("no-start", 1), *rest]
     assert labels(only=("figures",)) == rest
     assert labels(only=("ablations",)) == [
         *(("mine", 0), ("gru4rec", 0), ("no-start", 0))
+    ]
+    assert labels(only=("ablations",), seeds=2) == [
+        *(("mine", 0), ("gru4rec", 0), ("mine", 1), ("gru4rec", 1)),
+        *(("no-start", 0), ("no-start", 1)),
     ]
 
 
