@@ -46,7 +46,8 @@ set: [model.units=6, training.epochs=1]
 models:
   mine:
     {title: Mine, preset: production, paper: JUMP, set: [model.negatives=8,
-      model.fast_slow=false]}
+      model.fast_slow=false, model.pointer_clicks=0,
+      model.recent_transitions=0, model.recent_popular=0]}
   gru4rec:
     {title: Other, preset: gru4rec, paper: GRU4Rec, set: [model.negatives=8],
       differs_in: all it has}
