@@ -7,8 +7,9 @@ python -m tests.benchmarks.reproduced ablations   # these, too
 A file holds, for each dataset: what it is and how it was split, what the plan
 changed of every model, where it ran, and a line for each row of the tables.
 `numbers`, `intervals` (95 %, over sessions), `lead` (the interval of the first
-row less this one) and `of_seeds` are in the order of `metrics`. The first row
-has its whole `config`, the others what differs from it.
+row less this one, over the seeds that both have), `of_seeds` and `leads` (the
+first row less this one, seed by seed) are in the order of `metrics`. The first
+row has its whole `config`, the others what differs from it.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from jump_tf.experiments.reproduction import steps
 FOLDER = pathlib.Path(__file__).parent / "results" / "reproduced"
 METRICS = (*results.CLICK_METRICS, *results.DWELL_METRICS)
 DIGITS = 7
+_OVER_SEEDS = {"mean": statistics.mean, "standard deviation": statistics.stdev}
 Tree = dict[str, Any]
 
 
@@ -70,6 +72,7 @@ def _rows(tree, log) -> Tree:
         tree, log, steps.HEADLINE, steps.BASELINES, steps.ABLATIONS
     )
     runs = [first, *(run for run in runs if run["label"] != first["label"])]
+    runs = [run for run in runs if run["seed"] == 0]
     rows = [_row(tree, run, first) for run in runs]
     baselines = tree["baselines"][log][schema.PAGE_LEAVE]
     for name, numbers in baselines.items():
@@ -95,19 +98,24 @@ def _row(tree, run, first) -> Tree:
     row |= _numbers(run, schema.PAGE_LEAVE)
     if run is first:
         row[schema.PAGE_LOAD] = _numbers(run, schema.PAGE_LOAD)
-    elif run["purpose"] != steps.ABLATIONS:
+    else:
         against = tree["against"][run["data"]][schema.PAGE_LEAVE]
         found = against.get(run["label"], {})
         row["lead"] = [
             found[metric]["interval"] if metric in found else None
             for metric in METRICS
         ]
-    seeds = [
-        results.of_seeds(tree, run, schema.PAGE_LEAVE, metric)
-        for metric in METRICS
-    ]
-    if max(map(len, seeds)) > 1:
-        row["of_seeds"] = seeds
+    for name, values in (
+        ("of_seeds", results.of_seeds),
+        ("leads", results.leads_of_seeds),
+    ):
+        seeds = [
+            values(tree, run, schema.PAGE_LEAVE, metric) for metric in METRICS
+        ]
+        if max(map(len, seeds)) > 1 and (
+            name == "of_seeds" or run is not first
+        ):
+            row[name] = seeds
     return row
 
 
@@ -159,19 +167,32 @@ def tables() -> str:
 
 
 def ablations() -> str:
-    """A Markdown table of JUMP with something left out, for each dataset.
+    """A Markdown table of JUMP less itself without something, of each dataset.
 
-    Without marks of what is better or worse: intervals over sessions know
-    nothing of the chance of a training, and these rows have one seed each.
+    The mean over the seeds, and from where to where the seeds go: intervals
+    over sessions know nothing of the chance of a training.
     """
     made = []
     for log, told in sorted(_logs().items()):
         first, *others = told["rows"]
-        rows = [row for row in others if row.get("purpose") == steps.ABLATIONS]
+        rows = [
+            [row["title"], *map(_led, METRICS, row["leads"]), _cost(row)]
+            for row in others
+            if row.get("purpose") == steps.ABLATIONS and "leads" in row
+        ]
         if rows:
-            rest = [[row["title"], *_plain(row), _cost(row)] for row in rows]
-            made.append(_markdown([_head(log), _whole(first), *rest]))
+            made.append(
+                _markdown([_head(log, f"{first['title']} less"), *rows])
+            )
     return "\n\n".join(made)
+
+
+def _led(metric, leads) -> str:
+    if not leads:
+        return ""
+    mean = results.number(statistics.mean(leads), metric, signed=True)
+    ends = results.interval((min(leads), max(leads)), metric, signed=True)
+    return f"{mean} ({ends})"
 
 
 def _logs() -> Tree:
@@ -184,8 +205,15 @@ def _logs() -> Tree:
 def _table(log, told) -> str:
     first, *others = told["rows"]
     rows = [_head(log), _whole(first)]
-    if _seeds(first) > 1:
-        rows.append([f"mean of {_seeds(first)} seeds", *_means(first), ""])
+    if (seeds := _seeds(first)) > 1:
+        for name, of in _OVER_SEEDS.items():
+            cells = [
+                results.number(of(values), metric)
+                for metric, values in zip(
+                    METRICS, first["of_seeds"], strict=True
+                )
+            ]
+            rows.append([f"{name} of {seeds} seeds", *cells, ""])
     page_load = _with_intervals(first[schema.PAGE_LOAD])
     rows.append(["the same, at page load", *page_load, ""])
     rows += [
@@ -201,9 +229,9 @@ def _markdown(rows) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
-def _head(log) -> list[str]:
+def _head(log, what="") -> list[str]:
     names = [results.NAMES[metric] for metric in METRICS]
-    return [f"**{log}**", *names, "training"]
+    return [f"**{log}** {what}".rstrip(), *names, "training"]
 
 
 def _whole(first) -> list[str]:
@@ -223,15 +251,6 @@ def _with_intervals(numbers) -> list[str]:
 
 def _seeds(row) -> int:
     return len(row["of_seeds"][0]) if "of_seeds" in row else 1
-
-
-def _means(row) -> list[str]:
-    """Mean and deviation over seeds."""
-    return [
-        f"{results.number(statistics.mean(values), metric)} ± "
-        f"{results.number(statistics.stdev(values), metric)}"
-        for metric, values in zip(METRICS, row["of_seeds"], strict=True)
-    ]
 
 
 def _plain(row) -> list[str]:

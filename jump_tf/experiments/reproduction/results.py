@@ -319,11 +319,11 @@ def baselines(tree: Tree, data: str, moment: str, metric: str) -> Tree:
 
 
 def spread(values: list[float], metric: str) -> str:
-    """Mean and deviation over seeds."""
+    """Mean and standard deviation over seeds."""
     mean, deviation = statistics.mean(values), statistics.stdev(values)
     return (
-        f"{number(mean, metric)} ± {number(deviation, metric)} "
-        f"({len(values)} seeds)"
+        f"{len(values)} seeds: {number(mean, metric)}, deviation "
+        f"{number(deviation, metric)}"
     )
 
 
