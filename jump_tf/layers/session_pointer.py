@@ -13,8 +13,10 @@ from jump_tf.layers.return_features import RETURN_FEATURES
 from jump_tf.layers.return_features import return_features
 from jump_tf.losses.logsumexp import NEVER
 from jump_tf.losses.logsumexp import put
+from jump_tf.survival.distribution import log1mexp
 
 LARGEST_VOCABULARY = 2**24  # float32, in which ids travel, holds these exactly.
+_NEARLY_NONE = -1e-6  # log g where nothing is pointed at, but for rounding.
 _RARELY = -3.0  # Where logits start: about one click in twenty is pointed at.
 
 
@@ -186,6 +188,24 @@ class Pointers(typing.NamedTuple):
         )
         return cls(chosen, weights, ops.cast(ids, "int32"), dwell_seconds)
 
+    def calibrated(self, scale, shift):
+        """With g changed: logit g becomes `scale` logit g + `shift`.
+
+        Of what is pointed at all shares stay as they are. Where there is
+        nothing to point at, g is 1 and stays so.
+        """
+        log_own = log1mexp(ops.minimum(self.log_chosen, _NEARLY_NONE))
+        logit = scale * (self.log_chosen - log_own) + shift
+        some = self.log_chosen < _NEARLY_NONE
+        return self._replace(
+            log_chosen=ops.where(some, ops.log_sigmoid(logit), self.log_chosen),
+            log_weights=ops.where(
+                some,
+                self.log_weights + ops.log_sigmoid(-logit) - log_own,
+                self.log_weights,
+            ),
+        )
+
     @property
     def firsts(self):
         """`[N, C]` bool: an item that no newer click is on."""
@@ -237,12 +257,11 @@ def pointed_scores(logits, pointers):
 
     Args:
         logits: `[N, V]`.
-        pointers: `[N, 3 C + 1]`, as `SessionPointer` returns them.
+        pointers: of the N sessions.
 
     Returns:
         `[N, V]`, whose softmax they are, too.
     """
-    pointers = Pointers.of(pointers)
     ids = pointers.ids
     others = put(logits, ids, ops.full(ops.shape(ids), NEVER, logits.dtype))
     scores = others - ops.logsumexp(others, axis=-1, keepdims=True)
@@ -257,13 +276,12 @@ def pointed_cross_entropy(loss, pointers, targets):
     Args:
         loss: `[N]`, `-log softmax(logits)_target` over the items that are not
             among the clicks; nothing where the target is.
-        pointers: `[N, 3 C + 1]`, as `SessionPointer` returns them.
+        pointers: of the N sessions.
         targets: `[N]` ids.
 
     Returns:
         `[N]`, unreduced.
     """
-    pointers = Pointers.of(pointers)
     targets = ops.cast(targets, pointers.ids.dtype)[:, None]
     return -ops.where(
         pointers.held(targets),

@@ -77,6 +77,19 @@ class PointingModel(JointModel):
             )
         if self.config.pointer_clicks:
             self.pointer.build()
+            self.gate_scale, self.gate_shift = (
+                self.add_weight(
+                    name=name,
+                    shape=(),
+                    initializer=start,
+                    trainable=False,
+                    autocast=False,
+                )
+                for name, start in (
+                    ("gate_scale", "ones"),
+                    ("gate_shift", "zeros"),
+                )
+            )
         if self.config.recent_transitions:
             self.recent_transitions.build()
         super().build(input_shape)
@@ -136,10 +149,13 @@ class PointingModel(JointModel):
     def _pointer_width(self):
         return self.pointer.width if self.config.pointer_clicks else 0
 
-    def pointers(self, features):
+    def pointers(self, features, training=False):
         if not self.config.pointer_clicks:
             return None
-        return Pointers.of(self._split(features)[1])
+        pointers = Pointers.of(self._split(features)[1])
+        if training:
+            return pointers
+        return pointers.calibrated(self.gate_scale, self.gate_shift)
 
     def recent(self, features):
         if not self.config.recent_transitions:
@@ -160,7 +176,7 @@ class PointingModel(JointModel):
         recent = self.recent(features)
         if recent is not None:
             scores = shifted_scores(scores, recent)
-        return pointed_scores(scores, self._split(features)[1])
+        return pointed_scores(scores, self.pointers(features))
 
     def click_losses(self, features, items, rows, training):
         if not self.config.pointer_clicks:
@@ -180,7 +196,7 @@ class PointingModel(JointModel):
         )
         if most is not None:
             among_others = ops.concatenate([among_others, fixed[most:]])
-        pointers = self._split(features)[1]
+        pointers = self.pointers(features, training)
         pointed = pointed_cross_entropy(among_others, pointers, items)
         return pointed + losses - fixed
 

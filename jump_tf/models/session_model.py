@@ -101,10 +101,11 @@ class SessionModel(ConfiguredModel):
         """Whether it makes a difference when a session began."""
         return False
 
-    def pointers(self, features):
+    def pointers(self, features, training=False):
         """What `features` say of the session's own clicks, see `Pointers`.
 
-        None for a model whose scores of all items are products alone.
+        None for a model whose scores of all items are products alone. In
+        training they are not calibrated yet.
         """
 
     def recent(self, features):

@@ -16,12 +16,12 @@ from jump_tf.data import folders
 from jump_tf.data import session_batches
 from jump_tf.evaluate import vocabulary
 from jump_tf.evaluate.sessions import baselines
+from jump_tf.evaluate.sessions import calibration
 from jump_tf.evaluate.sessions import judging
 from jump_tf.evaluate.sessions import metrics
 from jump_tf.evaluate.sessions import prediction_table
 from jump_tf.evaluate.sessions import predictions
 from jump_tf.evaluate.sessions import rolling
-from jump_tf.evaluate.sessions import temperature
 from jump_tf.evaluate.sessions.metrics import Measures
 from jump_tf.evaluate.sessions.prediction_table import PredictionTable
 from jump_tf.reporting.files import plain
@@ -108,7 +108,7 @@ def evaluate_clicks(
 class Validation:
     """The quick metrics of a model in training, asked for after each epoch.
 
-    Before, the model's temperature is fitted on the same split.
+    Before, the model's probabilities are calibrated on the same split.
 
     The answers to the last call are kept for whoever draws them.
 
@@ -124,7 +124,7 @@ class Validation:
         self.answers: Any = None
 
     def __call__(self) -> dict[str, float]:
-        temperature.fit(self.model, self.data)
+        calibration.fit(self.model, self.data)
         self.clicks, self.answers = _answers(self.model, self.data)
         upper = folders.read_manifest(self.data)["max_dwell_seconds"]
         return _quick_means(self.clicks, self.answers, upper)

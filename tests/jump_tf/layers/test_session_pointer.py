@@ -120,7 +120,7 @@ def catalogue(rows):
 def test_own_items_are_only_pointed_at(pointers):
     rows = pointers.reshape(-1, pointers.shape[-1])
     logits = catalogue(rows)
-    scores = np.asarray(pointed_scores(logits, rows))
+    scores = np.asarray(pointed_scores(logits, Pointers.of(rows)))
     for one, row, own in zip(logits, rows, scores, strict=True):
         expected = scores_by_hand(np.float64(one), row)
         np.testing.assert_allclose(np.exp(own), expected, rtol=1e-4)
@@ -139,7 +139,9 @@ def test_candidates_are_scored_as_the_catalogue_is(pointers):
     some = np.take_along_axis(logits, items, 1)
     np.testing.assert_allclose(
         of_rows.mixed(items, some, np.float32(total)),
-        np.take_along_axis(np.asarray(pointed_scores(logits, rows)), items, 1),
+        np.take_along_axis(
+            np.asarray(pointed_scores(logits, Pointers.of(rows))), items, 1
+        ),
         rtol=1e-4,
     )
 
@@ -157,26 +159,58 @@ def test_the_loss_is_of_the_same_probabilities(pointers):
     rows = pointers.reshape(-1, pointers.shape[-1])
     logits = catalogue(rows)
     targets = np.int32([4, 7, 9, 4, 11, 3, 3, 4, 5, 3])
-    scores = np.asarray(pointed_scores(logits, rows))
+    scores = np.asarray(pointed_scores(logits, Pointers.of(rows)))
     own = np.take_along_axis(scores, targets[:, None], 1)[:, 0]
     among_others = rows[:, 0] - own
-    loss = np.asarray(pointed_cross_entropy(among_others, rows, targets))
+    loss = np.asarray(
+        pointed_cross_entropy(among_others, Pointers.of(rows), targets)
+    )
     np.testing.assert_allclose(loss, -own, rtol=1e-4, atol=1e-6)
     # Where the target is pointed at, the loss of the others is not read.
     held = np.asarray(Pointers.of(rows).held(targets[:, None]))[:, 0]
     assert held.any() and not held.all()
     other = pointed_cross_entropy(
-        np.where(held, 99.0, among_others), rows, targets
+        np.where(held, 99.0, among_others), Pointers.of(rows), targets
     )
     np.testing.assert_array_equal(np.asarray(other), loss)
+
+
+def test_a_calibration_moves_the_chance_of_what_is_new_alone(pointers):
+    rows = Pointers.of(pointers.reshape(-1, pointers.shape[-1]))
+    other = rows.calibrated(0.5, -1.0)
+    own = np.exp(rows.log_weights).sum(1, keepdims=True)
+    some = own > 0.0
+    assert some.any()
+    logit = np.asarray(rows.log_chosen) - np.log(np.where(some, own, 1.0))
+    expected = np.where(some, 1.0 / (1.0 + np.exp(1.0 - 0.5 * logit)), 1.0)
+    np.testing.assert_allclose(np.exp(other.log_chosen), expected, rtol=1e-5)
+    # The rest is shared out as before.
+    shares = [
+        np.exp(each.log_weights)
+        / np.maximum(1.0 - np.exp(each.log_chosen), 1e-9)
+        for each in (rows, other)
+    ]
+    np.testing.assert_allclose(shares[1], shares[0], rtol=1e-3, atol=1e-6)
+    same = rows.calibrated(1.0, 0.0)
+    for mine, theirs in zip(same, rows, strict=True):
+        np.testing.assert_allclose(mine, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_where_nothing_is_pointed_at_all_is_new():
+    nowhere = Pointers.of(np.zeros([1, 3 * CLICKS + 1], np.float32))
+    nowhere = nowhere._replace(log_weights=np.full([1, CLICKS], -1e9))
+    for mine, theirs in zip(nowhere.calibrated(0.5, 3.0), nowhere, strict=True):
+        np.testing.assert_array_equal(mine, theirs)
 
 
 def test_zeros_point_nowhere():
     logits = np.float32([[-1e9, -1.0, 2.0, 0.5]])
     nowhere = np.zeros([1, 3 * CLICKS + 1], np.float32)
-    scores = np.asarray(pointed_scores(logits, nowhere))
+    scores = np.asarray(pointed_scores(logits, Pointers.of(nowhere)))
     np.testing.assert_allclose(
         scores, tf.nn.log_softmax(logits), rtol=1e-5, atol=1e-6
     )
-    loss = pointed_cross_entropy(np.float32([1.5]), nowhere, np.int32([2]))
+    loss = pointed_cross_entropy(
+        np.float32([1.5]), Pointers.of(nowhere), np.int32([2])
+    )
     np.testing.assert_allclose(loss, [1.5], rtol=1e-6)

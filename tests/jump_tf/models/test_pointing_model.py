@@ -156,6 +156,30 @@ def test_the_temperature_is_for_answers_alone(model):
         model.temperature.assign(1.0)
 
 
+def test_the_gate_is_calibrated_for_answers_alone(model):
+    of = features(model)
+    raw = model.pointers(of, training=True)
+    model.gate_scale.assign(0.5)
+    model.gate_shift.assign(-1.0)
+    try:
+        expected = raw.calibrated(0.5, -1.0)
+        for mine, theirs in zip(model.pointers(of), expected, strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-6)
+        for mine, theirs in zip(model.pointers(of, True), raw, strict=True):
+            np.testing.assert_array_equal(mine, theirs)
+        chances = np.exp(model.click_scores(of))
+        new = np.exp(expected.log_chosen)[:, 0]
+        ids = np.asarray(raw.ids)
+        for row in range(SESSIONS):
+            own = {i for i in ids[row] if i != schema.PAD_ID}
+            assert chances[row, [*own]].sum() == pytest.approx(
+                1.0 - new[row], abs=1e-5
+            )
+    finally:
+        model.gate_scale.assign(1.0)
+        model.gate_shift.assign(0.0)
+
+
 def test_what_the_log_says_of_itself_is_filled_in(data_folder):
     config = configs.preset("production").override(["model.units=4"])
     filled = tasks.with_data(config, data_folder).model
