@@ -132,7 +132,11 @@ class SessionPointer(ConfiguredLayer):
     def _weighed(self, ids, alike, summaries, dwell_seconds):
         """`[..., 3 C + 1]` from ids, products and dwells `[..., C]`."""
         ids = ops.where(ids < schema.FIRST_ITEM_ID, schema.PAD_ID, ids)
-        dwell_seconds = ops.minimum(dwell_seconds, self.max_dwell_seconds)
+        dwell_seconds = ops.where(
+            dwell_seconds >= 0.0,
+            ops.minimum(dwell_seconds, self.max_dwell_seconds),
+            schema.UNKNOWN_DWELL,
+        )
         features = return_features(ids, dwell_seconds)
         logits = alike / math.sqrt(self.units) + self.age(summaries)
         logits = logits + self.returns(self.hidden(features))[..., 0]
