@@ -138,23 +138,21 @@ def _parts_alone(tree, data) -> str:
 
 
 def _worth(tree, mine, run, what) -> str:
-    said, signs = [], set()
+    said = []
     for metric in results.CLICK_METRICS[:2]:
         less = results.difference(tree, run, schema.PAGE_LEAVE, metric)
         if less is None:
             return f"{run['data']}: {run['title']} is not compared yet."
         low, high = less["interval"]
-        signs.add((low > 0) - (high < 0))
+        where = "ahead" if low > 0 else "behind" if high < 0 else "level"
         said.append(
             f"{results.number(less['difference'], metric, signed=True)} "
             f"({results.interval((low, high), metric, signed=True)}) in "
-            f"{results.NAMES[metric]}"
+            f"{results.NAMES[metric]}, {where}"
         )
-    verdict = {(1,): "ahead", (-1,): "behind", (0,): "level"}
-    how = verdict.get(tuple(signs), "not the same in both")
     return (
         f"{run['data']}: {mine['title']} and {run['title']} differ in {what} "
-        f"alone, which is worth {' and '.join(said)}: {how}."
+        f"alone, which is worth {'; '.join(said)}."
     )
 
 
