@@ -155,7 +155,9 @@ def _answers(
     return clicks, answers
 
 
-def _quick_means(clicks, answers, max_dwell_seconds) -> dict[str, float]:
+def _quick_means(
+    clicks, answers, max_dwell_seconds=schema.MAX_DWELL_SECONDS
+) -> dict[str, float]:
     measures = {
         **metrics.click_measures(clicks, answers.rank),
         **metrics.quick_dwell_measures(
