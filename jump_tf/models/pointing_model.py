@@ -160,11 +160,11 @@ class PointingModel(JointModel):
     def recent(self, features):
         if not self.config.recent_transitions:
             return None
-        columns = self._split(features)[3]
+        _, pointers, _, columns = self._split(features)
         places = Places(*(columns[:, n] for n in range(len(Places._fields))))
         ids, shifts = self.recent_transitions(places, self.sampler.log_rates)
         # The session's own items are the pointer's.
-        own = self.pointers(features).held(ids)
+        own = Pointers.of(pointers).held(ids)
         return Recent(
             ops.where(own, schema.PAD_ID, ids), ops.where(own, 0.0, shifts)
         )
@@ -224,7 +224,7 @@ class PointingModel(JointModel):
             queries * ops.stop_gradient(self.item_vectors(items, rows)), -1
         )
         total = softmax.log_others(losses, own_scores)
-        pointers = self.pointers(features)
+        pointers = Pointers.of(self._split(features)[1])
         _, held, _ = parts(ops.where(pointers.firsts, pointers.ids, 0))
         recent = self.recent(features)
         if recent is None:
@@ -238,10 +238,10 @@ class PointingModel(JointModel):
 
     def dwell_and_end(self, features, items, rows=None, training=False):
         if self.config.pointer_clicks:
-            summary, _, history, _ = self._split(features)
+            summary, columns, history, _ = self._split(features)
             parts = [summary, history]
             if self._reads_visits:
-                past = self.pointers(features)
+                past = Pointers.of(columns)
                 parts.append(
                     visit_features(
                         items,
