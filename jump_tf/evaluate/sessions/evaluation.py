@@ -24,6 +24,7 @@ from jump_tf.evaluate.sessions import predictions
 from jump_tf.evaluate.sessions import rolling
 from jump_tf.evaluate.sessions.metrics import Measures
 from jump_tf.evaluate.sessions.prediction_table import PredictionTable
+from jump_tf.evaluate.sessions.slices import session_length_masks
 from jump_tf.reporting.files import plain
 from jump_tf.reporting.files import write_json
 
@@ -101,7 +102,9 @@ def evaluate_clicks(
         "attention": attention_examples(model, data, split),
     }
     if learned:
-        result |= metrics.dwell_details(clicks, answers.dwell, upper)
+        result |= metrics.dwell_details(
+            clicks, answers.dwell, upper, session_length_masks(clicks)
+        )
     return plain(result), table
 
 

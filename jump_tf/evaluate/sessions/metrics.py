@@ -34,6 +34,8 @@ last click's dwell is cut by what the visitor did, and has no place here.
     dwell_pinball_at    seconds, of predicted quantiles cut at c1
     dwell_brier_at      of "stays longer than so many seconds"
     dwell_coverage_at   share of dwells in central intervals of so many percent
+    dwell_coverage_by_session_length
+                        the same within sessions of some lengths
     dwell_concordance   share of pairs of dwells whose medians are in order
     dwell_calibration_error  of ten bins of F(dwell), the largest departure of a
                         share from a tenth (D-calibration)
@@ -271,7 +273,10 @@ def unseen(clicks: LoggedClicks) -> dict[str, float]:
 
 
 def dwell_details(
-    clicks: Clicks, dwell: Distribution, max_dwell_seconds: float
+    clicks: Clicks,
+    dwell: Distribution,
+    max_dwell_seconds: float,
+    lengths: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, object]:
     """Whether the predicted distribution is right; NaN of no dwell.
 
@@ -279,6 +284,8 @@ def dwell_details(
         clicks: all of a split.
         dwell: distribution of their dwells.
         max_dwell_seconds: c1.
+        lengths: `[N]` bool masks of the clicks in sessions of some lengths,
+            by what they are called.
     """
     among = ~clicks.last & clicks.predicted
     seconds, censored = clicks.dwell_seconds[among], clicks.censored[among]
@@ -302,11 +309,10 @@ def dwell_details(
             for at in BRIER_SECONDS
             if at < max_dwell_seconds
         },
-        "dwell_coverage_at": {
-            f"{share:.0%}".rstrip("%"): _mean(
-                np.mean, dwell_metrics.coverage(transforms, censored, share)
-            )
-            for share in COVERAGE_SHARES
+        "dwell_coverage_at": _coverage(transforms, censored),
+        "dwell_coverage_by_session_length": {
+            name: _coverage(transforms[of[among]], censored[of[among]])
+            for name, of in (lengths or {}).items()
         },
         "dwell_concordance": dwell_metrics.concordance(
             np.asarray(dwell.median()), seconds, censored
@@ -329,6 +335,15 @@ def dwell_details(
             ).tolist(),
             **curves,
         },
+    }
+
+
+def _coverage(transforms, censored):
+    return {
+        f"{share:.0%}".rstrip("%"): _mean(
+            np.mean, dwell_metrics.coverage(transforms, censored, share)
+        )
+        for share in COVERAGE_SHARES
     }
 
 

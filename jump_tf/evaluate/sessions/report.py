@@ -115,7 +115,19 @@ def _calibration(result) -> str:
     if not result["num_dwells"]:
         return _title(result) + "<p>The split has no dwell to judge by.</p>"
     figure = figures.dwell_calibration(result["dwell_calibration"])
-    return _title(result) + reporting_html.image(figure, "dwell calibration")
+    image = reporting_html.image(figure, "dwell calibration")
+    return _title(result) + image + _coverage(result)
+
+
+def _coverage(result) -> str:
+    """What central intervals hold, of all dwells and by session length."""
+    found = {"all": result["dwell_coverage_at"]}
+    # Evaluations of version 0.2.0 have no such parts.
+    parts = result.get("dwell_coverage_by_session_length", {})
+    found |= {f"session length {name}": at for name, at in parts.items()}
+    header = ["dwells within", *(f"{at} %" for at in found["all"])]
+    rows = [[name, *map(number, at.values())] for name, at in found.items()]
+    return reporting_html.table(header, rows)
 
 
 def _attention(results) -> str:

@@ -411,6 +411,27 @@ class TestEvaluate:
         assert list(result["dwell_coverage_at"]) == ["50", "80", "95"]
         json.dumps(result, allow_nan=False)
 
+    def test_coverage_by_length_adds_up(self, result, sessions):
+        def dwells(least, most):
+            """Of test sessions of some lengths, but of their ends."""
+            lengths = [len(s) for s in sessions[schema.TEST]]
+            return sum(n - 2 for n in lengths if least <= n <= most)
+
+        parts = result["dwell_coverage_by_session_length"]
+        sizes = {
+            "2-6": dwells(2, 6),
+            "7-9": dwells(7, 9),
+            "10-30": dwells(10, 30),
+        }
+        assert {name for name in parts if parts[name]["50"] is not None} == {
+            name for name, size in sizes.items() if size
+        }
+        for share, whole in result["dwell_coverage_at"].items():
+            held = sum(
+                size * parts[n][share] for n, size in sizes.items() if size
+            )
+            assert held == pytest.approx(whole * sum(sizes.values()))
+
     def test_counts(self, result, sessions):
         test = sessions[schema.TEST]
         assert result["num_predictions"] == sum(len(s) - 1 for s in test)
