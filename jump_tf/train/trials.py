@@ -81,6 +81,7 @@ def _row(trial, metric) -> Row:
         "trial": trial.number,
         "state": "unfinished" if state == "running" else state,
         "epochs": max(found, default=0),
+        "minutes": trial.duration and trial.duration.total_seconds() / 60.0,
         metric: max(found.values(), default=None),
         **trial.params,
     }

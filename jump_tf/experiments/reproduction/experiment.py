@@ -143,14 +143,19 @@ class Experiment:
 
     def is_tuned(self, model: str) -> bool:
         """Whether the search for a model is over, or none is asked for."""
-        table = self.study(model) / train_trials.TABLE_FILE
-        if not self.trials:
-            return True
-        if not table.is_file():
-            return False
-        with table.open(newline="") as lines:
-            states = [row["state"] for row in csv.DictReader(lines)]
+        states = [trial["state"] for trial in self._trials(model)]
         return len(states) >= self.trials and "unfinished" not in states
+
+    def search_minutes(self, model: str) -> float:
+        """What the search for a model has taken so far."""
+        return sum(float(t["minutes"] or 0.0) for t in self._trials(model))
+
+    def _trials(self, model):
+        table = self.study(model) / train_trials.TABLE_FILE
+        if not self.trials or not table.is_file():
+            return []
+        with table.open(newline="") as lines:
+            return list(csv.DictReader(lines))
 
     def config(self, step: Step) -> Config:
         """The configuration of a run, but for what it takes from its data."""

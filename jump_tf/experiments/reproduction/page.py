@@ -233,8 +233,9 @@ def _budget(tree: Tree) -> str:
         return (
             f"Each trained model had a search of {request['trials']} trials on "
             f"the validation split of {request['tuned_on']}, by recall@20, "
-            "whose best configuration it has everywhere. What is searched "
-            f"differs: {_spaces(request)}. What only counts had no search."
+            "whose best configuration it has everywhere; together they took "
+            f"{request['search_minutes'] / 60:.1f} hours. {_spaces(request)} "
+            "What only counts had no search."
         )
     return (
         "No search was made here: every model has the configuration that "
@@ -263,9 +264,12 @@ def _spaces(request) -> str:
     models: dict[str, list[str]] = {}
     for model in request["models"].values():
         models.setdefault(model["space"], []).append(model["title"])
-    return "; ".join(
+    if len(models) == 1:
+        return f"All searched the same values, `{next(iter(models))}`."
+    named = "; ".join(
         f"`{space}` for {', '.join(titles)}" for space, titles in models.items()
     )
+    return f"What is searched differs: {named}."
 
 
 def _unlike(tree: Tree, data: str) -> Iterator[str]:

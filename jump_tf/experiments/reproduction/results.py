@@ -109,6 +109,9 @@ def _request(experiment):
         "models": {one.name: dataclasses.asdict(one) for one in plan.models},
         "sweeps": {one.name: dataclasses.asdict(one) for one in plan.sweeps},
         "tuned_on": plan.data[0].name,
+        "search_minutes": sum(
+            experiment.search_minutes(one.name) for one in plan.models
+        ),
     }
 
 
