@@ -1,6 +1,9 @@
 import itertools
 import json
+import os
 import shutil
+import subprocess
+import sys
 
 import keras
 import numpy as np
@@ -11,6 +14,7 @@ from tensorboard.backend.event_processing import event_accumulator
 from jump_tf import schema
 from jump_tf import tasks
 from jump_tf.config.run import preset
+from jump_tf.data import encoding
 from jump_tf.evaluate.sessions import validation_summaries
 from jump_tf.runs import folder as run_folder
 from jump_tf.runs import model_factory
@@ -19,9 +23,11 @@ from jump_tf.train import interruptions
 from jump_tf.train import trainer
 from tests import evaluated
 from tests import pictures
+from tests import records
 from tests import small_runs
 
 EPOCHS = 2
+ONE_THREAD = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +85,37 @@ def test_a_killed_run_resumes_to_the_same_end(
         strict=True,
     ):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.exhaustive
+def test_on_one_processor_no_epoch_begins_asleep(
+    data_folder, sessions, tmp_path
+):
+    """tf.data's tuning slept there for as long as the epoch before took."""
+    data, times = tmp_path / "data", 4
+    shutil.copytree(data_folder, data)
+    for shard in range(2):
+        path = data / encoding.shard_name(schema.TRAIN, shard, 2)
+        repeated = times * sessions[schema.TRAIN][shard::2]
+        records.write_sessions(str(path), repeated)
+    manifest = json.loads((data / schema.MANIFEST_FILE).read_text())
+    for counted in ("sessions", "clicks"):
+        manifest["splits"][schema.TRAIN][counted] *= times
+    (data / schema.MANIFEST_FILE).write_text(json.dumps(manifest))
+    one = min(os.sched_getaffinity(0))
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.waiting", data, "4"],
+        env=os.environ | dict.fromkeys(ONE_THREAD, "1"),
+        preexec_fn=lambda: os.sched_setaffinity(0, {one}),
+        cwd=small_runs.ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    _, *epochs = (line.split() for line in done.stdout.splitlines())
+    assert len(epochs) == 3  # The first one is traced.
+    for first, others in epochs:
+        assert float(first) < 0.2 * float(others)
 
 
 def test_a_finished_run_has_nothing_to_resume(run, data_folder):
