@@ -11,8 +11,12 @@ from jump_tf.config.run import Config
 _STEPS = 150  # Of an epoch, at least about so many.
 _BATCH_CLICKS = (128, 2048)  # At least and at most.
 _CLICKS_OF_A_SESSION = 4  # In a batch: most sessions are short.
-# From so many clicks on: epochs, dropout.
-_BY_CLICKS = ((200_000, 10, 0.25), (50_000, 10, 0.4), (0, 20, 0.4))
+# From so many clicks on: epochs, dropout, and that of the dwell head.
+_BY_CLICKS = (
+    (200_000, 10, 0.25, 0.2),
+    (50_000, 10, 0.4, 0.5),
+    (0, 20, 0.4, 0.5),
+)
 
 
 def fitted(config: Config, clicks: int) -> Config:
@@ -25,12 +29,14 @@ def fitted(config: Config, clicks: int) -> Config:
     least, most = _BATCH_CLICKS
     batch_clicks = min(max(clicks // _STEPS, least), most)
     batch_clicks = 1 << (batch_clicks.bit_length() - 1)  # A power of two.
-    epochs, dropout = next(
+    epochs, dropout, dwell_dropout = next(
         values for number, *values in _BY_CLICKS if clicks >= number
     )
     return dataclasses.replace(
         config,
-        model=_filled(config.model, dropout=dropout),
+        model=_filled(
+            config.model, dropout=dropout, dwell_dropout=dwell_dropout
+        ),
         training=_filled(
             config.training,
             epochs=epochs,

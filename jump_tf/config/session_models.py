@@ -62,7 +62,8 @@ class SessionConfig(Checked):
             directly, see `DwellHistory`.
         dwell_components: mixture components of the shared head's dwell, each
             log-normal; 1 is the paper's distribution.
-        dwell_dropout: rate in the shared head, in training.
+        dwell_dropout: rate in the shared head, in training; None by the number
+            of training clicks, see `log_size`.
         dwell_scale: sigma, or None to learn it. With `dwell_weight` it is the
             switch between the paper's literal form (sigma = 10, weight 1) and
             one in which the scale and the trade-off are two numbers.
@@ -94,7 +95,7 @@ class SessionConfig(Checked):
     dwell_head: str = "item"
     dwell_history: bool = False
     dwell_components: int = 1
-    dwell_dropout: float = 0.0
+    dwell_dropout: float | None = 0.0
     dwell_scale: float | None = 10.0
     initial_log_dwell: float | None = None
     censoring: str = "all"

@@ -54,7 +54,7 @@ class JointModel(SessionModel):
             return ItemDwellHead(self.vocabulary_size, **options)
         return SharedDwellHead(
             components=config.dwell_components,
-            dropout=config.dwell_dropout,
+            dropout=config.dwell_dropout or 0.0,
             **options,
         )
 

@@ -14,27 +14,30 @@ OPEN = preset("production")
 
 
 @pytest.mark.parametrize(
-    ("clicks", "batch_clicks", "epochs", "dropout"),
+    ("clicks", "batch_clicks", "epochs", "dropout", "dwell_dropout"),
     [
-        (0, 128, 20, 0.4),
-        (28_162, 128, 20, 0.4),
-        (50_000, 256, 10, 0.4),
-        (99_999, 512, 10, 0.4),
-        (200_000, 1024, 10, 0.25),
-        (10**9, 2048, 10, 0.25),
+        (0, 128, 20, 0.4, 0.5),
+        (28_162, 128, 20, 0.4, 0.5),
+        (50_000, 256, 10, 0.4, 0.5),
+        (99_999, 512, 10, 0.4, 0.5),
+        (200_000, 1024, 10, 0.25, 0.2),
+        (10**9, 2048, 10, 0.25, 0.2),
     ],
 )
-def test_the_rule(clicks, batch_clicks, epochs, dropout):
+def test_the_rule(clicks, batch_clicks, epochs, dropout, dwell_dropout):
     found = log_size.fitted(OPEN, clicks)
     assert found.training.batch_clicks == batch_clicks
     assert found.training.batch_sessions == batch_clicks // 4
     assert found.training.epochs == epochs
     assert found.model.dropout == dropout
+    assert found.model.dwell_dropout == dwell_dropout
     # All else is as it was, and nothing is left to say.
     assert log_size.fitted(found, 1) == found
     assert dataclasses.replace(
         found,
-        model=dataclasses.replace(found.model, dropout=None),
+        model=dataclasses.replace(
+            found.model, dropout=None, dwell_dropout=None
+        ),
         training=OPEN.training,
     ) == dataclasses.replace(OPEN)
 
