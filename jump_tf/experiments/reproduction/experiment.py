@@ -40,8 +40,8 @@ _FROM_DATA = {
     *("max_dwell_seconds", "num_fields", "recent_entries", "recent_periods"),
 }
 _IF_NONE = {
-    *("initial_log_dwell", "page_is_clicked_again", "dropout", "epochs"),
-    *("batch_sessions", "batch_clicks"),
+    *("initial_log_dwell", "page_is_clicked_again", "dropout", "dwell_dropout"),
+    *("epochs", "batch_sessions", "batch_clicks"),
 }
 
 

@@ -606,6 +606,20 @@ def test_requests_that_make_no_sense_are_refused(plan_path, tmp_path, capsys):
     assert not (tmp_path / "r").exists()
 
 
+def test_what_presets_take_from_the_log_is_no_other_configuration(
+    data_folder, tmp_path
+):
+    """Or no folder of results would go on."""
+    plan = plans.load(None, data=[data_folder])
+    experiment = Experiment(plan, tmp_path, SESSIONS, only=["tables"])
+    for step in experiment.steps():
+        if step.purpose != steps.BASELINES:
+            config = tasks.with_data(experiment.config(step), data_folder)
+            run = experiment.run(step)
+            run_folder.open_run(run, config, data_folder, ["one"])
+            experiment.check(step)
+
+
 @pytest.mark.parametrize("space", ["nowhere", "lists"])
 def test_a_search_that_makes_no_sense_is_refused(space, data_folder, tmp_path):
     """Before the first training, not after the last but one."""
