@@ -8,6 +8,7 @@ import tensorflow as tf
 from jump_tf import schema
 from jump_tf.export.request_reader import SessionReader
 from jump_tf.export.request_reader import after
+from jump_tf.export.request_reader import few_rows
 from jump_tf.export.request_reader import seconds_so_far
 from jump_tf.export.request_reader import with_rows
 from jump_tf.export.session_answers import SessionAnswers
@@ -101,7 +102,7 @@ class IncrementalSignatures:
             True,
             f"`{_MODEL}` must be of a state of this version of the model",
         )
-        item = after(mine, item)
+        item = after(tf.group(mine, few_rows(item)), item)
         page_dwell = tf.where(
             last_dwell_seconds >= 0.0, last_dwell_seconds, page_dwell
         )

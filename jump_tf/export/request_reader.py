@@ -7,6 +7,13 @@ import tensorflow as tf
 
 from jump_tf import schema
 
+# What one request may make a graph hold: a few bytes can ask for much more.
+MOST_ROWS = 2**11
+MOST_VALUES = 2**22  # Of one input, once its rows are equally long.
+MOST_CLICKS = 2**18  # Rows times the clicks that are read of the longest.
+MOST_ITEMS = 2**17  # Rows times the items whose dwell is asked for.
+MOST_NUMBERS = 2**20  # The same, times the moments of survival.
+
 
 class Read(NamedTuple):
     """Sessions without gaps, right-padded to `[B, T]`, T at least 1.
@@ -59,6 +66,7 @@ class SessionReader:
             "`items` and `dwell_seconds` must have the same shape",
         )
         dwell_seconds = after(same, dwell_seconds)
+        items = after(few_rows(items), items)
         # One column more, as nothing can be gathered from none.
         items = tf.pad(items, [[0, 0], [0, 1]])
         dwell = tf.pad(dwell_seconds, [[0, 0], [0, 1]])
@@ -66,7 +74,14 @@ class SessionReader:
         number = tf.math.count_nonzero(clicks, 1, dtype=tf.int32)
         lengths = tf.minimum(number, self._max_session_length)
         # A recurrent layer cannot run over zero steps.
-        step = tf.range(tf.reduce_max(tf.concat([lengths, [1]], 0)))
+        longest = tf.reduce_max(tf.concat([lengths, [1]], 0))
+        check = at_most(
+            MOST_CLICKS,
+            "rows x clicks of the longest session",
+            tf.shape(items)[0],
+            longest,
+        )
+        step = tf.range(after(check, longest))
         in_order = tf.argsort(tf.cast(~clicks, tf.int32), 1, stable=True)
         columns = step + (number - lengths)[:, tf.newaxis]
         at = tf.gather(in_order, columns, axis=1, batch_dims=1)
@@ -122,6 +137,27 @@ def with_rows(name, tensor, items):
         f"`{name}` must have as many rows as `items`",
     )
     return after(check, tensor)
+
+
+def few_rows(tensor):
+    """A check that a request has not too many rows."""
+    return at_most(MOST_ROWS, "rows", tf.shape(tensor)[0])
+
+
+def at_most(most, what, *sizes):
+    """A check that the product of sizes is not more than a request may ask.
+
+    Args:
+        most: the bound.
+        what: the sizes, in words.
+        *sizes: integer scalars, of the request's shapes.
+    """
+    product = tf.reduce_prod(tf.cast(tf.stack(sizes), tf.float64))
+    return tf.debugging.assert_less_equal(
+        product,
+        tf.constant(most, tf.float64),
+        f"A request must ask for at most {most} {what}",
+    )
 
 
 def after(check, tensor):

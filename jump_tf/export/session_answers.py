@@ -7,7 +7,11 @@ import tensorflow as tf
 
 from jump_tf import schema
 from jump_tf.export.next_items import NextItems
+from jump_tf.export.request_reader import MOST_ITEMS
+from jump_tf.export.request_reader import MOST_NUMBERS
 from jump_tf.export.request_reader import SessionReader
+from jump_tf.export.request_reader import after
+from jump_tf.export.request_reader import at_most
 from jump_tf.models.session_model import SessionModel
 
 _MEDIAN = 0.5
@@ -97,7 +101,9 @@ class SessionAnswers:
                 options.allowed,
             )
             asked = tf.range(tf.shape(ids)[1]) < options.k[:, tf.newaxis]
-            ids = tf.where(asked, ids, schema.PAD_ID)
+            ids = _bounded(
+                tf.where(asked, ids, schema.PAD_ID), options.times_seconds
+            )
         found = ids != schema.PAD_ID
         dwells = self._dwells(state, ids)
         of_items, of_page = dwells.quantiles(
@@ -134,6 +140,7 @@ class SessionAnswers:
 
     def dwell(self, state: SessionState, items, times_seconds):
         """Returns the outputs of `dwell` for candidates `[B, C]`."""
+        items = _bounded(items, times_seconds)
         dwells = self._dwells(state, items)
         seconds, _ = dwells.quantiles(
             [_MEDIAN, *self._quantiles], state.elapsed_seconds
@@ -165,6 +172,17 @@ class SessionAnswers:
             )
         )
         return _DwellDistributions(dwell, end_logits, tf.shape(ids))
+
+
+def _bounded(items, times_seconds):
+    """`[B, K]` items, if the request may ask so much of so many."""
+    rows, width = tf.unstack(tf.shape(items))
+    moments = tf.shape(times_seconds)[1]
+    checks = [
+        at_most(MOST_ITEMS, "rows x items", rows, width),
+        at_most(MOST_NUMBERS, "rows x items x times", rows, width, moments),
+    ]
+    return after(tf.group(*checks), items)
 
 
 class _DwellDistributions:

@@ -15,8 +15,10 @@ from jump_tf import schema
 from jump_tf.export.exact_search import ExactSearch
 from jump_tf.export.incremental_signatures import IncrementalSignatures
 from jump_tf.export.next_items import NextItems
+from jump_tf.export.request_reader import MOST_VALUES
 from jump_tf.export.request_reader import SessionReader
 from jump_tf.export.request_reader import after
+from jump_tf.export.request_reader import at_most
 from jump_tf.export.request_reader import seconds_so_far
 from jump_tf.export.request_reader import with_rows
 from jump_tf.export.session_answers import RequestOptions
@@ -227,6 +229,9 @@ class Signatures:
 
     def _examples(self, examples):
         columns = tf.io.parse_example(examples, self._example_features())
+        for name, column in columns.items():
+            if isinstance(column, tf.RaggedTensor):
+                columns[name] = _checked_size(name, column)
         items = columns[schema.ITEMS]
         dwell = columns[schema.DWELL_SECONDS]
         tf.debugging.assert_less_equal(
@@ -303,6 +308,18 @@ class Signatures:
             inside, True, f"`k` must be 1 to {self._max_k}"
         )
         return after(check, k)
+
+
+def _checked_size(name, column):
+    """The column of examples, if it may be filled up to equal rows."""
+    check = at_most(
+        MOST_VALUES,
+        f"rows x values of the longest `{name}`",
+        column.nrows(),
+        column.bounding_shape(axis=1),
+    )
+    with tf.control_dependencies([check]):
+        return tf.identity(column)
 
 
 def _check_settings(max_session_length, top_k, max_k, quantiles) -> None:

@@ -20,6 +20,7 @@ from tensorflow_serving.apis import predict_pb2
 from jump_tf import schema
 from serving.protocol import errors
 from serving.runtime import logs
+from serving.runtime import metrics as counting
 from serving.runtime import model_config
 from serving.runtime import servable as runtime_servable
 from serving.runtime.limits import Limits
@@ -28,6 +29,7 @@ from serving.runtime.metrics import Metrics
 
 _LOGGER = logging.getLogger(__name__)
 _SIGNATURE_DEF = "signature_def"
+_LONGEST_NAME = 100  # In the log.
 _INFERENCES = {
     runtime_servable.CLASSIFY: "classification",
     runtime_servable.REGRESS: "regression",
@@ -149,20 +151,31 @@ class Core:
             raise
         finally:
             micros = 1e6 * (time.perf_counter() - started)
-            self.metrics.request(spec.name, code.name, api, entrypoint, micros)
+            # Whoever asks for what is not served chooses its name: the
+            # metrics would keep every one, however long.
+            known = self.manager.knows(spec.name)
+            name = spec.name if known else counting.OTHER
+            self.metrics.request(name, code.name, api, entrypoint, micros)
             level = logs.level_of(code)
             if _LOGGER.isEnabledFor(level):
                 # Details may quote the visitor's items: they are not logged.
                 fields = {
                     "api": api,
                     "entrypoint": entrypoint,
-                    "model": spec.name,
-                    "signature": spec.signature_name,
+                    "model": _shortened(spec.name),
+                    "signature": _shortened(spec.signature_name),
                     "bytes": request.ByteSize(),
                     "code": code.name,
                     "milliseconds": round(micros / 1000, 3),
                 }
                 _LOGGER.log(level, "request", extra={logs.FIELDS: fields})
+
+
+def _shortened(name: str) -> str:
+    """A name of a request as the log shows it, where it may be of any size."""
+    if len(name) <= _LONGEST_NAME:
+        return name
+    return f"{name[:_LONGEST_NAME]}... ({len(name)} characters)"
 
 
 def refuse_inference(

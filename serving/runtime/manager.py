@@ -144,6 +144,10 @@ class Manager:
             if version.state == Status.UNLOADING:
                 self._changes.notify()
 
+    def knows(self, name: str) -> bool:
+        """Whether a model of that name is served, or was."""
+        return name in self._versions
+
     def status(
         self, spec: model_pb2.ModelSpec
     ) -> list[get_model_status_pb2.ModelVersionStatus]:

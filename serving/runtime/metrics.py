@@ -14,7 +14,7 @@ from prometheus_client import metrics_core
 
 CONTENT_TYPE = exposition.CONTENT_TYPE_PLAIN_0_0_4
 MAX_LABELS = 1000
-_OTHER = "other"
+OTHER = "other"  # Models that nobody serves.
 _TF = ":tensorflow:serving:"
 _JUMP = ":jump_tf:serving:"
 # The library adds `_total` to the names of counters; TF Serving does not.
@@ -64,7 +64,7 @@ class _Labelled:
         child = self._children.get(labels)
         if child is None:
             if len(self._children) >= MAX_LABELS:
-                labels = (_OTHER,) * len(labels)
+                labels = (OTHER,) * len(labels)
             child = self._children[labels] = self._metric.labels(*labels)
         return child
 

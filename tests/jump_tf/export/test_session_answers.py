@@ -303,3 +303,49 @@ def test_the_session_ends_by_bayes(exported):
             found[row], ends / (ends + (1 - ends) * stays), 1e-4
         )
         assert later[row] > found[row]
+
+
+@pytest.mark.parametrize(
+    ("signature", "changes", "what"),
+    [
+        ("serving_default", {"rows": 2049}, "2048 rows"),
+        ("serving_default", {"rows": 2000, "clicks": 200}, "rows x clicks"),
+        ("recommend", {"rows": 2000, "times": 100}, "rows x items x times"),
+        ("dwell", {"candidates": 10_000, "times": 10_000}, "items x times"),
+        ("dwell", {"rows": 100, "candidates": 10_000}, "rows x items"),
+        ("examples", {"rows": 600, "clicks": 10_000}, "longest `items`"),
+    ],
+)
+def test_a_small_request_cannot_ask_for_too_much(
+    exported, signature, changes, what
+):
+    """A few bytes can say "ten thousand times the same", and multiply it."""
+    sizes = {"rows": 1, "clicks": 1, "candidates": 1, "times": 1} | changes
+    rows, clicks = sizes["rows"], sizes["clicks"]
+    inputs = {
+        "items": tf.fill([rows, clicks], "item-1"),
+        "dwell_seconds": tf.fill([rows, clicks], 9.0),
+        "elapsed_seconds": tf.zeros([rows]),
+        "k": tf.fill([rows], MAX_K),
+        "exclude_seen": tf.fill([rows], False),
+        "allow": tf.fill([rows, 0], ""),
+        "deny": tf.fill([rows, 0], ""),
+        "candidates": tf.fill([rows, sizes["candidates"]], "item-2"),
+        "times_seconds": tf.fill([rows, sizes["times"]], 9.0),
+    }
+    if signature == "examples":
+        features = {
+            "items": tf.train.Feature(
+                bytes_list=tf.train.BytesList(value=[b"item-1"] * clicks)
+            )
+        }
+        example = tf.train.Example(features=tf.train.Features(feature=features))
+        short = tf.train.Example().SerializeToString()
+        texts = [example.SerializeToString(), *[short] * (rows - 1)]
+        inputs["examples"] = tf.constant(texts)
+    answer = exported[1][signature]
+    asked = answer.structured_input_signature[1]
+    with pytest.raises(
+        tf.errors.InvalidArgumentError, match=f"must ask for at most .*{what}"
+    ):
+        answer(**{name: inputs[name] for name in asked})
