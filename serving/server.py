@@ -72,7 +72,12 @@ class Server:
             threads=self._settings.threads,
         )
         manager = Manager(config, load=load, **managing)
-        self.core = Core(manager, metrics, self._settings.limits)
+        self.core = Core(
+            manager,
+            metrics,
+            self._settings.limits,
+            self._settings.allow_reload,
+        )
         self.address = ""
         self.http_address: str | None = None
 

@@ -34,6 +34,8 @@ class Settings:
             and where cores have nothing else to do.
         monitoring_path: of the page of metrics over HTTP; None is none.
         playground: name of the model to play with in a browser; None is none.
+        allow_reload: whether a HandleReloadConfigRequest may name the models
+            that are served, from any folder that the server can read.
     """
 
     host: str = "127.0.0.1"
@@ -47,6 +49,7 @@ class Settings:
     threads: int = 1
     monitoring_path: str | None = None
     playground: str | None = None
+    allow_reload: bool = False
 
     def __post_init__(self):
         if not 0 <= self.port <= LAST_PORT:  # gRPC would wrap it around.

@@ -86,6 +86,12 @@ def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="a new label may name a version that is not loaded yet",
     )
+    parser.add_argument(
+        "--allow-reload",
+        action="store_true",
+        help="whoever reaches the gRPC port may replace the set of models, by "
+        "HandleReloadConfigRequest, with any that the server can read",
+    )
 
 
 def _add_address_arguments(parser: argparse.ArgumentParser) -> None:
@@ -219,6 +225,7 @@ def _settings(arguments: argparse.Namespace) -> settings.Settings:
         threads=arguments.threads,
         monitoring_path=_monitoring_path(arguments.monitoring_config_file),
         playground=arguments.playground,
+        allow_reload=arguments.allow_reload,
     )
 
 

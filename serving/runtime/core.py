@@ -46,10 +46,18 @@ class Core:
         manager: has the models.
         metrics: counts.
         limits: of what is asked.
+        allow_reload: whether a request may replace the set of models.
     """
 
-    def __init__(self, manager: Manager, metrics: Metrics, limits: Limits):
+    def __init__(
+        self,
+        manager: Manager,
+        metrics: Metrics,
+        limits: Limits,
+        allow_reload: bool = False,
+    ):
         self.manager = manager
+        self._allow_reload = allow_reload
         self.metrics = metrics
         self.limits = limits
         self._under_way = 0
@@ -124,6 +132,12 @@ class Core:
         self, request: model_management_pb2.ReloadConfigRequest
     ) -> model_management_pb2.ReloadConfigResponse:
         """Replaces the whole set of models; returns an empty OK status."""
+        if not self._allow_reload:
+            raise errors.ServingError(
+                grpc.StatusCode.PERMISSION_DENIED,
+                "The server must be started with --allow-reload for "
+                "HandleReloadConfigRequest",
+            )
         await self.manager.reload(request.config)
         return model_management_pb2.ReloadConfigResponse(status={})
 

@@ -330,7 +330,7 @@ def test_reload(folder, tmp_path):
     other = tmp_path / "other"
     other.symlink_to(folder / "tiny")
     with (
-        server_of(folder) as server,
+        server_of(folder, allow_reload=True) as server,
         grpc.insecure_channel(server.address) as channel,
     ):
         call = model_service_pb2_grpc.ModelServiceStub(
@@ -351,6 +351,17 @@ def test_reload(folder, tmp_path):
         assert ':batch_size_count{model_name="renamed"} 1' in (
             server.core.metrics.text()
         )
+
+
+def test_nobody_replaces_the_models_unless_it_is_allowed(channel):
+    stub = model_service_pb2_grpc.ModelServiceStub(channel)
+    message = model_management_pb2.ReloadConfigRequest()
+    message.config.model_config_list.config.add(
+        name="tiny", base_path="/", model_platform="tensorflow"
+    )
+    code, text = refusal(stub.HandleReloadConfigRequest, message)
+    assert code == "PERMISSION_DENIED"
+    assert "--allow-reload" in text
 
 
 def test_stopping_lets_requests_finish(folder, gate):
