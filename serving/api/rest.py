@@ -217,6 +217,8 @@ async def _failures_as_json(request, handler) -> web.StreamResponse:
             raise
         allow = {k: v for k, v in error.headers.items() if k == "Allow"}
         return _failure(error.status, error.text or error.reason, allow)
+    except web.RequestPayloadError as error:
+        return _failure(400, f"The body cannot be read: {error}")
     except Exception:
         _LOGGER.exception("a request over HTTP failed")
         return _failure(500, "The server failed; its log says why")

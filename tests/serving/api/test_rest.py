@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gzip
 import json
 import math
 from urllib import request
@@ -52,7 +53,7 @@ def core():
     return Core(SIGNATURES, lambda arrays: arrays)
 
 
-def call(core, path, body=None, method=None, **options):
+def call(core, path, body=None, method=None, headers=None, **options):
     """(status, content type, body) of one request over a socket."""
 
     async def ask():
@@ -60,7 +61,9 @@ def call(core, path, body=None, method=None, **options):
         async with test_utils.TestClient(server) as client:
             data = body if isinstance(body, bytes | None) else json.dumps(body)
             verb = method or ("GET" if body is None else "POST")
-            async with client.request(verb, path, data=data) as answer:
+            async with client.request(
+                verb, path, data=data, headers=headers
+            ) as answer:
                 text = await answer.text()
                 return answer.status, answer.headers["Content-Type"], text
 
@@ -408,6 +411,16 @@ def test_large_bodies_are_413(core):
     status, error = refused(core, PREDICT, body, max_bytes=size - 1)
     assert status == 413
     assert str(size - 1) in error
+
+
+def test_a_damaged_gzip_body_is_the_clients_fault(core):
+    whole = gzip.compress(json.dumps({"instances": ROWS}).encode())
+    packed = {"Content-Encoding": "gzip"}
+    assert call(core, PREDICT, whole, headers=packed)[0] == 200
+    for body in (b"no gzip", whole[:-20], whole[:20] + b"damage" + whole[20:]):
+        status, error = refused(core, PREDICT, body, headers=packed)
+        assert status == 400
+    assert error.startswith("The body cannot be read")
 
 
 def test_what_never_reaches_the_core_is_counted(core):
