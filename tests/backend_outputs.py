@@ -65,7 +65,7 @@ MODELS = {
     **ARCHITECTURES,
     "sampled": (JUMP, {**OPTIONS["shared"], **SAMPLED}),
 }
-FEW = {"sampled", "shared", "survival"}  # JUMP and HEROES.
+FEW = {"shared", "survival"}  # JUMP and HEROES.
 # What differs in a step of training, which random numbers would make unequal.
 IN_TRAINING = {
     "jump": FEW_STEPS,

@@ -134,7 +134,11 @@ def test_a_crash_at_any_step_leaves_nothing(log, made, steps, tmp_path, every):
 
 @pytest.mark.parametrize("every", EVERY)
 @pytest.mark.parametrize(
-    ("change", "first"), [(tampering.lose, 1), (tampering.double, 2)]
+    ("change", "first"),
+    [
+        (tampering.lose, 1),
+        pytest.param(tampering.double, 2, marks=pytest.mark.exhaustive),
+    ],
 )
 def test_no_step_loses_or_doubles_in_silence(
     log, made, steps, tmp_path, change, first, every

@@ -199,7 +199,10 @@ IN_PROCESSES = (
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["cikm16", "--imports=beam_jobs.tfds"],
+        pytest.param(
+            ["cikm16", "--imports=beam_jobs.tfds"],
+            marks=pytest.mark.exhaustive,
+        ),
         pytest.param(
             [str(ROOT / "cikm16"), IN_PROCESSES], marks=pytest.mark.exhaustive
         ),

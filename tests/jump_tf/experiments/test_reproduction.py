@@ -250,6 +250,7 @@ def test_differences_are_reference_less_the_other(done):
     assert "dwell_mae_seconds" not in against["gru4rec"]
 
 
+@pytest.mark.exhaustive
 def test_what_was_cut_short_is_taken_up(done, plan, tmp_path, monkeypatch):
     folder = tmp_path / "again"
     shutil.copytree(done[0], folder)

@@ -25,7 +25,14 @@ ITEMS = [
 DWELL = np.float32([[12, 700, 3, -1, 1999, 40], [250, np.nan, -1, -1, -1, -1]])
 
 
-@pytest.fixture(scope="module", params=list(KINDS))
+@pytest.fixture(
+    scope="module",
+    params=[
+        "jump",
+        "shared",
+        pytest.param("gru", marks=pytest.mark.exhaustive),
+    ],
+)
 def model(request):
     return make_model(KINDS[request.param])
 

@@ -86,6 +86,7 @@ def fitted(options, steps, jit_compile, dtype=None):
     return model, logs
 
 
+@pytest.mark.exhaustive
 def test_compiled_training_is_the_same_training(data_folder):
     steps = [
         batch for batch in batches(data_folder, 12) if batch[2].shape[1] == 6

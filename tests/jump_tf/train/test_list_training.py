@@ -63,6 +63,7 @@ def weights(run):
     return [np.asarray(w) for w in model_factory.load_run(run).weights]
 
 
+@pytest.mark.exhaustive  # test_trainer.py has it with sessions.
 def test_the_best_epoch_is_that_of_the_best_auc(run, config, lists_folder):
     history = run_folder.read_history(run)
     best = max(history, key=lambda record: record["val_ctcvr_auc"])
@@ -93,6 +94,7 @@ class Killed(BaseException):
     pass
 
 
+@pytest.mark.exhaustive  # test_resume.py has it with sessions.
 def test_an_interrupted_run_resumes_to_the_same_weights(
     run, config, lists_folder, tmp_path, monkeypatch
 ):

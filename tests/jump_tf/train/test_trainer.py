@@ -194,6 +194,7 @@ def test_learning_rate_schedules(config):
     assert trainer.learning_rate(constant, 2) == 0.01
 
 
+@pytest.mark.exhaustive  # It is one of the ends in test_resume.py.
 def test_a_loss_that_is_no_number_stops_the_run(
     config, data_folder, tmp_path, monkeypatch
 ):

@@ -121,6 +121,7 @@ def rows(model):
     return named
 
 
+@pytest.mark.exhaustive
 def test_item_variables_are_all_that_grow_with_the_catalogue(source):
     """Built at an odd size, which no other axis has."""
     model = trainer.compiled(run_folder.read_config(source), 1231)

@@ -516,6 +516,7 @@ def test_a_model_need_not_tell_whether_the_visit_ends(core):
     asyncio.run(run())
 
 
+@pytest.mark.exhaustive
 @needs_browser
 def test_with_a_real_server(server):
     async def run():

@@ -129,6 +129,7 @@ def ask(loaded, key, signature, inputs):
     return {name: tensor.numpy() for name, tensor in answer.items()}
 
 
+@pytest.mark.exhaustive
 def test_every_signature_answers_as_in_python(
     models_folder, in_python, program, name
 ):
