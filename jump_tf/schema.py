@@ -90,6 +90,8 @@ REJECTS_FILE = "rejects.jsonl"
 
 MAX_DWELL_SECONDS = 2000.0  # c1 of eq. 4: longer dwells are censored here.
 LAST_DWELL_SECONDS = 30.0  # c2 of eq. 4: the last click lasts longer than this.
+# Of one input of a request: a few bytes can claim a tensor that fills memory.
+MOST_REQUEST_VALUES = 2**22
 
 
 class InputError(ValueError):

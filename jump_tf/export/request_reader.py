@@ -9,7 +9,6 @@ from jump_tf import schema
 
 # What one request may make a graph hold: a few bytes can ask for much more.
 MOST_ROWS = 2**11
-MOST_VALUES = 2**22  # Of one input, once its rows are equally long.
 MOST_CLICKS = 2**16  # Rows times the clicks that are read of the longest.
 MOST_ITEMS = 2**17  # Rows times the items whose dwell is asked for.
 MOST_NUMBERS = 2**20  # The same, times the moments of survival.

@@ -15,7 +15,6 @@ from jump_tf import schema
 from jump_tf.export.exact_search import ExactSearch
 from jump_tf.export.incremental_signatures import IncrementalSignatures
 from jump_tf.export.next_items import NextItems
-from jump_tf.export.request_reader import MOST_VALUES
 from jump_tf.export.request_reader import SessionReader
 from jump_tf.export.request_reader import after
 from jump_tf.export.request_reader import at_most
@@ -313,13 +312,12 @@ class Signatures:
 def _checked_size(name, column):
     """The column of examples, if it may be filled up to equal rows."""
     check = at_most(
-        MOST_VALUES,
+        schema.MOST_REQUEST_VALUES,
         f"rows x values of the longest `{name}`",
         column.nrows(),
         column.bounding_shape(axis=1),
     )
-    with tf.control_dependencies([check]):
-        return tf.identity(column)
+    return after(check, column)
 
 
 def _check_settings(max_session_length, top_k, max_k, quantiles) -> None:

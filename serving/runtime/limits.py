@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from jump_tf import schema
 from serving.protocol import errors
 
-_MAX_VALUES = 2**22  # A few bytes can claim a tensor that fills the memory.
-
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
@@ -47,9 +45,10 @@ class Limits:
             strict=False,
         ):
             values *= size
-            if size > most or values > _MAX_VALUES:
+            if size > most or values > schema.MOST_REQUEST_VALUES:
                 raise errors.invalid_argument(
                     f"Input `{alias}` must have at most {self.max_rows} rows, "
-                    f"{self.max_clicks} values in a row and {_MAX_VALUES} in "
-                    f"all. Received: {list(shape)}"
+                    f"{self.max_clicks} values in a row and "
+                    f"{schema.MOST_REQUEST_VALUES} in all. "
+                    f"Received: {list(shape)}"
                 )
